@@ -1,0 +1,183 @@
+//! The one error of the libraries: what went wrong, in which file and tensor, at which byte.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What sort of trouble an [`Error`] tells of, for callers that act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A file, parameter or layer that was asked for is not there.
+    NotFound,
+    /// Well-formed, but nothing here can read it, or this build cannot.
+    Unsupported,
+    /// The bytes contradict their format or themselves.
+    Malformed,
+    /// Larger, deeper or more than the limits allow.
+    Limit,
+    /// The operating system refused.
+    Io,
+    /// Whoever asked for the work called it off.
+    Cancelled,
+}
+
+/// An error that names its place in one line.
+///
+/// ```
+/// use quantviz_core::Error;
+///
+/// let error = Error::malformed("the header is longer than the file").in_file("model.safetensors").at_byte(0);
+/// assert_eq!(error.to_string(), "model.safetensors: byte 0: the header is longer than the file");
+/// ```
+#[derive(Debug, thiserror::Error)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    file: Option<PathBuf>,
+    tensor: Option<String>,
+    offset: Option<u64>,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The result of everything in quantviz's libraries that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of this kind; `message` says what is wrong and, where that helps, what to do.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error { kind, message: message.into(), file: None, tensor: None, offset: None, source: None }
+    }
+
+    /// Something that was asked for is not there.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::NotFound, message)
+    }
+
+    /// Well-formed, but not readable here.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Unsupported, message)
+    }
+
+    /// The bytes contradict their format.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Malformed, message)
+    }
+
+    /// More than the limits allow.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Limit, message)
+    }
+
+    /// The work was called off.
+    pub fn cancelled() -> Self {
+        Error::new(ErrorKind::Cancelled, "cancelled")
+    }
+
+    /// The operating system refused something with `file`.
+    pub fn io(file: &Path, error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            _ => ErrorKind::Io,
+        };
+        let message = match kind {
+            ErrorKind::NotFound => "no such file or folder".to_owned(),
+            _ => error.to_string(),
+        };
+        Error { source: Some(Box::new(error)), ..Error::new(kind, message).in_file(file) }
+    }
+
+    /// Names the file, unless a place nearer to the trouble already did.
+    #[must_use]
+    pub fn in_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file.get_or_insert_with(|| file.into());
+        self
+    }
+
+    /// Names the tensor, unless a place nearer to the trouble already did.
+    #[must_use]
+    pub fn in_tensor(mut self, tensor: impl Into<String>) -> Self {
+        self.tensor.get_or_insert_with(|| tensor.into());
+        self
+    }
+
+    /// Names the byte, counted from the start of the file, unless a place nearer to the trouble already did.
+    #[must_use]
+    pub fn at_byte(mut self, offset: u64) -> Self {
+        self.offset.get_or_insert(offset);
+        self
+    }
+
+    /// What sort of trouble this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The file, where it is known.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The tensor, where it is known.
+    pub fn tensor(&self) -> Option<&str> {
+        self.tensor.as_deref()
+    }
+
+    /// The byte of the file, where it is known.
+    pub fn offset(&self) -> Option<u64> {
+        self.offset
+    }
+
+    /// What is wrong, without its place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}: ", one_line(&file.to_string_lossy()))?;
+        }
+        if let Some(tensor) = &self.tensor {
+            write!(f, "{}: ", one_line(tensor))?;
+        }
+        if let Some(offset) = self.offset {
+            write!(f, "byte {offset}: ")?;
+        }
+        f.write_str(&one_line(&self.message))
+    }
+}
+
+/// Names come from files: they may hold newlines and terminal escapes, and may be very long.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 1000;
+    let mut line: String = text.chars().take(LONGEST).flat_map(escape_control).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+fn escape_control(c: char) -> impl Iterator<Item = char> {
+    let (escaped, plain) = if c.is_control() { (Some(c.escape_default()), None) } else { (None, Some(c)) };
+    escaped.into_iter().flatten().chain(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_place_wins() {
+        let error = Error::malformed("odd").in_tensor("weight").in_tensor("outer").in_file("a").in_file("b");
+        assert_eq!(error.to_string(), "a: weight: odd");
+    }
+
+    #[test]
+    fn names_from_files_stay_on_one_line() {
+        let error = Error::malformed("odd").in_tensor("a\nb\u{1b}[31m");
+        assert_eq!(error.to_string(), "a\\nb\\u{1b}[31m: odd");
+    }
+}

@@ -1,0 +1,116 @@
+//! What every source can do once it can be read: arrays, summaries, histograms, and a scan of everything.
+
+use std::ops::ControlFlow;
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::dequantize::{for_each_real, read_values, summarize_real};
+use crate::scan::{Measured, Progress, Scan};
+use crate::{
+    Bins, Block, Element, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result, Shape,
+    part_len,
+};
+
+/// Everything that builds on [`ParameterSource`]; every source has it.
+pub trait SourceExt: ParameterSource {
+    /// The stored elements of a parameter as an array of numbers, whatever type they are stored in.
+    fn array(&self, id: ParameterId) -> Result<ArrayD<f64>> {
+        let values = self.values(id, Part::Stored)?;
+        array_of(&self.model().parameter(id).shape, values)
+    }
+
+    /// The stored elements of a parameter as an array of exactly the type they are stored in.
+    fn stored_array<T: Element>(&self, id: ParameterId) -> Result<ArrayD<T>> {
+        let parameter = self.model().parameter(id);
+        if parameter.dtype != T::DTYPE {
+            let message = format!("it is stored as {}, not as {}", parameter.dtype, T::DTYPE);
+            return Err(Error::unsupported(message).in_tensor(&parameter.name));
+        }
+        let mut values = Vec::new();
+        let mut sink = |block: Block<'_>| {
+            values.extend_from_slice(T::slice(&block.elements).unwrap_or_default());
+            ControlFlow::Continue(())
+        };
+        let _ = self.read(id, Part::Stored, 0..parameter.shape.elements(), &mut sink)?;
+        array_of(&parameter.shape, values)
+    }
+
+    /// The real numbers that a quantized parameter stands for, computed in f64 and rounded once; the stored ones of
+    /// any other.
+    fn real_array(&self, id: ParameterId) -> Result<ArrayD<f32>> {
+        let parameter = self.model().parameter(id);
+        let shape = parameter.logical_shape();
+        let mut values = Vec::new();
+        #[expect(clippy::cast_possible_truncation, reason = "rounded to the nearest f32")]
+        let push = |value| values.push(value as f32);
+        match parameter.quantization {
+            Some(_) => for_each_real(self, id, 0..shape.elements(), push)?,
+            None => self.values(id, Part::Stored)?.into_iter().for_each(push),
+        }
+        array_of(shape, values)
+    }
+
+    /// Every element of a part, as f64.
+    fn values(&self, id: ParameterId, part: Part) -> Result<Vec<f64>> {
+        read_values(self, id, part, 0..part_len(self.model(), id, part)?)
+    }
+
+    /// The summary of the stored elements of a parameter.
+    fn summary(&self, id: ParameterId) -> Result<RangeSummary> {
+        let mut summary = RangeSummary::default();
+        let mut sink = |block: Block<'_>| {
+            summary.merge(&RangeSummary::of_elements(&block.elements));
+            ControlFlow::Continue(())
+        };
+        let _ = self.read(id, Part::Stored, 0..self.model().parameter(id).shape.elements(), &mut sink)?;
+        Ok(summary)
+    }
+
+    /// The summary of the real numbers that a quantized parameter stands for; that of the stored ones of any other.
+    fn real_summary(&self, id: ParameterId) -> Result<RangeSummary> {
+        let parameter = self.model().parameter(id);
+        match parameter.quantization {
+            Some(_) => summarize_real(self, id, 0..parameter.logical_shape().elements()),
+            None => self.summary(id),
+        }
+    }
+
+    /// The histogram of the stored elements over their own range. `None` where that range has no width.
+    fn histogram(&self, id: ParameterId, bins: usize) -> Result<Option<Histogram>> {
+        let summary = self.summary(id)?;
+        let (Some(low), Some(high)) = (summary.min(), summary.max()) else { return Ok(None) };
+        let Some(mut bins) = Bins::between(low, high, bins) else { return Ok(None) };
+        let mut sink = |block: Block<'_>| {
+            bins.add(&block.elements);
+            ControlFlow::Continue(())
+        };
+        let _ = self.read(id, Part::Stored, 0..self.model().parameter(id).shape.elements(), &mut sink)?;
+        Ok(Some(bins.into_histogram()))
+    }
+
+    /// Measures many parameters in parallel. `progress` hears of every step and calls the scan off by breaking.
+    ///
+    /// One unreadable tensor does not end the scan: its [`Measured::error`] says why. The result does not depend on
+    /// the number of threads.
+    ///
+    /// # Errors
+    /// Only when `progress` breaks: [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
+    fn scan(
+        &self,
+        scan: &Scan,
+        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    ) -> Result<Vec<Measured>>
+    where
+        Self: Sync,
+    {
+        scan.run(self, progress)
+    }
+}
+
+impl<S: ParameterSource + ?Sized> SourceExt for S {}
+
+fn array_of<T>(shape: &Shape, values: Vec<T>) -> Result<ArrayD<T>> {
+    let dims: Result<Vec<usize>, _> = shape.dims().iter().map(|&dim| usize::try_from(dim)).collect();
+    let dims = dims.map_err(|_| Error::limit(format!("{shape} does not fit this machine's memory")))?;
+    ArrayD::from_shape_vec(IxDyn(&dims), values).map_err(|error| Error::malformed(error.to_string()))
+}

@@ -1,0 +1,141 @@
+//! Histograms that agree with numpy's, bin for bin.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Elements;
+
+/// How many finite values fall into each of some bins of equal width between `low` and `high`.
+///
+/// It equals `numpy.histogram(values.astype(float64), bins, (low, high))`; [`Bins`] counts it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// The left edge of the first bin.
+    pub low: f64,
+    /// The right edge of the last bin.
+    pub high: f64,
+    /// The number of values in each bin: bins are closed on the left, the last one on both sides.
+    pub counts: Vec<u64>,
+}
+
+impl Histogram {
+    /// The edges: one more than there are bins.
+    pub fn edges(&self) -> Vec<f64> {
+        edges(self.low, self.high, self.counts.len())
+    }
+
+    /// Adds the counts of a histogram with the same edges; false, and nothing added, if they differ.
+    #[must_use]
+    pub fn merge(&mut self, other: &Histogram) -> bool {
+        let same = self.low.to_bits() == other.low.to_bits()
+            && self.high.to_bits() == other.high.to_bits()
+            && self.counts.len() == other.counts.len();
+        if same {
+            self.counts.iter_mut().zip(&other.counts).for_each(|(here, there)| *here += there);
+        }
+        same
+    }
+}
+
+/// Counts values into a [`Histogram`].
+///
+/// ```
+/// use quantviz_core::{Bins, Elements};
+///
+/// let mut bins = Bins::between(0.0, 4.0, 2).expect("a range with width");
+/// bins.add(&Elements::F32(&[0.0, 1.0, 2.0, 4.0]));
+/// assert_eq!(bins.into_histogram().counts, [2, 2]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bins {
+    histogram: Histogram,
+    edges: Vec<f64>,
+}
+
+impl Bins {
+    /// Empty bins. `None` where numpy raises an error, or widens the range: for no bins, and for ranges that are
+    /// empty, too wide to subtract, or too narrow for so many bins.
+    pub fn between(low: f64, high: f64, bins: usize) -> Option<Self> {
+        if bins == 0 || !(high - low).is_finite() {
+            return None;
+        }
+        let edges = edges(low, high, bins);
+        let all_have_width = edges.windows(2).all(|edge| edge[0] < edge[1]);
+        all_have_width.then(|| Bins { histogram: Histogram { low, high, counts: vec![0; bins] }, edges })
+    }
+
+    /// Counts every value within the range.
+    pub fn add(&mut self, elements: &Elements<'_>) {
+        if let Elements::Packed(packed) = elements {
+            self.add_counted(packed.value_counts());
+        } else {
+            elements.for_each(|value| self.add_times(value, 1));
+        }
+    }
+
+    /// Counts values that occur so many times each.
+    pub fn add_counted(&mut self, values: impl Iterator<Item = (f64, u64)>) {
+        values.filter(|&(_, times)| times > 0).for_each(|(value, times)| self.add_times(value, times));
+    }
+
+    /// What was counted.
+    pub fn into_histogram(self) -> Histogram {
+        self.histogram
+    }
+
+    /// numpy's rule: guess the bin by division, then let the edges decide.
+    #[inline]
+    fn add_times(&mut self, value: f64, times: u64) {
+        let Histogram { low, high, counts } = &mut self.histogram;
+        if !(value >= *low && value <= *high) {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]
+        let guess = (value - *low) / (*high - *low) * counts.len() as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and the bins' number"
+        )]
+        let mut bin = (guess as usize).min(counts.len() - 1);
+        if value < self.edges[bin] {
+            bin -= 1;
+        }
+        if bin + 1 < counts.len() && value >= self.edges[bin + 1] {
+            bin += 1;
+        }
+        counts[bin] += times;
+    }
+}
+
+/// `numpy.linspace(low, high, bins + 1)`, rounding included.
+#[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]
+fn edges(low: f64, high: f64, bins: usize) -> Vec<f64> {
+    let step = (high - low) / bins as f64;
+    (0..bins).map(|index| index as f64 * step + low).chain([high]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_no_bins_can_divide() {
+        assert_eq!(Bins::between(1.0, 1.0, 8), None);
+        assert_eq!(Bins::between(2.0, 1.0, 8), None);
+        assert_eq!(Bins::between(f64::MIN, f64::MAX, 8), None);
+        assert_eq!(Bins::between(0.0, f64::NAN, 8), None);
+        assert_eq!(Bins::between(0.0, 1.0, 0), None);
+        assert_eq!(Bins::between(0.0, f64::from_bits(3), 4), None);
+        assert_eq!(Bins::between(1.0, 1.0 + f64::EPSILON, 64), None);
+    }
+
+    #[test]
+    fn merges_only_with_equal_edges() {
+        let histogram = |high, bins| Bins::between(0.0, high, bins).expect("has width").into_histogram();
+        let mut sum = histogram(1.0, 4);
+        assert!(sum.merge(&Histogram { low: 0.0, high: 1.0, counts: vec![1, 0, 0, 2] }));
+        assert_eq!(sum.counts, [1, 0, 0, 2]);
+        assert!(!sum.merge(&histogram(1.0, 5)));
+        assert!(!sum.merge(&histogram(2.0, 4)));
+    }
+}

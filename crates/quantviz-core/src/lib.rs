@@ -1,0 +1,129 @@
+//! Look into the parameters of a neural network: what they are, which range they have, and what quantization made of
+//! them.
+//!
+//! This crate is vocabulary, ports and maths. It knows no file, no network and no toolkit; `quantviz-formats` brings
+//! the files, the front ends draw. The way through it:
+//!
+//! **A model is a [`ParameterSource`]**, whatever it comes from: a file, tensors in memory, a network in training.
+//! Its [`Model`] tells names, shapes, layers and quantization, and never holds a value.
+//!
+//! ```
+//! use ndarray::{arr1, arr2};
+//! use quantviz_core::{MemorySource, ParameterSource};
+//!
+//! let source = MemorySource::new()
+//!     .with("fc.weight", arr2(&[[0.5f32, -1.5, 2.0], [0.0, 0.25, f32::NAN]]))
+//!     .with("fc.bias", arr1(&[0.1f32, 0.2]));
+//! assert_eq!(source.model().layers[0].name, "fc");
+//! assert_eq!(source.model().parameter_count(), 8);
+//! # let weight = source.model().parameter_named("fc.weight").expect("was added");
+//! ```
+//!
+//! **Values are read on demand**, in the type they are stored in, in blocks that are pushed into a [`Sink`]. Most
+//! callers want what [`SourceExt`] makes of them: arrays, summaries, histograms.
+//!
+//! ```
+//! # use ndarray::{arr1, arr2};
+//! # use quantviz_core::{MemorySource, ParameterSource};
+//! use quantviz_core::SourceExt;
+//! # let source = MemorySource::new().with("fc.weight", arr2(&[[0.5f32, -1.5, 2.0], [0.0, 0.25, f32::NAN]]));
+//!
+//! let weight = source.model().parameter_named("fc.weight").expect("was added");
+//! let summary = source.summary(weight)?;
+//! assert_eq!((summary.finite(), summary.nan(), summary.zeros()), (5, 1, 1));
+//! assert_eq!((summary.min(), summary.max(), summary.mean()), (Some(-1.5), Some(2.0), Some(0.25)));
+//! assert_eq!(source.array(weight)?[[0, 1]], -1.5);
+//! # Ok::<(), quantviz_core::Error>(())
+//! ```
+//!
+//! **A quantized parameter has a [`QuantDescriptor`]**: it says what its codes mean and where the scales are. The
+//! real numbers follow.
+//!
+//! ```
+//! use ndarray::arr2;
+//! use quantviz_core::{
+//!     DType, Encoding, Granularity, MemorySource, Operand, ParameterSource, Part, QuantDescriptor, SourceExt,
+//! };
+//!
+//! let source = MemorySource::new()
+//!     .with("scale", ndarray::arr1(&[0.5f32, 0.01]))
+//!     .with("weight", arr2(&[[-128i8, 0, 127], [-100, 0, 100]]));
+//! let scale = source.model().parameter_named("scale").expect("was added");
+//! let per_row = QuantDescriptor::of_stored(
+//!     Encoding::Other,
+//!     "my own",
+//!     DType::I8,
+//!     Granularity::Axis(0),
+//!     Operand::Parameter(scale),
+//!     None,
+//! );
+//! let source = source.quantized(per_row.expect("i8 holds codes"))?;
+//! let weight = source.model().parameter_named("weight").expect("was added");
+//! assert_eq!(source.values(weight, Part::Scales)?.len(), 2);
+//! assert_eq!(source.real_summary(weight)?.max(), Some(63.5));
+//! assert_eq!(source.real_array(weight)?[[1, 2]], 1.0);
+//! # Ok::<(), quantviz_core::Error>(())
+//! ```
+//!
+//! **Everything at once** is a [`Scan`]: in parallel, with progress, with the same result on any number of threads.
+//!
+//! ```
+//! # use ndarray::arr1;
+//! # use quantviz_core::MemorySource;
+//! use std::ops::ControlFlow;
+//! use quantviz_core::{Scan, SourceExt};
+//! # let source = MemorySource::new().with("fc.bias", arr1(&[0.1f32, 0.2]));
+//!
+//! for measured in source.scan(&Scan::new().bins(64), &|_progress| ControlFlow::Continue(()))? {
+//!     println!("{:?} {:?}", measured.summary, measured.histogram);
+//! }
+//! # Ok::<(), quantviz_core::Error>(())
+//! ```
+//!
+//! Your own type becomes a source by two methods; see [`ParameterSource`] for an example, and `quantviz-testkit` for
+//! the conformance suite that it should pass.
+#![warn(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap
+)]
+
+mod dequantize;
+mod dtype;
+mod elements;
+mod error;
+mod ext;
+mod histogram;
+mod memory;
+mod minifloat;
+mod model;
+mod names;
+mod parallel;
+mod quant;
+mod roles;
+mod scan;
+mod shape;
+mod source;
+mod summary;
+mod transformer;
+
+pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
+pub use elements::{Element, Elements, Packed};
+pub use error::{Error, ErrorKind, Result};
+pub use ext::SourceExt;
+pub use half::{bf16, f16};
+pub use histogram::{Bins, Histogram};
+pub use memory::MemorySource;
+pub use minifloat::code_values;
+pub use model::{
+    Activation, Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind,
+    module_path,
+};
+pub use quant::{Encoding, Granularity, Groups, Operand, QuantDescriptor, Scheme};
+pub use roles::role_from_name;
+pub use scan::{Measured, MeasuredQuantization, Progress, Scan};
+pub use shape::Shape;
+pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};
+pub use summary::RangeSummary;
+pub use transformer::TransformerPart;

@@ -1,0 +1,141 @@
+//! Models that already are in memory.
+
+use std::ops::{ControlFlow, Range};
+
+use ndarray::{Array, Dimension};
+
+use crate::roles::role_from_name;
+use crate::{
+    Block, DType, Element, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part,
+    QuantDescriptor, Result, Role, Shape, Sink, byte_len, check_range, read_derived,
+};
+
+/// Tensors in memory, as a source.
+///
+/// ```
+/// use ndarray::arr1;
+/// use quantviz_core::{MemorySource, ParameterSource, SourceExt};
+///
+/// let source = MemorySource::new().with("fc.weight", arr1(&[0.5f32, -2.0])).with("fc.bias", arr1(&[1.0f32]));
+/// let weight = source.model().parameter_named("fc.weight").expect("was just added");
+/// assert_eq!(source.summary(weight)?.abs_max(), Some(2.0));
+/// # Ok::<(), quantviz_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct MemorySource {
+    model: Model,
+    tensors: Vec<Stored>,
+}
+
+/// Little-endian bytes in a vector that is aligned for every type.
+#[derive(Debug)]
+struct Stored {
+    words: Vec<u64>,
+    bytes: usize,
+}
+
+impl Default for MemorySource {
+    fn default() -> Self {
+        MemorySource { model: Model::new(Format::Memory), tensors: Vec::new() }
+    }
+}
+
+impl MemorySource {
+    /// A model without parameters.
+    pub fn new() -> Self {
+        MemorySource::default()
+    }
+
+    /// Adds a parameter; its role and its layer follow from its name and shape.
+    #[must_use]
+    pub fn with<T: Element, D: Dimension>(mut self, name: impl Into<String>, array: Array<T, D>) -> Self {
+        let dims: Vec<u64> = array.shape().iter().map(|&dim| dim as u64).collect();
+        // The dimensions of something that exists can be multiplied.
+        let shape = Shape::new(dims).unwrap_or_default();
+        let values: Vec<T> = array.iter().copied().collect();
+        self.push(name.into(), T::DTYPE, shape, bytemuck::cast_slice(&values));
+        self
+    }
+
+    /// Adds a parameter from its little-endian bytes, for types that Rust has no number for.
+    pub fn with_bytes(
+        mut self,
+        name: impl Into<String>,
+        dtype: DType,
+        shape: Shape,
+        bytes: &[u8],
+    ) -> Result<Self> {
+        let name = name.into();
+        let expected = byte_len(dtype, &shape).map_err(|error| error.in_tensor(&name))?;
+        if bytes.len() as u64 != expected {
+            let message = format!("{dtype} {shape} takes {expected} bytes, not {}", bytes.len());
+            return Err(Error::malformed(message).in_tensor(name));
+        }
+        self.push(name, dtype, shape, bytes);
+        Ok(self)
+    }
+
+    /// Says how the codes of the parameter that was added last stand for real numbers.
+    ///
+    /// # Errors
+    /// Where there is no parameter yet, or the descriptor's groups do not fit its shape.
+    pub fn quantized(mut self, quantization: QuantDescriptor) -> Result<Self> {
+        let last = self.model.parameters.last_mut();
+        let last = last.ok_or_else(|| Error::not_found("there is no parameter to describe"))?;
+        if quantization.groups(&last.shape).is_none() {
+            return Err(Error::malformed("its scales do not fit its shape").in_tensor(&last.name));
+        }
+        last.quantization = Some(quantization);
+        Ok(self)
+    }
+
+    /// The model, to add layers, roles and metadata to.
+    pub fn model_mut(&mut self) -> &mut Model {
+        &mut self.model
+    }
+
+    fn push(&mut self, name: String, dtype: DType, shape: Shape, bytes: &[u8]) {
+        let mut words = vec![0u64; bytes.len().div_ceil(8)];
+        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        let role = role_from_name(&name, &shape).unwrap_or(Role::Other);
+        self.model.file_bytes += bytes.len() as u64;
+        self.model.parameters.push(Parameter::new(name, dtype, shape, role));
+        self.model.add_module_layers();
+        self.tensors.push(Stored { words, bytes: bytes.len() });
+    }
+}
+
+impl ParameterSource for MemorySource {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn read(
+        &self,
+        id: ParameterId,
+        part: Part,
+        range: Range<u64>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>> {
+        if part != Part::Stored {
+            return read_derived(self, id, part, range, sink);
+        }
+        let parameter = self.model.parameter(id);
+        let stored = self.tensors.get(id.index());
+        let stored = stored.ok_or_else(|| Error::not_found("it has no values").in_tensor(&parameter.name))?;
+        check_range(&range, parameter.shape.elements()).map_err(|error| error.in_tensor(&parameter.name))?;
+        if range.is_empty() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let bytes = &bytemuck::cast_slice(&stored.words)[..stored.bytes];
+        let in_memory = |index: u64| usize::try_from(index).ok();
+        let elements = in_memory(range.start)
+            .zip(in_memory(range.end - range.start))
+            .and_then(|(first, len)| Elements::from_bytes(parameter.dtype, bytes, first, len));
+        let elements = elements.ok_or_else(|| {
+            Error::unsupported(format!("{} elements cannot be read one by one", parameter.dtype))
+                .in_tensor(&parameter.name)
+        })?;
+        Ok(sink.block(Block { start: range.start, elements }))
+    }
+}

@@ -1,0 +1,50 @@
+//! Scoped threads over a list of jobs, with the results in the order of the jobs.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use crate::{Error, Result};
+
+/// Runs `work` on every job. `report` hears the sum of the sizes of the jobs done so far; where it breaks, no
+/// further job begins and the result is an error.
+pub(crate) fn for_each_job<J: Sync, R: Send>(
+    threads: usize,
+    jobs: &[J],
+    size: impl Fn(&J) -> u64 + Sync,
+    report: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
+    work: impl Fn(&J) -> R + Sync,
+) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let done = AtomicU64::new(0);
+    let cancelled = AtomicBool::new(false);
+    let take_turns = || {
+        let mut results = Vec::new();
+        while !cancelled.load(Ordering::Relaxed) {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(index) else { break };
+            results.push((index, work(job)));
+            let size = size(job);
+            if report(done.fetch_add(size, Ordering::Relaxed) + size).is_break() {
+                cancelled.store(true, Ordering::Relaxed);
+            }
+        }
+        results
+    };
+    let mut results = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads.min(jobs.len())).map(|_| scope.spawn(take_turns)).collect();
+        let mut results = take_turns();
+        for helper in helpers {
+            match helper.join() {
+                Ok(more) => results.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    });
+    if cancelled.into_inner() && results.len() < jobs.len() {
+        return Err(Error::cancelled());
+    }
+    results.sort_unstable_by_key(|(index, _)| *index);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}

@@ -1,0 +1,252 @@
+//! The port that every model comes through: names first, values on demand.
+
+use std::ops::{ControlFlow, Range};
+
+use crate::{Elements, Error, Model, Operand, ParameterId, Result};
+
+/// What of a parameter is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Part {
+    /// The elements as the file has them.
+    Stored,
+    /// The codes of a quantized parameter, one element each, in its logical order.
+    Codes,
+    /// The scale of each group.
+    Scales,
+    /// The zero-point of each group; none where the file has none.
+    ZeroPoints,
+}
+
+/// A run of elements on its way to a [`Sink`].
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// The index of the first one.
+    pub start: u64,
+    /// The elements.
+    pub elements: Elements<'a>,
+}
+
+/// Where a source pushes what it reads. Every `FnMut(Block) -> ControlFlow<()>` is one.
+pub trait Sink {
+    /// Takes the next block. Blocks come in ascending order and without gaps; `Break` ends the reading.
+    fn block(&mut self, block: Block<'_>) -> ControlFlow<()>;
+}
+
+impl<F: FnMut(Block<'_>) -> ControlFlow<()>> Sink for F {
+    fn block(&mut self, block: Block<'_>) -> ControlFlow<()> {
+        self(block)
+    }
+}
+
+/// A model: a file, tensors in memory, a network in training, or your own type.
+///
+/// A source needs to deliver its stored elements and nothing else; [`read_derived`] does the rest, and everything in
+/// [`SourceExt`](crate::SourceExt) builds on it. It need be neither `Send` nor `Sync`; what works in parallel asks
+/// for `Sync` itself.
+///
+/// ```
+/// use std::ops::{ControlFlow, Range};
+/// use quantviz_core::{
+///     Block, DType, Elements, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result, Role, Shape, Sink,
+///     SourceExt, check_range, read_derived,
+/// };
+///
+/// /// The counters of some simulation.
+/// struct Counters {
+///     model: Model,
+///     values: Vec<u32>,
+/// }
+///
+/// impl ParameterSource for Counters {
+///     fn model(&self) -> &Model {
+///         &self.model
+///     }
+///
+///     fn read(
+///         &self,
+///         id: ParameterId,
+///         part: Part,
+///         range: Range<u64>,
+///         sink: &mut dyn Sink,
+///     ) -> Result<ControlFlow<()>> {
+///         if part != Part::Stored {
+///             return read_derived(self, id, part, range, sink);
+///         }
+///         check_range(&range, self.values.len() as u64)?;
+///         let elements = Elements::U32(&self.values[range.start as usize..range.end as usize]);
+///         Ok(sink.block(Block { start: range.start, elements }))
+///     }
+/// }
+///
+/// let mut model = Model::new(Format::Memory);
+/// model.parameters.push(Parameter::new("visits", DType::U32, Shape::vector(4), Role::Other));
+/// let counters = Counters { model, values: vec![4, 0, 0, 12] };
+/// let visits = counters.model().parameter_named("visits").expect("was just added");
+/// assert_eq!(counters.summary(visits)?.mean(), Some(4.0));
+/// # Ok::<(), quantviz_core::Error>(())
+/// ```
+pub trait ParameterSource {
+    /// Everything but the values. Opening a source costs this much, never the weights.
+    fn model(&self) -> &Model;
+
+    /// Pushes the elements `range` of a part into `sink`: row-major, in ascending blocks without gaps. A sink that
+    /// breaks ends the reading with `Ok(Break)`.
+    ///
+    /// # Errors
+    /// Blocks that came before an error are valid. A range beyond the end is malformed, and nothing is delivered.
+    fn read(
+        &self,
+        id: ParameterId,
+        part: Part,
+        range: Range<u64>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>>;
+
+    /// Writes the elements at the indices `at` to `out`, in the order of `at`.
+    ///
+    /// # Panics
+    /// Where `at` and `out` differ in length.
+    fn gather(&self, id: ParameterId, part: Part, at: &[u64], out: &mut [f32]) -> Result<()> {
+        assert_eq!(at.len(), out.len(), "one place for every index");
+        for (&index, out) in at.iter().zip(out) {
+            let range = index..index.saturating_add(1);
+            #[expect(clippy::cast_possible_truncation, reason = "a gathered sample is in f32")]
+            let mut sink = |block: Block<'_>| {
+                block.elements.for_each(|value| *out = value as f32);
+                ControlFlow::Continue(())
+            };
+            let _ = self.read(id, part, range, &mut sink)?;
+        }
+        Ok(())
+    }
+}
+
+macro_rules! delegate {
+    ($($pointer:ty),*) => {$(
+        impl<S: ParameterSource + ?Sized> ParameterSource for $pointer {
+            fn model(&self) -> &Model {
+                (**self).model()
+            }
+
+            fn read(
+                &self,
+                id: ParameterId,
+                part: Part,
+                range: Range<u64>,
+                sink: &mut dyn Sink,
+            ) -> Result<ControlFlow<()>> {
+                (**self).read(id, part, range, sink)
+            }
+
+            fn gather(&self, id: ParameterId, part: Part, at: &[u64], out: &mut [f32]) -> Result<()> {
+                (**self).gather(id, part, at, out)
+            }
+        }
+    )*};
+}
+
+delegate!(&S, Box<S>, std::sync::Arc<S>);
+
+/// How many elements a part has.
+pub fn part_len(model: &Model, id: ParameterId, part: Part) -> Result<u64> {
+    let parameter = model.parameter(id);
+    let quantization = parameter.quantization.as_ref();
+    let groups = || {
+        let quantization =
+            quantization.ok_or_else(|| Error::not_found("it is not quantized").in_tensor(&parameter.name))?;
+        quantization
+            .groups(&parameter.shape)
+            .map(|groups| groups.count())
+            .ok_or_else(|| Error::malformed("its scales do not fit its shape").in_tensor(&parameter.name))
+    };
+    match part {
+        Part::Stored => Ok(parameter.shape.elements()),
+        Part::Codes => Ok(parameter.logical_shape().elements()),
+        Part::Scales => groups(),
+        Part::ZeroPoints if quantization.is_some_and(|it| it.zero_point.is_none()) => Ok(0),
+        Part::ZeroPoints => groups(),
+    }
+}
+
+/// Refuses a range that ends beyond `len`, or before it begins.
+pub fn check_range(range: &Range<u64>, len: u64) -> Result<()> {
+    if range.start <= range.end && range.end <= len {
+        return Ok(());
+    }
+    Err(Error::malformed(format!("elements {}..{} were asked for, there are {len}", range.start, range.end)))
+}
+
+/// Reads the parts that follow from the stored elements of a parameter and of those its descriptor names: what
+/// [`ParameterSource::read`] does for every [`Part`] that the source has nothing special for.
+pub fn read_derived<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    part: Part,
+    range: Range<u64>,
+    sink: &mut dyn Sink,
+) -> Result<ControlFlow<()>> {
+    let parameter = source.model().parameter(id);
+    let len = part_len(source.model(), id, part)?;
+    check_range(&range, len).map_err(|error| error.in_tensor(&parameter.name))?;
+    let Some(quantization) = &parameter.quantization else {
+        return source.read(id, Part::Stored, range, sink);
+    };
+    let operand = match part {
+        Part::Stored | Part::Codes => return source.read(id, Part::Stored, range, sink),
+        Part::Scales => &quantization.scale,
+        Part::ZeroPoints => match &quantization.zero_point {
+            Some(zero_point) => zero_point,
+            None => return Ok(ControlFlow::Continue(())),
+        },
+    };
+    const AT_ONCE: usize = 8192;
+    let mut start = range.start;
+    let mut values = Vec::new();
+    while start < range.end {
+        let end = range.end.min(start + AT_ONCE as u64);
+        read_operand(source, operand, start..end, &mut values)
+            .map_err(|error| error.in_tensor(&parameter.name))?;
+        if sink.block(Block { start, elements: Elements::F64(&values) }).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        start = end;
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The values of an operand for the groups of `range`.
+fn read_operand<S: ParameterSource + ?Sized>(
+    source: &S,
+    operand: &Operand,
+    range: Range<u64>,
+    values: &mut Vec<f64>,
+) -> Result<()> {
+    values.clear();
+    let len =
+        usize::try_from(range.end - range.start).map_err(|_| Error::limit("more groups than memory"))?;
+    match operand {
+        Operand::One { value, .. } => values.resize(len, *value),
+        Operand::Parameter(id) => {
+            let single = source.model().parameter(*id).shape.elements() == 1;
+            let stored = if single { 0..1 } else { range };
+            let mut sink = |block: Block<'_>| {
+                block.elements.for_each(|value| values.push(value));
+                ControlFlow::Continue(())
+            };
+            let _ = source.read(*id, Part::Stored, stored, &mut sink)?;
+            if let (true, Some(&value)) = (single, values.first()) {
+                values.resize(len, value);
+            }
+        }
+        Operand::Product(factors) => {
+            values.resize(len, 1.0);
+            let mut factor_values = Vec::new();
+            for factor in factors {
+                read_operand(source, factor, range.clone(), &mut factor_values)?;
+                values.iter_mut().zip(&factor_values).for_each(|(product, factor)| *product *= factor);
+            }
+        }
+    }
+    Ok(())
+}

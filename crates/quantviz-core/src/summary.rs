@@ -1,0 +1,257 @@
+//! What can be said of many numbers in a few: counts, range, mean, spread.
+
+use crate::Elements;
+use crate::elements::{Element, for_each_type};
+
+/// Counts, range and moments of a set of numbers. Summaries of parts [merge](Self::merge) into that of the whole;
+/// the counts, the minimum and the maximum exactly, the moments to within 1e-12.
+///
+/// Statistics are over the finite values; NaNs and infinities are counted beside them.
+///
+/// ```
+/// use quantviz_core::RangeSummary;
+///
+/// let mut summary = RangeSummary::of(&[1.0f32, 2.0, f32::NAN]);
+/// summary.merge(&RangeSummary::of(&[6.0f32]));
+/// assert_eq!((summary.count(), summary.nan(), summary.min(), summary.max()), (4, 1, Some(1.0), Some(6.0)));
+/// assert_eq!(summary.mean(), Some(3.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RangeSummary {
+    count: u64,
+    population: u64,
+    nan: u64,
+    pos_inf: u64,
+    neg_inf: u64,
+    zeros: u64,
+    min: f64,
+    max: f64,
+    mean: f64,
+    /// The sum of the squared distances from the mean.
+    m2: f64,
+}
+
+impl Default for RangeSummary {
+    fn default() -> Self {
+        RangeSummary {
+            count: 0,
+            population: 0,
+            nan: 0,
+            pos_inf: 0,
+            neg_inf: 0,
+            zeros: 0,
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            mean: 0.0,
+            m2: 0.0,
+        }
+    }
+}
+
+impl RangeSummary {
+    /// The summary of a slice.
+    pub fn of<T: Element>(values: &[T]) -> Self {
+        let mut summary = RangeSummary::default();
+        for chunk in values.chunks(CHUNK) {
+            summary.merge(&of_chunk(chunk));
+        }
+        summary
+    }
+
+    /// The summary of elements in the type they are stored in.
+    pub fn of_elements(elements: &Elements<'_>) -> Self {
+        for_each_type!(elements, slice => RangeSummary::of(slice), packed => RangeSummary::of_counted(packed.value_counts()))
+    }
+
+    /// The summary of values that occur so many times each.
+    pub fn of_counted(values: impl Iterator<Item = (f64, u64)> + Clone) -> Self {
+        let mut summary = RangeSummary::default();
+        let mut sum = 0.0;
+        for (value, times) in values.clone().filter(|&(_, times)| times > 0) {
+            summary.count += times;
+            if value.is_finite() {
+                summary.min = summary.min.min(value);
+                summary.max = summary.max.max(value);
+                summary.zeros += if value == 0.0 { times } else { 0 };
+                sum += value * as_f64(times);
+            } else if value.is_nan() {
+                summary.nan += times;
+            } else if value > 0.0 {
+                summary.pos_inf += times;
+            } else {
+                summary.neg_inf += times;
+            }
+        }
+        summary.population = summary.count;
+        if summary.finite() > 0 {
+            summary.mean = sum / as_f64(summary.finite());
+            let squares = values.filter(|(value, _)| value.is_finite());
+            summary.m2 = squares.map(|(value, times)| (value - summary.mean).powi(2) * as_f64(times)).sum();
+        }
+        summary
+    }
+
+    /// Marks the summary as that of a sample: it was taken to speak for `population` elements.
+    #[must_use]
+    pub fn sampled_from(mut self, population: u64) -> Self {
+        self.population = population.max(self.count);
+        self
+    }
+
+    /// Adds the numbers that `other` summarises.
+    pub fn merge(&mut self, other: &RangeSummary) {
+        let (here, there) = (as_f64(self.finite()), as_f64(other.finite()));
+        if here == 0.0 {
+            (self.mean, self.m2) = (other.mean, other.m2);
+        } else if there > 0.0 {
+            // Chan, Golub and LeVeque's pairwise update.
+            let distance = other.mean - self.mean;
+            let share = there / (here + there);
+            self.mean = if distance.is_finite() {
+                self.mean + distance * share
+            } else {
+                self.mean * (1.0 - share) + other.mean * share
+            };
+            self.m2 += other.m2 + distance * distance * here * share;
+        }
+        self.count += other.count;
+        self.population += other.population;
+        self.nan += other.nan;
+        self.pos_inf += other.pos_inf;
+        self.neg_inf += other.neg_inf;
+        self.zeros += other.zeros;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    /// How many numbers were looked at.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// How many numbers the summary speaks for: more than [`count`](Self::count) where it is a sample.
+    pub fn population(&self) -> u64 {
+        self.population
+    }
+
+    /// Whether some numbers were left out.
+    pub fn is_sampled(&self) -> bool {
+        self.population > self.count
+    }
+
+    /// How many are neither NaN nor infinite.
+    pub fn finite(&self) -> u64 {
+        self.count - self.nan - self.pos_inf - self.neg_inf
+    }
+
+    /// How many are not a number.
+    pub fn nan(&self) -> u64 {
+        self.nan
+    }
+
+    /// How many are plus infinity.
+    pub fn pos_inf(&self) -> u64 {
+        self.pos_inf
+    }
+
+    /// How many are minus infinity.
+    pub fn neg_inf(&self) -> u64 {
+        self.neg_inf
+    }
+
+    /// How many are zero, of either sign.
+    pub fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
+    /// The smallest finite value.
+    pub fn min(&self) -> Option<f64> {
+        self.of_finite(self.min)
+    }
+
+    /// The largest finite value.
+    pub fn max(&self) -> Option<f64> {
+        self.of_finite(self.max)
+    }
+
+    /// The mean of the finite values.
+    pub fn mean(&self) -> Option<f64> {
+        self.of_finite(self.mean)
+    }
+
+    /// The population's standard deviation of the finite values (numpy's `ddof=0`).
+    pub fn std(&self) -> Option<f64> {
+        self.of_finite((self.m2 / as_f64(self.finite())).sqrt())
+    }
+
+    /// The square root of the sum of the squares of the finite values.
+    pub fn l2(&self) -> f64 {
+        (self.m2 + as_f64(self.finite()) * self.mean * self.mean).sqrt()
+    }
+
+    /// The largest distance from zero of a finite value.
+    pub fn abs_max(&self) -> Option<f64> {
+        self.of_finite(self.min.abs().max(self.max.abs()))
+    }
+
+    fn of_finite(&self, value: f64) -> Option<f64> {
+        // Adding zero turns -0, which the order of merges could otherwise show, into 0.
+        (self.finite() > 0).then_some(value + 0.0)
+    }
+}
+
+/// Elements that are summarised together: two passes over them stay in the nearest cache.
+const CHUNK: usize = 4096;
+const LANES: usize = 8;
+
+/// Two passes, the second about the mean of the first, so that a large mean costs no digits of the spread.
+fn of_chunk<T: Element>(values: &[T]) -> RangeSummary {
+    let sums = lanes(values, |value| value);
+    // One NaN or infinity shows in the sum; only then look which they are.
+    if !sums.is_finite() {
+        return of_mixed_chunk(values);
+    }
+    let mean = sums / as_f64(values.len() as u64);
+    let mut summary =
+        RangeSummary { count: values.len() as u64, population: values.len() as u64, ..Default::default() };
+    for value in values.iter().map(|value| value.to_f64()) {
+        // A comparison, because min and max of Rust's floats carry NaN rules that cost vectorisation.
+        summary.min = if value < summary.min { value } else { summary.min };
+        summary.max = if value > summary.max { value } else { summary.max };
+        summary.zeros += u64::from(value == 0.0);
+    }
+    summary.mean = mean;
+    summary.m2 = lanes(values, |value| (value - mean) * (value - mean));
+    summary
+}
+
+/// A chunk whose sum is not finite: values that are not, or too large to add up.
+fn of_mixed_chunk<T: Element>(values: &[T]) -> RangeSummary {
+    let values = || values.iter().map(|value| value.to_f64());
+    // Scaled, so that finite values never add up to infinity.
+    let finite = values().filter(|value| value.is_finite()).count() as u64;
+    let mut summary = RangeSummary::of_counted(values().map(|value| (value, 1)));
+    if finite > 0 && !summary.mean.is_finite() {
+        summary.mean = values().filter(|value| value.is_finite()).map(|value| value / as_f64(finite)).sum();
+        let squares = values().filter(|value| value.is_finite()).map(|value| (value - summary.mean).powi(2));
+        summary.m2 = squares.sum();
+    }
+    summary
+}
+
+/// The sum of `f` over all values, in independent lanes that a compiler can keep in vector registers.
+fn lanes<T: Element>(values: &[T], f: impl Fn(f64) -> f64) -> f64 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += f(value.to_f64());
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|value| f(value.to_f64())).sum::<f64>()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}

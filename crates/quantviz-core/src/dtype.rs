@@ -20,7 +20,7 @@ pub enum Layout {
         /// Bytes of a block, its scales included.
         bytes: u32,
     },
-    /// Elements differ in length (strings).
+    /// Elements differ in length, or nobody knows it.
     Varying,
 }
 
@@ -41,6 +41,8 @@ pub enum DTypeClass {
     Text,
     /// Codes and their scales together, as GGUF stores them.
     Quantized,
+    /// Nothing that is known here.
+    Opaque,
 }
 
 macro_rules! dtypes {
@@ -144,6 +146,7 @@ dtypes! {
     Tq2_0 "TQ2_0" Quantized block(256, 66);
     Mxfp4 "MXFP4" Quantized block(32, 17);
     Nvfp4 "NVFP4" Quantized block(64, 36);
+    Unknown "unknown" Opaque Layout::Varying;
 }
 
 impl DType {
@@ -245,7 +248,7 @@ pub fn byte_len(dtype: DType, shape: &Shape) -> Result<u64> {
             }
             (elements / u64::from(per_block)).checked_mul(u64::from(bytes)).ok_or_else(too_large)
         }
-        Layout::Varying => Err(Error::unsupported(format!("{dtype} elements differ in length"))),
+        Layout::Varying => Err(Error::unsupported(format!("the length of {dtype} elements is not known"))),
     }
 }
 

@@ -1,1 +1,50 @@
+//! Model files as [`ParameterSource`]s: names, shapes, layers and quantization at the cost of the graph; values when
+//! they are asked for; and nothing in a file ever runs.
+//!
+//! ```no_run
+//! use quantviz_core::{ParameterSource, SourceExt};
+//!
+//! let source = quantviz_formats::open("model_int8.onnx")?;
+//! for id in source.model().parameter_ids() {
+//!     println!("{}: {:?}", source.model().parameter(id).name, source.real_summary(id)?.max());
+//! }
+//! # Ok::<(), quantviz_core::Error>(())
+//! ```
+//!
+//! Which formats can be read is a matter of the crate's features, one for each; [`FORMATS`] lists them all.
 
+#[cfg(any(feature = "onnx", feature = "safetensors"))]
+mod bytes;
+#[cfg(any(feature = "onnx", feature = "safetensors"))]
+mod confined;
+mod file;
+mod folder;
+mod formats;
+mod limits;
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(feature = "safetensors")]
+mod safetensors;
+
+use std::path::Path;
+
+use quantviz_core::{ParameterSource, Result};
+
+pub use folder::models_in;
+pub use formats::{FORMATS, FormatEntry, format_of};
+pub use limits::Limits;
+
+/// A source that any thread may read.
+pub type BoxedSource = Box<dyn ParameterSource + Send + Sync>;
+
+/// Opens a model file: whatever its format, whatever its name.
+pub fn open(path: impl AsRef<Path>) -> Result<BoxedSource> {
+    open_with(path, &Limits::default())
+}
+
+/// Opens a model file with other limits than the usual ones.
+pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<BoxedSource> {
+    let path = path.as_ref();
+    let entry = format_of(path)?;
+    entry.open(path, limits).map_err(|error| error.in_file(path))
+}

@@ -1,1 +1,31 @@
+//! What tests of quantviz need, and tests of sources that other people write for it.
+//!
+//! - [`check_source`] and [`check_sync_source`] are the conformance suite: every
+//!   [`ParameterSource`](quantviz_core::ParameterSource) passes it.
+//! - [`strategies`] makes shapes, tensors of every type and granularities for proptest.
+//! - [`OnnxBuilder`] and [`SafetensorsBuilder`] write model files, well-formed or hostile, byte for byte;
+//!   [`wire::Message`] writes any protobuf.
+//! - [`mutations`] damages a valid file in ways that parsers get wrong.
+//!
+//! ```
+//! use quantviz_core::{MemorySource, ParameterSource};
+//! use quantviz_testkit::check_sync_source;
+//!
+//! let source = MemorySource::new().with("fc.weight", ndarray::arr2(&[[0.5f32, f32::NAN], [-0.0, 2.0]]));
+//! check_sync_source(&source);
+//! ```
 
+mod conformance;
+mod mutate;
+pub mod onnx;
+mod pack;
+mod random;
+pub mod safetensors;
+pub mod strategies;
+pub mod wire;
+
+pub use conformance::{check_source, check_sync_source};
+pub use mutate::{mutate, mutations};
+pub use onnx::OnnxBuilder;
+pub use pack::pack;
+pub use safetensors::SafetensorsBuilder;

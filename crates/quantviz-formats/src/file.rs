@@ -1,0 +1,84 @@
+//! Files that are read at positions, by any number of threads, and that may shrink while they are.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use quantviz_core::{Error, Result};
+
+/// An open file of a known length.
+#[derive(Debug)]
+pub(crate) struct ModelFile {
+    file: fs::File,
+    path: PathBuf,
+    len: u64,
+}
+
+impl ModelFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = fs::File::open(path).map_err(|error| Error::io(path, error))?;
+        let metadata = file.metadata().map_err(|error| Error::io(path, error))?;
+        if metadata.is_dir() {
+            return Err(Error::unsupported("this is a folder, not a model file").in_file(path));
+        }
+        if !metadata.is_file() {
+            return Err(Error::unsupported("this is not a regular file").in_file(path));
+        }
+        Ok(ModelFile { file, path: path.to_owned(), len: metadata.len() })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `buffer` from the bytes at `offset`.
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        read_exact_at(&self.file, offset, buffer).map_err(|error| {
+            let error = match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    Error::malformed("the file ends here: it shrank while it was read")
+                }
+                _ => Error::io(&self.path, error),
+            };
+            error.in_file(&self.path).at_byte(offset)
+        })
+    }
+
+    /// All bytes of a file that is known to be small.
+    pub(crate) fn read_all(&self, at_most: u64) -> Result<Vec<u8>> {
+        if self.len > at_most {
+            let message = format!("{} bytes are more than the limit of {at_most}", self.len);
+            return Err(Error::limit(message).in_file(&self.path));
+        }
+        let len = usize::try_from(self.len).map_err(|_| Error::limit("more than this machine's memory"))?;
+        let mut bytes = vec![0; len];
+        self.read_at(0, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &fs::File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &fs::File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !buffer.is_empty() {
+        match file.seek_read(buffer, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What an initializer is for, as the operator and the slot it goes into tell.
+
+use quantviz_core::{DType, DTypeClass, Parameter, Role, role_from_name};
+
+/// Operators whose slots have a fixed meaning.
+const SLOTS: &[(&str, &[(usize, Role)])] = &[
+    ("Conv", &[(1, Role::Weight), (2, Role::Bias)]),
+    ("ConvTranspose", &[(1, Role::Weight), (2, Role::Bias)]),
+    ("ConvInteger", &[(1, Role::Weight)]),
+    ("FusedConv", &[(1, Role::Weight), (2, Role::Bias)]),
+    ("QLinearConv", &[(3, Role::Weight), (8, Role::Bias)]),
+    ("DeformConv", &[(1, Role::Weight), (3, Role::Bias)]),
+    ("MatMul", &[(0, Role::Weight), (1, Role::Weight)]),
+    ("FusedMatMul", &[(0, Role::Weight), (1, Role::Weight)]),
+    ("MatMulInteger", &[(0, Role::Weight), (1, Role::Weight)]),
+    ("QLinearMatMul", &[(0, Role::Weight), (3, Role::Weight)]),
+    ("Gemm", &[(0, Role::Weight), (1, Role::Weight), (2, Role::Bias)]),
+    ("FusedGemm", &[(0, Role::Weight), (1, Role::Weight), (2, Role::Bias)]),
+    ("QGemm", &[(0, Role::Weight), (3, Role::Weight), (6, Role::Bias)]),
+    ("Einsum", &[(0, Role::Weight), (1, Role::Weight), (2, Role::Weight)]),
+    ("LSTM", &[(1, Role::Weight), (2, Role::Weight), (3, Role::Bias)]),
+    ("GRU", &[(1, Role::Weight), (2, Role::Weight), (3, Role::Bias)]),
+    ("RNN", &[(1, Role::Weight), (2, Role::Weight), (3, Role::Bias)]),
+    ("Attention", &[(1, Role::Weight), (2, Role::Bias)]),
+    ("PRelu", &[(1, Role::Weight)]),
+    ("BiasGelu", &[(1, Role::Bias)]),
+    ("FastGelu", &[(1, Role::Bias)]),
+    ("Gather", &[(0, Role::Embedding)]),
+    (
+        "EmbedLayerNormalization",
+        &[(2, Role::Embedding), (3, Role::Embedding), (4, Role::Embedding), (5, Role::Norm), (6, Role::Norm)],
+    ),
+    (
+        "BatchNormalization",
+        &[(1, Role::Norm), (2, Role::Norm), (3, Role::RunningStat), (4, Role::RunningStat)],
+    ),
+    ("InstanceNormalization", &[(1, Role::Norm), (2, Role::Norm)]),
+    ("GroupNormalization", &[(1, Role::Norm), (2, Role::Norm)]),
+    ("GroupNorm", &[(1, Role::Norm), (2, Role::Norm)]),
+    ("LayerNormalization", &[(1, Role::Norm), (2, Role::Norm)]),
+    ("RMSNormalization", &[(1, Role::Norm)]),
+    ("SimplifiedLayerNormalization", &[(1, Role::Norm)]),
+    ("SkipLayerNormalization", &[(2, Role::Norm), (3, Role::Norm), (4, Role::Bias)]),
+    ("SkipSimplifiedLayerNormalization", &[(2, Role::Norm), (3, Role::Bias)]),
+];
+
+/// The role of a parameter that goes into `slot` of an operator; `standard` where it is one of ONNX's own.
+pub(super) fn role_in(op: &str, standard: bool, slot: usize, parameter: &Parameter) -> Role {
+    let by_slot = SLOTS.iter().find(|(name, _)| *name == op).map(|(_, slots)| {
+        let role = slots.iter().find(|(of, _)| *of == slot);
+        role.map_or(Role::Constant, |(_, role)| *role)
+    });
+    let rank = parameter.shape.rank();
+    match by_slot {
+        // Shapes and other tables of whole numbers are gathered from too.
+        Some(Role::Embedding) if rank < 2 || is_index(parameter.dtype) => Role::Constant,
+        Some(role) => role,
+        None if parameter.dtype.class() != DTypeClass::Float => Role::Constant,
+        None => by_arithmetic(op, standard, parameter),
+    }
+}
+
+/// Exporters take layers apart: a vector that is added is a bias, one that is multiplied with is the gain of a
+/// normalisation.
+fn by_arithmetic(op: &str, standard: bool, parameter: &Parameter) -> Role {
+    let elements = parameter.shape.elements();
+    let is_vector = elements > 1 && parameter.shape.dims().iter().filter(|&&dim| dim != 1).count() == 1;
+    let by_name = || role_from_name(&parameter.name, &parameter.shape);
+    match op {
+        _ if elements <= 1 => Role::Constant,
+        "Add" | "Sub" | "Mul" | "Div" => by_name().unwrap_or(match op {
+            "Add" if is_vector => Role::Bias,
+            "Mul" if is_vector => Role::Norm,
+            _ => Role::Constant,
+        }),
+        _ if standard => by_name().unwrap_or(Role::Constant),
+        _ => by_name().unwrap_or(if parameter.shape.rank() >= 2 { Role::Weight } else { Role::Constant }),
+    }
+}
+
+fn is_index(dtype: DType) -> bool {
+    matches!(dtype, DType::I64 | DType::I32 | DType::Bool | DType::String)
+}

@@ -1,0 +1,373 @@
+//! A walk over the protobuf bytes of an ONNX file that notes where the weights are and copies everything else.
+//!
+//! The copy is small and bounded, so the protobuf library can parse it whole: a hostile file of a few megabytes would
+//! otherwise take hundreds. In the copy, a tensor's `raw_data` is a ticket: the index of its [`Payload`].
+
+use quantviz_core::{Error, Result};
+
+use crate::Limits;
+use crate::file::ModelFile;
+
+/// Where the elements of a tensor are, as noted by the walk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Payload {
+    pub(super) raw: Option<Span>,
+    pub(super) typed: Vec<TypedSpan>,
+}
+
+/// Bytes of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) offset: u64,
+    pub(super) len: u64,
+}
+
+/// A run of values of one of the fields `float_data`, `int32_data` and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TypedSpan {
+    pub(super) field: u32,
+    pub(super) span: Span,
+    /// Whether the values follow each other, or each comes with its own tag.
+    pub(super) packed: bool,
+}
+
+/// The copy without weights, and where the weights are.
+#[derive(Debug)]
+pub(super) struct Skeleton {
+    pub(super) bytes: Vec<u8>,
+    pub(super) payloads: Vec<Payload>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Message {
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Tensor,
+    SparseTensor,
+}
+
+/// What the walk does with a field.
+enum Action {
+    Copy,
+    /// Copies it unless it is long: lists that no rule of ours reads.
+    CopyIfShort,
+    Enter(Message),
+    Note,
+    Skip,
+}
+
+const RAW_DATA: u32 = 9;
+/// Attributes longer than this are tables for operators that hold no weights (tree ensembles, compiled contexts).
+const LONG_ATTRIBUTE: u64 = 1 << 16;
+
+impl Message {
+    /// The fields of onnx.proto (IR version 14) that matter here; what is not named is skipped.
+    fn action(self, field: u32) -> Action {
+        use Action::{Copy, CopyIfShort, Enter, Note};
+        match (self, field) {
+            (Message::Model, 1..=5 | 8 | 14) => Copy,
+            (Message::Model, 7) => Enter(Message::Graph),
+            (Message::Graph, 1) => Enter(Message::Node),
+            (Message::Graph, 5) => Enter(Message::Tensor),
+            (Message::Graph, 15) => Enter(Message::SparseTensor),
+            (Message::Graph, 2 | 11 | 12 | 14) => Copy,
+            (Message::Node, 5) => Enter(Message::Attribute),
+            (Message::Node, 1..=4 | 7 | 8) => Copy,
+            (Message::Attribute, 5 | 10) => Enter(Message::Tensor),
+            (Message::Attribute, 6 | 11) => Enter(Message::Graph),
+            (Message::Attribute, 22 | 23) => Enter(Message::SparseTensor),
+            (Message::Attribute, 4 | 7..=9) => CopyIfShort,
+            (Message::Attribute, 1..=3 | 20 | 21) => Copy,
+            (Message::SparseTensor, 1 | 2) => Enter(Message::Tensor),
+            (Message::SparseTensor, 3) => Copy,
+            (Message::Tensor, 4..=7 | RAW_DATA | 10 | 11) => Note,
+            (Message::Tensor, 1..=3 | 8 | 13 | 14) => Copy,
+            _ => Action::Skip,
+        }
+    }
+}
+
+/// Walks the whole file.
+pub(super) fn skeleton(file: &ModelFile, limits: &Limits) -> Result<Skeleton> {
+    let mut walk = Walk {
+        cursor: Cursor::new(file),
+        limits,
+        items: 0,
+        skeleton: Skeleton { bytes: Vec::new(), payloads: Vec::new() },
+    };
+    walk.message(Message::Model, file.len(), 0)?;
+    Ok(walk.skeleton)
+}
+
+struct Walk<'a> {
+    cursor: Cursor<'a>,
+    limits: &'a Limits,
+    items: usize,
+    skeleton: Skeleton,
+}
+
+/// The value behind a tag.
+#[derive(Clone, Copy)]
+enum Wire {
+    Varint,
+    Fixed(u64),
+    Bytes(u64),
+}
+
+impl Walk<'_> {
+    fn message(&mut self, message: Message, end: u64, depth: usize) -> Result<()> {
+        if depth > self.limits.depth {
+            return Err(self.limit(format!("messages are nested more than {} deep", self.limits.depth)));
+        }
+        let mut payload = Payload::default();
+        while self.cursor.position < end {
+            let tag_at = self.cursor.position;
+            let (field, wire_type) = self.cursor.tag(end)?;
+            let wire = self.cursor.wire(wire_type, end)?;
+            let value_at = self.cursor.position;
+            match (message.action(field), wire) {
+                (Action::Enter(inner), Wire::Bytes(len)) => {
+                    self.count_item()?;
+                    let place = self.begin_message(field);
+                    self.message(inner, value_at + len, depth + 1)?;
+                    self.end_message(place)?;
+                }
+                (Action::Note, wire) => {
+                    payload.note(field, tag_at, value_at, wire);
+                    self.cursor.pass(wire);
+                }
+                (Action::Copy, wire) => self.copy(tag_at, wire)?,
+                (Action::CopyIfShort, Wire::Bytes(len)) if len > LONG_ATTRIBUTE => self.cursor.pass(wire),
+                (Action::CopyIfShort, wire) => self.copy(tag_at, wire)?,
+                (Action::Enter(_) | Action::Skip, wire) => self.cursor.pass(wire),
+            }
+        }
+        if message == Message::Tensor && payload != Payload::default() {
+            self.put_ticket(payload)?;
+        }
+        Ok(())
+    }
+
+    /// Copies a field, tag included.
+    fn copy(&mut self, tag_at: u64, wire: Wire) -> Result<()> {
+        self.count_item()?;
+        let value_len = match wire {
+            Wire::Bytes(len) | Wire::Fixed(len) => len,
+            Wire::Varint => 0,
+        };
+        let start = self.skeleton.bytes.len();
+        let tag_len = self.cursor.position - tag_at;
+        let room = self.limits.graph_bytes.saturating_sub(start) as u64;
+        if tag_len + value_len > room {
+            return Err(self.limit(format!("a graph of more than {} bytes", self.limits.graph_bytes)));
+        }
+        self.cursor.position = tag_at;
+        self.cursor.append(tag_len + value_len, &mut self.skeleton.bytes)
+    }
+
+    fn begin_message(&mut self, field: u32) -> usize {
+        put_varint(&mut self.skeleton.bytes, u64::from(field) << 3 | 2);
+        let place = self.skeleton.bytes.len();
+        self.skeleton.bytes.extend([0x80, 0x80, 0x80, 0x80, 0x00]);
+        place
+    }
+
+    /// Fills in the length of the copy, as a varint of always five bytes.
+    fn end_message(&mut self, place: usize) -> Result<()> {
+        let len = self.skeleton.bytes.len() - place - 5;
+        if self.skeleton.bytes.len() > self.limits.graph_bytes {
+            return Err(self.limit(format!("a graph of more than {} bytes", self.limits.graph_bytes)));
+        }
+        for (index, byte) in self.skeleton.bytes[place..place + 4].iter_mut().enumerate() {
+            *byte |= (len >> (7 * index) & 0x7f) as u8;
+        }
+        self.skeleton.bytes[place + 4] = (len >> 28) as u8;
+        Ok(())
+    }
+
+    fn put_ticket(&mut self, payload: Payload) -> Result<()> {
+        let ticket = u32::try_from(self.skeleton.payloads.len())
+            .map_err(|_| self.limit("more tensors than can be numbered".to_owned()))?;
+        self.skeleton.payloads.push(payload);
+        put_varint(&mut self.skeleton.bytes, u64::from(RAW_DATA) << 3 | 2);
+        self.skeleton.bytes.push(4);
+        self.skeleton.bytes.extend(ticket.to_le_bytes());
+        Ok(())
+    }
+
+    fn count_item(&mut self) -> Result<()> {
+        self.items += 1;
+        if self.items > self.limits.graph_items {
+            return Err(self.limit(format!("more than {} entries in the graph", self.limits.graph_items)));
+        }
+        Ok(())
+    }
+
+    fn limit(&self, message: String) -> Error {
+        Error::limit(message).at_byte(self.cursor.position)
+    }
+}
+
+impl Payload {
+    fn note(&mut self, field: u32, tag_at: u64, value_at: u64, wire: Wire) {
+        let (span, packed) = match wire {
+            Wire::Bytes(len) => (Span { offset: value_at, len }, true),
+            Wire::Fixed(len) => (Span { offset: tag_at, len: value_at + len - tag_at }, false),
+            Wire::Varint => (Span { offset: tag_at, len: value_at - tag_at }, false),
+        };
+        if field == RAW_DATA {
+            self.raw = packed.then_some(span).or(self.raw);
+            return;
+        }
+        // Values with tags of their own follow each other: one span for all, or a million of them would take a
+        // hundred times their bytes.
+        match self.typed.last_mut() {
+            Some(last)
+                if !packed && !last.packed && last.field == field && last.span.end() == span.offset =>
+            {
+                last.span.len += span.len;
+            }
+            _ => self.typed.push(TypedSpan { field, span, packed }),
+        }
+    }
+}
+
+impl Span {
+    pub(super) fn end(self) -> u64 {
+        self.offset + self.len
+    }
+}
+
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Reads forward through a file in windows that grow while nothing is skipped.
+pub(super) struct Cursor<'a> {
+    file: &'a ModelFile,
+    pub(super) position: u64,
+    window: Vec<u8>,
+    window_start: u64,
+    next_window: usize,
+}
+
+const SMALLEST_WINDOW: usize = 1 << 13;
+const LARGEST_WINDOW: usize = 1 << 18;
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(file: &'a ModelFile) -> Self {
+        Cursor { file, position: 0, window: Vec::new(), window_start: 0, next_window: SMALLEST_WINDOW }
+    }
+
+    /// What is left of the window from the position on; never empty before the end of the file.
+    fn ahead(&mut self) -> Result<&[u8]> {
+        let window_end = self.window_start + self.window.len() as u64;
+        if !(self.window_start..window_end).contains(&self.position) {
+            let sequential = self.position == window_end;
+            self.next_window =
+                if sequential { (self.next_window * 2).min(LARGEST_WINDOW) } else { SMALLEST_WINDOW };
+            let left = self.file.len().saturating_sub(self.position);
+            let len = usize::try_from(left).map_or(self.next_window, |left| left.min(self.next_window));
+            self.window.resize(len, 0);
+            self.window_start = self.position;
+            self.file.read_at(self.position, &mut self.window)?;
+        }
+        // The window begins at or before the position.
+        Ok(&self.window[(self.position - self.window_start) as usize..])
+    }
+
+    fn byte(&mut self, end: u64) -> Result<u8> {
+        if self.position >= end {
+            return Err(self.malformed("a message ends in the middle of a field"));
+        }
+        let byte = self.ahead()?[0];
+        self.position += 1;
+        Ok(byte)
+    }
+
+    pub(super) fn varint(&mut self, end: u64) -> Result<u64> {
+        let start = self.position;
+        let mut value = 0;
+        for shift in (0..70).step_by(7) {
+            let byte = self.byte(end)?;
+            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        self.position = start;
+        Err(self.malformed("a number of more than ten bytes"))
+    }
+
+    /// A little-endian number of `N` bytes.
+    pub(super) fn fixed<const N: usize>(&mut self, end: u64) -> Result<u64> {
+        let mut value = [0; 8];
+        for byte in &mut value[..N] {
+            *byte = self.byte(end)?;
+        }
+        Ok(u64::from_le_bytes(value))
+    }
+
+    /// The number of a field and its wire type.
+    pub(super) fn tag(&mut self, end: u64) -> Result<(u32, u8)> {
+        let start = self.position;
+        let tag = self.varint(end)?;
+        match u32::try_from(tag >> 3) {
+            Ok(field @ 1..=0x1fff_ffff) => Ok((field, (tag & 7) as u8)),
+            _ => {
+                self.position = start;
+                Err(self
+                    .malformed("no protobuf field has this number: this is no ONNX model, or a damaged one"))
+            }
+        }
+    }
+
+    fn wire(&mut self, wire_type: u8, end: u64) -> Result<Wire> {
+        let left = |cursor: &Self| end - cursor.position;
+        let wire = match wire_type {
+            0 => {
+                self.varint(end)?;
+                Wire::Varint
+            }
+            1 => Wire::Fixed(8),
+            2 => Wire::Bytes(self.varint(end)?),
+            5 => Wire::Fixed(4),
+            _ => return Err(self.malformed("no protobuf wire type: this is no ONNX model, or a damaged one")),
+        };
+        match wire {
+            Wire::Bytes(len) | Wire::Fixed(len) if len > left(self) => {
+                let message = format!("a field of {len} bytes where only {} are left", left(self));
+                Err(self.malformed(&message))
+            }
+            wire => Ok(wire),
+        }
+    }
+
+    fn pass(&mut self, wire: Wire) {
+        if let Wire::Bytes(len) | Wire::Fixed(len) = wire {
+            self.position += len;
+        }
+    }
+
+    fn append(&mut self, len: u64, out: &mut Vec<u8>) -> Result<()> {
+        let end = self.position + len;
+        while self.position < end {
+            let left = end - self.position;
+            let ahead = self.ahead()?;
+            let taken = usize::try_from(left).map_or(ahead.len(), |left| left.min(ahead.len()));
+            out.extend_from_slice(&ahead[..taken]);
+            self.position += taken as u64;
+        }
+        Ok(())
+    }
+
+    pub(super) fn malformed(&self, message: &str) -> Error {
+        Error::malformed(message).at_byte(self.position)
+    }
+}

@@ -1,0 +1,95 @@
+//! safetensors: a JSON header, then the tensors; alone, or as shards under an index.
+
+mod header;
+mod shards;
+
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
+use quantviz_core::{
+    DType, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result, Role, Sink, Warning,
+    WarningKind, check_range, read_derived, role_from_name,
+};
+
+use crate::bytes::{Extent, read_elements};
+use crate::file::ModelFile;
+use crate::{BoxedSource, Limits};
+use header::Header;
+
+pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
+    let is_index = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".index.json"));
+    let mut source =
+        SafetensorsSource { model: Model::new(Format::Safetensors), files: Vec::new(), extents: Vec::new() };
+    if is_index {
+        shards::open(&mut source, path, limits)?;
+    } else {
+        source.add_file(ModelFile::open(path)?, limits)?;
+    }
+    source.model.add_module_layers();
+    Ok(Box::new(source))
+}
+
+struct SafetensorsSource {
+    model: Model,
+    files: Vec<ModelFile>,
+    /// Where the elements of each parameter are.
+    extents: Vec<Extent>,
+}
+
+impl SafetensorsSource {
+    /// Adds all tensors of one file.
+    fn add_file(&mut self, file: ModelFile, limits: &Limits) -> Result<()> {
+        let header = Header::read(&file, limits)?;
+        if self.model.parameters.len() + header.tensors.len() > limits.tensors {
+            return Err(Error::limit(format!("more than {} tensors", limits.tensors)).in_file(file.path()));
+        }
+        let unused = header.unused_bytes(file.len());
+        if unused > 0 {
+            let message = format!("{unused} bytes of data belong to no tensor");
+            self.model.warnings.push(Warning::general(WarningKind::Odd, message));
+        }
+        self.model.file_bytes += file.len();
+        self.model.metadata.extend(header.metadata);
+        let file_index = self.files.len();
+        for entry in header.tensors {
+            if entry.dtype == DType::Unknown {
+                let message = format!("the dtype {:?} is not known here", entry.dtype_name);
+                self.model.warnings.push(Warning::about(&entry.name, WarningKind::Unsupported, message));
+            }
+            let role = role_from_name(&entry.name, &entry.shape).unwrap_or(Role::Other);
+            self.model.parameters.push(Parameter::new(entry.name, entry.dtype, entry.shape, role));
+            self.extents.push(Extent {
+                file: file_index,
+                offset: header.data_start + entry.begin,
+                len: entry.end - entry.begin,
+            });
+        }
+        self.files.push(file);
+        Ok(())
+    }
+}
+
+impl ParameterSource for SafetensorsSource {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn read(
+        &self,
+        id: ParameterId,
+        part: Part,
+        range: Range<u64>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>> {
+        if part != Part::Stored {
+            return read_derived(self, id, part, range, sink);
+        }
+        let parameter = self.model.parameter(id);
+        let extent = self.extents[id.index()];
+        check_range(&range, parameter.shape.elements())
+            .and_then(|()| {
+                read_elements(&self.files[extent.file], extent.offset, parameter.dtype, range, sink)
+            })
+            .map_err(|error| error.in_tensor(&parameter.name))
+    }
+}

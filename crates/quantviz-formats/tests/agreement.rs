@@ -1,0 +1,441 @@
+//! What quantviz reads from model files, against what the formats' own Python libraries read from them.
+//!
+//! `fixtures/python/make_agreement.py OUT_DIR` makes the files and notes what the libraries read; the variable
+//! `QUANTVIZ_AGREEMENT` says where that is.
+#![cfg(all(feature = "onnx", feature = "safetensors"))]
+
+use std::collections::BTreeSet;
+use std::fmt::{Debug, Display};
+use std::fs;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use quantviz_core::{
+    DType, ErrorKind, Granularity, Histogram, Measured, ParameterId, ParameterSource, Part, QuantDescriptor,
+    RangeSummary, Scan, Shape, SourceExt, WarningKind,
+};
+use quantviz_formats::BoxedSource;
+use serde::Deserialize;
+
+#[test]
+#[ignore = "needs files made by fixtures/python/make_agreement.py"]
+fn agrees_with_the_formats_own_readers() {
+    let folder = std::env::var_os("QUANTVIZ_AGREEMENT").expect("QUANTVIZ_AGREEMENT names a folder");
+    let mut seen = Seen::default();
+    let mut mismatches = Vec::new();
+    for case in case_folders(Path::new(&folder)) {
+        mismatches.extend(check_case(&case, &mut seen));
+    }
+    mismatches.extend(seen.gaps());
+    assert!(mismatches.is_empty(), "{} mismatches:\n{}", mismatches.len(), mismatches.join("\n"));
+}
+
+fn case_folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("QUANTVIZ_AGREEMENT names a folder");
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("the folder can be listed").path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    folders
+}
+
+// What the Python side noted.
+
+#[derive(Deserialize)]
+struct Truth {
+    file: String,
+    tensors: Vec<TensorTruth>,
+    quantized: Vec<QuantizedTruth>,
+}
+
+#[derive(Deserialize)]
+struct TensorTruth {
+    name: String,
+    dtype: String,
+    shape: Vec<u64>,
+    /// The file with the values; none for types without numbers.
+    values: Option<String>,
+    summary: Option<SummaryTruth>,
+    histogram: Option<HistogramTruth>,
+}
+
+/// Where numpy's float64 overflowed, statistics of finite values are `None`.
+#[derive(Deserialize)]
+struct SummaryTruth {
+    count: u64,
+    finite: u64,
+    nan: u64,
+    pos_inf: u64,
+    neg_inf: u64,
+    zeros: u64,
+    min: Option<Number>,
+    max: Option<Number>,
+    mean: Option<Number>,
+    std: Option<Number>,
+    l2: Option<Number>,
+}
+
+#[derive(Deserialize)]
+struct HistogramTruth {
+    bins: usize,
+    low: Number,
+    high: Number,
+    counts: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+struct QuantizedTruth {
+    name: String,
+    /// The file with the dequantized values.
+    values: String,
+    axis: Option<usize>,
+    block_size: Option<u64>,
+}
+
+/// Floats are text in the notes, because JSON parsers may round them.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Number(f64);
+
+impl TryFrom<String> for Number {
+    type Error = std::num::ParseFloatError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Number)
+    }
+}
+
+fn value(number: Option<Number>) -> Option<f64> {
+    number.map(|number| number.0)
+}
+
+fn read_truth(folder: &Path) -> Result<Truth, String> {
+    let path = folder.join("truth.json");
+    let text = fs::read_to_string(&path).map_err(|error| format!("truth.json: {error}"))?;
+    serde_json::from_str(&text).map_err(|error| format!("truth.json: {error}"))
+}
+
+fn read_values(path: &Path) -> Result<Vec<f64>, String> {
+    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let (values, rest) = bytes.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(format!("{}: not a whole number of values", path.display()));
+    }
+    Ok(values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
+}
+
+/// What was compared, so that comparing nothing is no success.
+#[derive(Default)]
+struct Seen {
+    cases: usize,
+    dtypes: BTreeSet<String>,
+    histograms: usize,
+    quantized: usize,
+}
+
+impl Seen {
+    fn add(&mut self, truth: &Truth) {
+        self.cases += 1;
+        self.dtypes.extend(truth.tensors.iter().map(|tensor| tensor.dtype.clone()));
+        self.histograms += truth.tensors.iter().filter(|tensor| tensor.histogram.is_some()).count();
+        self.quantized += truth.quantized.len();
+    }
+
+    fn gaps(&self) -> Vec<String> {
+        let mut gaps = Vec::new();
+        for (what, count, least) in [
+            ("cases", self.cases, 100),
+            ("histograms", self.histograms, 1000),
+            ("quantized tensors", self.quantized, 200),
+        ] {
+            if count < least {
+                gaps.push(format!("only {count} {what}, there should be {least} at least"));
+            }
+        }
+        // ONNX and safetensors have all types whose elements lie side by side but one, and strings.
+        let in_files =
+            |dtype: &DType| dtype.bits().is_some() && *dtype != DType::C32 || *dtype == DType::String;
+        let dtypes = DType::ALL.iter().filter(|dtype| in_files(dtype));
+        let missing = dtypes.filter(|dtype| !self.dtypes.contains(dtype.name()));
+        gaps.extend(missing.map(|dtype| format!("no tensor of {dtype}")));
+        gaps
+    }
+}
+
+/// Everything that differs in one case, and each time where.
+fn check_case(folder: &Path, seen: &mut Seen) -> Vec<String> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let compared = catch_unwind(AssertUnwindSafe(|| {
+        let truth = read_truth(folder)?;
+        seen.add(&truth);
+        let source = quantviz_formats::open(folder.join(&truth.file)).map_err(|error| error.to_string())?;
+        let mut comparison = Comparison { folder, truth, source, mismatches: Vec::new() };
+        comparison.compare()?;
+        Ok(comparison.mismatches)
+    }));
+    let mismatches = match compared {
+        Ok(Ok(mismatches)) => mismatches,
+        Ok(Err(error)) => vec![error],
+        Err(panic) => vec![panic_message(&*panic)],
+    };
+    mismatches.into_iter().map(|mismatch| format!("{name}: {mismatch}")).collect()
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without saying why"))
+}
+
+struct Comparison<'a> {
+    folder: &'a Path,
+    truth: Truth,
+    source: BoxedSource,
+    mismatches: Vec<String>,
+}
+
+impl Comparison<'_> {
+    fn compare(&mut self) -> Result<(), String> {
+        self.compare_model();
+        let scan = Scan::new().bins(16);
+        let measured =
+            self.source.scan(&scan, &|_| ControlFlow::Continue(())).map_err(|error| error.to_string())?;
+        for tensor in std::mem::take(&mut self.truth.tensors) {
+            // Names that are not there have been reported.
+            if let Some(id) = self.source.model().parameter_named(&tensor.name) {
+                self.compare_tensor(&tensor, id, &measured[id.index()])?;
+            }
+        }
+        for quantized in std::mem::take(&mut self.truth.quantized) {
+            if let Some(id) = self.source.model().parameter_named(&quantized.name) {
+                self.compare_quantized(&quantized, id, &measured[id.index()])?;
+            }
+        }
+        self.check_conformance();
+        Ok(())
+    }
+
+    fn require(&mut self, holds: bool, mismatch: impl FnOnce() -> String) {
+        if !holds {
+            self.mismatches.push(mismatch());
+        }
+    }
+
+    fn equal<T: PartialEq + Debug>(&mut self, what: impl Display, found: T, expected: T) {
+        self.require(found == expected, || format!("{what}: found {found:?}, expected {expected:?}"));
+    }
+
+    fn compare_model(&mut self) {
+        let parameters = &self.source.model().parameters;
+        let found = sorted(parameters.iter().map(|parameter| parameter.name.as_str()));
+        let expected = sorted(self.truth.tensors.iter().map(|tensor| tensor.name.as_str()));
+        self.equal("names", found, expected);
+        let parameters = self.source.model().parameters.iter();
+        let quantized = parameters.filter(|parameter| parameter.quantization.is_some());
+        let found = sorted(quantized.map(|parameter| parameter.name.as_str()));
+        let expected = sorted(self.truth.quantized.iter().map(|quantized| quantized.name.as_str()));
+        self.equal("quantized tensors", found, expected);
+        for warning in self.source.model().warnings.clone() {
+            let harmless = !matches!(warning.kind, WarningKind::Malformed | WarningKind::Missing);
+            self.require(harmless, || format!("warned of, though nothing is wrong: {warning:?}"));
+        }
+    }
+
+    fn compare_tensor(
+        &mut self,
+        truth: &TensorTruth,
+        id: ParameterId,
+        measured: &Measured,
+    ) -> Result<(), String> {
+        let name = &truth.name;
+        let parameter = self.source.model().parameter(id).clone();
+        self.equal(format!("{name:?}: dtype"), parameter.dtype.name(), truth.dtype.as_str());
+        self.equal(format!("{name:?}: shape"), parameter.shape.dims(), truth.shape.as_slice());
+        self.equal(format!("{name:?}: scanned"), measured.parameter, id);
+        let (Some(file), Some(summary)) = (&truth.values, &truth.summary) else {
+            self.check_numberless(name, id, measured);
+            return Ok(());
+        };
+        let expected = read_values(&self.folder.join(file))?;
+        match self.source.values(id, Part::Stored) {
+            Ok(found) => {
+                let difference = first_difference(&found, &expected);
+                self.require(difference.is_none(), || {
+                    format!("{name:?}: {}", difference.unwrap_or_default())
+                });
+            }
+            Err(error) => self.mismatches.push(format!("{name:?}: unreadable: {error}")),
+        }
+        if let Some(error) = &measured.error {
+            self.mismatches.push(format!("{name:?}: not measured: {error}"));
+        }
+        if let Some(found) = &measured.summary {
+            let differences = summary_differences(found, summary, &expected);
+            self.mismatches
+                .extend(differences.into_iter().map(|difference| format!("{name:?}: {difference}")));
+        }
+        self.compare_histogram(name, measured.histogram.as_ref(), truth.histogram.as_ref());
+        Ok(())
+    }
+
+    /// Types without numbers are refused, and that is all.
+    fn check_numberless(&mut self, name: &str, id: ParameterId, measured: &Measured) {
+        let unsupported = Some(ErrorKind::Unsupported);
+        let found = measured.error.as_ref().map(quantviz_core::Error::kind);
+        self.equal(format!("{name:?}: scanning"), found, unsupported);
+        self.equal(format!("{name:?}: summary"), measured.summary, None);
+        let read = self.source.values(id, Part::Stored).map_err(|error| error.kind());
+        let nothing_to_read = read.as_ref().is_ok_and(Vec::is_empty);
+        if !nothing_to_read {
+            self.equal(format!("{name:?}: reading"), read.err(), unsupported);
+        }
+    }
+
+    fn compare_histogram(&mut self, name: &str, found: Option<&Histogram>, truth: Option<&HistogramTruth>) {
+        let expected = truth.map(|truth| {
+            assert_eq!(truth.counts.len(), truth.bins, "as many counts as bins");
+            Histogram { low: truth.low.0, high: truth.high.0, counts: truth.counts.clone() }
+        });
+        self.equal(format!("{name:?}: histogram"), found, expected.as_ref());
+    }
+
+    fn compare_quantized(
+        &mut self,
+        truth: &QuantizedTruth,
+        id: ParameterId,
+        measured: &Measured,
+    ) -> Result<(), String> {
+        let name = &truth.name;
+        let parameter = self.source.model().parameter(id).clone();
+        // A tensor without a descriptor has been reported.
+        let Some(quantization) = &parameter.quantization else { return Ok(()) };
+        self.compare_groups(truth, quantization, &parameter.shape);
+        let expected = read_values(&self.folder.join(&truth.values))?;
+        match self.source.real_array(id) {
+            Ok(found) => {
+                let found: Vec<f64> = found.iter().map(|&value| f64::from(value)).collect();
+                let rounded: Vec<f64> = expected.iter().map(|&value| f64::from(value as f32)).collect();
+                let difference = first_difference(&found, &rounded);
+                self.require(difference.is_none(), || {
+                    format!("{name:?}: dequantized: {}", difference.unwrap_or_default())
+                });
+            }
+            Err(error) => self.mismatches.push(format!("{name:?}: not dequantized: {error}")),
+        }
+        let Some(found) = &measured.quantization else {
+            self.mismatches.push(format!("{name:?}: its quantization was not measured"));
+            return Ok(());
+        };
+        let finite = || expected.iter().copied().filter(|value| value.is_finite());
+        let extremes = [finite().reduce(f64::min), finite().reduce(f64::max)];
+        for (found, expected) in [found.dequantized.min(), found.dequantized.max()].into_iter().zip(extremes)
+        {
+            let same = match (found, expected) {
+                (Some(found), Some(expected)) => close(found, expected, 1e-12 * expected.abs()),
+                (found, expected) => found == expected,
+            };
+            self.require(same, || format!("{name:?}: dequantized range: {found:?}, expected {expected:?}"));
+        }
+        Ok(())
+    }
+
+    /// Different words for the same groups are fine.
+    fn compare_groups(&mut self, truth: &QuantizedTruth, quantization: &QuantDescriptor, shape: &Shape) {
+        let expected = match (truth.axis, truth.block_size) {
+            (None, _) => Granularity::Tensor,
+            (Some(axis), None) => Granularity::Axis(axis),
+            (Some(axis), Some(size)) => {
+                let mut sizes = vec![1; shape.rank()];
+                sizes[axis] = size;
+                Granularity::Block(sizes)
+            }
+        };
+        let found = quantization.groups(shape);
+        self.require(found.is_some() && found == expected.groups(shape), || {
+            format!("{:?}: {:?}, expected {expected:?}", truth.name, quantization.granularity)
+        });
+    }
+
+    /// The suite reads everything many times over, which takes long for large tensors.
+    fn check_conformance(&mut self) {
+        let parameters = &self.source.model().parameters;
+        if parameters.iter().any(|parameter| parameter.shape.elements() > 1_000_000) {
+            return;
+        }
+        let checked = catch_unwind(AssertUnwindSafe(|| quantviz_testkit::check_sync_source(&*self.source)));
+        if let Err(panic) = checked {
+            self.mismatches.push(format!("conformance: {}", panic_message(&*panic)));
+        }
+    }
+}
+
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut names: Vec<String> = names.map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
+/// Bit for bit, except that all NaNs are one.
+fn first_difference(found: &[f64], expected: &[f64]) -> Option<String> {
+    if found.len() != expected.len() {
+        return Some(format!("{} elements, expected {}", found.len(), expected.len()));
+    }
+    let same = |found: f64, expected: f64| {
+        found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan())
+    };
+    let pairs = || found.iter().copied().zip(expected.iter().copied());
+    let mut different = pairs().enumerate().filter(|(_, (found, expected))| !same(*found, *expected));
+    let (index, (found, expected)) = different.next()?;
+    let more = different.count();
+    Some(format!("element {index} is {found:?}, expected {expected:?}; {more} more differ"))
+}
+
+fn close(found: f64, expected: f64, tolerance: f64) -> bool {
+    (found - expected).abs() <= tolerance
+}
+
+/// Counts and the range are exact; the mean is within 1e-12 of the mean of |x|, the variance within 1e-12 of that of
+/// x², and the norm within 1e-12 of itself.
+fn summary_differences(found: &RangeSummary, truth: &SummaryTruth, values: &[f64]) -> Vec<String> {
+    let finite = || values.iter().copied().filter(|value| value.is_finite());
+    let mean_of = |f: fn(f64) -> f64| finite().map(f).sum::<f64>() / truth.finite as f64;
+    let least = f64::MIN_POSITIVE;
+    let mut differences = Vec::new();
+
+    let counts =
+        [found.count(), found.finite(), found.nan(), found.pos_inf(), found.neg_inf(), found.zeros()];
+    let expected = [truth.count, truth.finite, truth.nan, truth.pos_inf, truth.neg_inf, truth.zeros];
+    if counts != expected {
+        differences
+            .push(format!("counts (all, finite, NaN, inf, -inf, 0): {counts:?}, expected {expected:?}"));
+    }
+    let range = [found.min(), found.max()];
+    let expected = [value(truth.min), value(truth.max)];
+    if range != expected {
+        differences.push(format!("range: {range:?}, expected {expected:?}"));
+    }
+    let square = |number: f64| number * number;
+    for (what, found, expected, tolerance) in [
+        ("mean", found.mean(), value(truth.mean), 1e-12 * mean_of(f64::abs) + least),
+        (
+            "variance",
+            found.std().map(square),
+            value(truth.std).map(square),
+            1e-12 * mean_of(|value| value * value) + least,
+        ),
+        ("l2", Some(found.l2()), value(truth.l2), 1e-12 * value(truth.l2).unwrap_or_default() + least.sqrt()),
+    ] {
+        let same = match (found, expected) {
+            (Some(found), Some(expected)) => close(found, expected, tolerance),
+            (None, None) => true,
+            // Finite values whose statistics float64 could not hold.
+            (_, None) => truth.finite > 0,
+            (None, Some(_)) => false,
+        };
+        if !same {
+            differences.push(format!("{what}: {found:?}, expected {expected:?} within {tolerance:e}"));
+        }
+    }
+    differences
+}

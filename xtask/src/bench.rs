@@ -1,0 +1,131 @@
+//! `bench`: runs the benchmarks and holds them against what we promise.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use crate::Result;
+use crate::metadata::Metadata;
+use crate::process::{cargo, read, run as show};
+
+/// The most a benchmark may take, in the median.
+const BOUNDS: &[(&str, Nanoseconds)] = &[("extraction/gpt2-124m", 100.0 * MILLISECOND)];
+
+/// As criterion counts: a fraction of one is a time too, so `Duration` will not do.
+type Nanoseconds = f64;
+const MICROSECOND: Nanoseconds = 1e3;
+const MILLISECOND: Nanoseconds = 1e6;
+const SECOND: Nanoseconds = 1e9;
+
+/// A busy machine is slow now and then; code that became slow is slow every time.
+const RUNS: usize = 3;
+
+/// Medians by the name of the benchmark, the best of all runs.
+type Medians = BTreeMap<String, Nanoseconds>;
+
+pub(crate) fn run(args: &[String]) -> Result {
+    crate::no_options(args)?;
+    let results = Metadata::of_workspace()?.target_directory.join("criterion");
+    let mut best = Medians::new();
+    for _ in 0..RUNS {
+        for (name, median) in measure(&results)? {
+            best.entry(name).and_modify(|known| *known = median.min(*known)).or_insert(median);
+        }
+        if exceeded(&best).is_empty() {
+            break;
+        }
+    }
+    print_table(&best);
+    let problems = exceeded(&best);
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n       ")) }
+}
+
+fn measure(results: &Path) -> Result<Medians> {
+    let start = SystemTime::now();
+    show(cargo(["bench", "--package", "quantviz-benches"]).env("CRITERION_HOME", results))?;
+    let mut medians = Medians::new();
+    for folder in folders_since(start, results) {
+        let benchmark: Benchmark = parse(&folder.join("benchmark.json"))?;
+        let estimates: Estimates = parse(&folder.join("estimates.json"))?;
+        medians.insert(benchmark.full_id, estimates.median.point_estimate);
+    }
+    Ok(medians)
+}
+
+/// The folders that this run wrote: those of benchmarks that exist no more stay behind.
+fn folders_since(start: SystemTime, results: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![results.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        folders.extend(entries.map(|entry| entry.path()).filter(|path| path.is_dir()));
+        let written = folder.join("estimates.json").metadata().and_then(|file| file.modified());
+        if folder.ends_with("new") && written.is_ok_and(|time| time >= start) {
+            found.push(folder);
+        }
+    }
+    found
+}
+
+#[derive(Deserialize)]
+struct Benchmark {
+    full_id: String,
+}
+
+#[derive(Deserialize)]
+struct Estimates {
+    median: Estimate,
+}
+
+#[derive(Deserialize)]
+struct Estimate {
+    point_estimate: Nanoseconds,
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T> {
+    serde_json::from_str(&read(file)?).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// What is slower than its bound, or was not measured at all.
+fn exceeded(medians: &Medians) -> Vec<String> {
+    let problem = |&(name, bound): &(&str, Nanoseconds)| match medians.get(name) {
+        None => Some(format!("{name} has a bound and was not measured")),
+        Some(&median) if median > bound => {
+            Some(format!("{name} takes {}, more than {}", shown(median), shown(bound)))
+        }
+        Some(_) => None,
+    };
+    BOUNDS.iter().filter_map(problem).collect()
+}
+
+fn print_table(medians: &Medians) {
+    let width = medians.keys().map(String::len).max().unwrap_or_default().max("benchmark".len());
+    println!("\n{:<width$}  {:>12}  {:>12}", "benchmark", "median", "bound");
+    for (name, median) in medians {
+        let bound = BOUNDS.iter().find(|(bounded, _)| bounded == name);
+        let bound = bound.map(|(_, bound)| shown(*bound)).unwrap_or_default();
+        println!("{name:<width$}  {:>12}  {bound:>12}", shown(*median));
+    }
+}
+
+fn shown(time: Nanoseconds) -> String {
+    let units = [(SECOND, "s"), (MILLISECOND, "ms"), (MICROSECOND, "µs")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| time >= *unit).unwrap_or((1.0, "ns"));
+    format!("{:.2} {name}", time / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_holds_for_what_was_measured() {
+        let medians =
+            |millis| Medians::from([("extraction/gpt2-124m".into(), Duration::from_millis(millis))]);
+        assert!(exceeded(&medians(99)).is_empty());
+        assert!(exceeded(&medians(101))[0].contains("takes 101.0ms, more than 100.0ms"));
+        assert!(exceeded(&Medians::new())[0].contains("was not measured"));
+    }
+}

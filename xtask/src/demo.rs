@@ -1,0 +1,95 @@
+//! `demo`: from a fresh clone to something to look at.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde::de::IgnoredAny;
+
+use crate::Result;
+use crate::metadata::Metadata;
+use crate::process::{make_folder, output, run as show, shown};
+
+const MODELS: &str = "fixtures/resnet8";
+
+pub(crate) fn run(args: &[String]) -> Result {
+    check_options(args)?;
+    let workspace = Metadata::of_workspace()?;
+    let quantviz = crate::quantviz::build(&workspace)?;
+
+    title("A model as it was trained");
+    show(Command::new(&quantviz).args(["inspect", &format!("{MODELS}/resnet8_fp32.onnx")]))?;
+
+    title("The same model beside its quantized variants");
+    show(Command::new(&quantviz).args(["inspect", MODELS]))?;
+
+    title("The same report for a program, with a histogram of every parameter");
+    let report = workspace.target_directory.join("demo").join("inspect.json");
+    write_report(&quantviz, &report)?;
+    println!("It is in {}", workspace.relative(&report).display());
+
+    what_next(workspace.relative(&quantviz), workspace.relative(&report));
+    Ok(())
+}
+
+/// `--seconds` bounds demos that would run on; this one ends by itself, so it is only checked.
+fn check_options(args: &[String]) -> Result {
+    let words: Vec<&str> = args.iter().flat_map(|arg| arg.split('=')).collect();
+    match words[..] {
+        [] => Ok(()),
+        ["--seconds", value] if is_positive(value) => Ok(()),
+        ["--seconds", ..] => Err("--seconds takes one positive number, as in `--seconds 20`".into()),
+        _ => Err("demo knows one option, `--seconds N`".into()),
+    }
+}
+
+fn is_positive(value: &str) -> bool {
+    value.parse::<f64>().is_ok_and(|seconds| seconds.is_finite() && seconds > 0.0)
+}
+
+fn title(text: &str) {
+    println!("\n── {text} ──");
+}
+
+fn write_report(quantviz: &Path, report: &Path) -> Result {
+    let mut command = Command::new(quantviz);
+    command.args(["inspect", MODELS, "--bins", "64", "--json"]);
+    println!("$ {}", shown(&command));
+    let json = output(&mut command)?;
+    serde_json::from_slice::<IgnoredAny>(&json)
+        .map_err(|error| format!("the report is not JSON: {error}"))?;
+    make_folder(report.parent().unwrap_or(report))?;
+    std::fs::write(report, json).map_err(|error| format!("{}: {error}", report.display()))
+}
+
+fn what_next(quantviz: &Path, report: &Path) {
+    let (quantviz, report) = (quantviz.display(), report.display());
+    title("What next");
+    println!("# a model of yours, or a folder of them");
+    println!("{quantviz} inspect YOUR_MODEL.onnx");
+    println!("# its layers, and what each option does");
+    println!("{quantviz} layers {MODELS}/resnet8_int8.onnx");
+    println!("{quantviz} inspect --help");
+    println!("# the report that was written just now");
+    println!("less {report}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(args: &[&str]) -> bool {
+        check_options(&args.iter().map(ToString::to_string).collect::<Vec<_>>()).is_ok()
+    }
+
+    #[test]
+    fn seconds_is_a_positive_number() {
+        assert!(accepts(&[]));
+        assert!(accepts(&["--seconds", "20"]));
+        assert!(accepts(&["--seconds=0.5"]));
+        for bad in
+            [&["--seconds"][..], &["--seconds", "0"], &["--seconds", "-1"], &["--seconds", "NaN"], &["20"]]
+        {
+            assert!(!accepts(bad), "{bad:?}");
+        }
+    }
+}

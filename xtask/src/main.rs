@@ -1,0 +1,109 @@
+//! The chores of this workspace: `cargo xtask COMMAND`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its terminal")]
+
+mod bench;
+mod demo;
+mod install;
+mod metadata;
+mod pictures;
+mod process;
+mod quantviz;
+mod release_check;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+/// Errors are read by the person who typed the command, so a sentence is all they need to be.
+type Result<T = ()> = std::result::Result<T, String>;
+
+struct Command {
+    name: &'static str,
+    options: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        options: "[--seconds N]",
+        about: "build the command line and look at the models in fixtures/resnet8",
+        run: demo::run,
+    },
+    Command {
+        name: "test",
+        options: "[--fast]",
+        about: "everything that must hold; --fast leaves out the agreement with Python",
+        run: test::run,
+    },
+    Command {
+        name: "tidy",
+        options: "",
+        about: "formatting, lints, dependencies, licences, documentation",
+        run: tidy::run,
+    },
+    Command {
+        name: "bench",
+        options: "",
+        about: "run the benchmarks and hold them against their bounds",
+        run: bench::run,
+    },
+    Command {
+        name: "release-check",
+        options: "",
+        about: "tidy, then package every crate that can be published",
+        run: release_check::run,
+    },
+    Command {
+        name: "pictures",
+        options: "",
+        about: "remake the screenshots in docs/pictures",
+        run: pictures::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("\nerror: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[String]) -> Result {
+    let Some((name, rest)) = args.split_first() else {
+        help();
+        return Ok(());
+    };
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        help();
+        return Ok(());
+    }
+    let command = COMMANDS
+        .iter()
+        .find(|command| command.name == name)
+        .ok_or_else(|| format!("there is no command `{name}`; `cargo xtask --help` lists them"))?;
+    process::enter_workspace()?;
+    (command.run)(rest)
+}
+
+fn help() {
+    println!("The chores of this workspace: cargo xtask COMMAND\n");
+    for Command { name, options, about, .. } in COMMANDS {
+        let usage = format!("{name} {options}");
+        println!("  {usage:<22}{about}");
+    }
+}
+
+/// For commands without options of their own.
+fn no_options(args: &[String]) -> Result {
+    match args.first() {
+        None => Ok(()),
+        Some(extra) => Err(format!("`{extra}` is not an option here; `cargo xtask --help` lists what is")),
+    }
+}

@@ -1,0 +1,108 @@
+//! `test`: everything that must hold, one part after another.
+
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::metadata::Metadata;
+use crate::process::{cargo, make_folder, run as show};
+
+struct Part {
+    title: &'static str,
+    run: fn() -> Result,
+    /// Whether the parts after it make no sense without it.
+    essential: bool,
+    /// Left out with `--fast`.
+    slow: bool,
+}
+
+const PARTS: &[Part] = &[
+    Part { title: "tidy", run: crate::tidy::check, essential: false, slow: false },
+    Part { title: "build", run: build, essential: true, slow: false },
+    Part { title: "tests", run: tests, essential: false, slow: false },
+    Part { title: "features", run: features, essential: false, slow: false },
+    Part { title: "documentation", run: documentation, essential: false, slow: false },
+    Part { title: "agreement with Python", run: agreement, essential: false, slow: true },
+];
+
+struct Outcome {
+    title: &'static str,
+    time: Duration,
+    result: Result,
+}
+
+pub(crate) fn run(args: &[String]) -> Result {
+    let fast = match args {
+        [] => false,
+        [option] if option == "--fast" => true,
+        _ => return Err("test knows one option, `--fast`".into()),
+    };
+    let outcomes = run_parts(PARTS.iter().filter(|part| !(fast && part.slow)));
+    print_table(&outcomes);
+    let failed: Vec<_> = outcomes.iter().filter(|o| o.result.is_err()).map(|o| o.title).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+fn run_parts<'a>(parts: impl Iterator<Item = &'a Part>) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for part in parts {
+        println!("\n━━ {} ━━", part.title);
+        let start = Instant::now();
+        let result = (part.run)();
+        let time = start.elapsed();
+        match &result {
+            Ok(()) => println!("{}: {:.1} s", part.title, time.as_secs_f64()),
+            Err(message) => eprintln!("{}: {message}", part.title),
+        }
+        let stop = part.essential && result.is_err();
+        outcomes.push(Outcome { title: part.title, time, result });
+        if stop {
+            break;
+        }
+    }
+    outcomes
+}
+
+fn print_table(outcomes: &[Outcome]) {
+    println!("\n{:<24}{:>8}", "part", "seconds");
+    for Outcome { title, time, result } in outcomes {
+        let verdict = if result.is_ok() { "" } else { "  failed" };
+        println!("{title:<24}{:>8.1}{verdict}", time.as_secs_f64());
+    }
+    let total: Duration = outcomes.iter().map(|outcome| outcome.time).sum();
+    println!("{:<24}{:>8.1}", "total", total.as_secs_f64());
+}
+
+/// Apart from running them, so that code that does not compile stops everything at once.
+fn build() -> Result {
+    show(&mut cargo(["test", "--workspace", "--no-run"]))
+}
+
+fn tests() -> Result {
+    show(&mut cargo(["test", "--workspace"]))
+}
+
+/// Each feature alone, since tests see all of them together.
+fn features() -> Result {
+    for package in ["quantviz-formats", "quantviz"] {
+        show(&mut cargo(["check", "--package", package, "--no-default-features"]))?;
+    }
+    for feature in ["onnx", "safetensors"] {
+        let package = ["check", "--package", "quantviz-formats", "--no-default-features"];
+        show(cargo(package).args(["--features", feature]))?;
+    }
+    Ok(())
+}
+
+fn documentation() -> Result {
+    show(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Python libraries that others trust write models and what they read from them; we must read the same.
+fn agreement() -> Result {
+    let python = crate::install::python("fixtures/python/requirements.txt")?;
+    let folder = Metadata::of_workspace()?.target_directory.join("agreement");
+    make_folder(&folder)?;
+    show(std::process::Command::new(python).arg("fixtures/python/make_agreement.py").arg(&folder))?;
+    let test = ["test", "--package", "quantviz-formats", "--test", "agreement", "--", "--ignored"];
+    show(cargo(test).env("QUANTVIZ_AGREEMENT", &folder))
+}

@@ -121,11 +121,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn times_have_a_unit_that_fits() {
+        assert_eq!(shown(0.378), "0.38 ns");
+        assert_eq!(shown(1500.0), "1.50 µs");
+        assert_eq!(shown(2.5 * SECOND), "2.50 s");
+    }
+
+    #[test]
     fn a_bound_holds_for_what_was_measured() {
-        let medians =
-            |millis| Medians::from([("extraction/gpt2-124m".into(), Duration::from_millis(millis))]);
-        assert!(exceeded(&medians(99)).is_empty());
-        assert!(exceeded(&medians(101))[0].contains("takes 101.0ms, more than 100.0ms"));
+        let medians = |time| Medians::from([("extraction/gpt2-124m".into(), time * MILLISECOND)]);
+        assert!(exceeded(&medians(99.0)).is_empty());
+        assert!(exceeded(&medians(101.0))[0].contains("takes 101.00 ms, more than 100.00 ms"));
         assert!(exceeded(&Medians::new())[0].contains("was not measured"));
     }
 }

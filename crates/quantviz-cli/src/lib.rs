@@ -1,1 +1,90 @@
+//! The `quantviz` command as a library: [`run`] with arguments and two streams, so that tests and other programs can
+//! call it.
+//!
+//! ```
+//! let (mut out, mut err) = (Vec::new(), Vec::new());
+//! let exit = quantviz_cli::run(["quantviz", "inspect", "no-such.onnx"], &mut out, &mut err);
+//! assert_eq!(exit, quantviz_cli::Exit::Trouble);
+//! ```
 
+mod args;
+mod inspect;
+mod layers;
+mod layout;
+mod models;
+mod progress;
+mod stream;
+mod table;
+mod trouble;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+pub use stream::Stream;
+use stream::Terminal;
+use trouble::Trouble;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Exit {
+    /// It did what was asked: exit code 0.
+    Done,
+    /// Bad input or bad usage: exit code 2.
+    Trouble,
+}
+
+impl Exit {
+    fn worse(self, other: Exit) -> Exit {
+        if self == Exit::Done { other } else { self }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => ExitCode::SUCCESS,
+            Exit::Trouble => ExitCode::from(2),
+        }
+    }
+}
+
+/// Runs a command line, its program name included.
+pub fn run<I>(args: I, out: &mut dyn Stream, err: &mut dyn Stream) -> Exit
+where
+    I: IntoIterator<Item: Into<OsString> + Clone>,
+{
+    let outcome = match Args::try_parse_from(args) {
+        Ok(args) => {
+            let terminal = Terminal { out, err, color: args.color };
+            dispatch(args.command, terminal)
+        }
+        Err(usage) => Err(Trouble::Usage(usage)),
+    };
+    match outcome {
+        Ok(exit) => exit,
+        Err(trouble) => trouble.tell(out, err),
+    }
+}
+
+fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Trouble> {
+    match command {
+        Command::Inspect(options) => inspect::run(&options, &mut terminal),
+        Command::Layers(options) => layers::run(&options, &mut terminal),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "quantviz", &mut script);
+            terminal.out.write_all(&script)?;
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Args::command()).render(&mut page)?;
+            terminal.out.write_all(&page)?;
+            Ok(Exit::Done)
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! The one error of the libraries: what went wrong, in which file and tensor, at which byte.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::text::one_line;
 
 /// What sort of trouble an [`Error`] tells of, for callers that act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,13 +32,18 @@ pub enum ErrorKind {
 /// assert_eq!(error.to_string(), "model.safetensors: byte 0: the header is longer than the file");
 /// ```
 #[derive(Debug, thiserror::Error)]
-pub struct Error {
+#[error(transparent)]
+pub struct Error(Box<Details>);
+
+/// Boxed, so that every `Result` stays small.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.line())]
+struct Details {
     kind: ErrorKind,
     message: String,
     file: Option<PathBuf>,
     tensor: Option<String>,
     offset: Option<u64>,
-    #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -47,7 +53,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind; `message` says what is wrong and, where that helps, what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), file: None, tensor: None, offset: None, source: None }
+        let message = message.into();
+        Error(Box::new(Details { kind, message, file: None, tensor: None, offset: None, source: None }))
     }
 
     /// Something that was asked for is not there.
@@ -85,84 +92,65 @@ impl Error {
             ErrorKind::NotFound => "no such file or folder".to_owned(),
             _ => error.to_string(),
         };
-        Error { source: Some(Box::new(error)), ..Error::new(kind, message).in_file(file) }
+        let mut told = Error::new(kind, message).in_file(file);
+        told.0.source = Some(Box::new(error));
+        told
     }
 
     /// Names the file, unless a place nearer to the trouble already did.
     #[must_use]
     pub fn in_file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.file.get_or_insert_with(|| file.into());
+        self.0.file.get_or_insert_with(|| file.into());
         self
     }
 
     /// Names the tensor, unless a place nearer to the trouble already did.
     #[must_use]
     pub fn in_tensor(mut self, tensor: impl Into<String>) -> Self {
-        self.tensor.get_or_insert_with(|| tensor.into());
+        self.0.tensor.get_or_insert_with(|| tensor.into());
         self
     }
 
     /// Names the byte, counted from the start of the file, unless a place nearer to the trouble already did.
     #[must_use]
     pub fn at_byte(mut self, offset: u64) -> Self {
-        self.offset.get_or_insert(offset);
+        self.0.offset.get_or_insert(offset);
         self
     }
 
     /// What sort of trouble this is.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The file, where it is known.
     pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+        self.0.file.as_deref()
     }
 
     /// The tensor, where it is known.
     pub fn tensor(&self) -> Option<&str> {
-        self.tensor.as_deref()
+        self.0.tensor.as_deref()
     }
 
     /// The byte of the file, where it is known.
     pub fn offset(&self) -> Option<u64> {
-        self.offset
+        self.0.offset
     }
 
     /// What is wrong, without its place.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{}: ", one_line(&file.to_string_lossy()))?;
-        }
-        if let Some(tensor) = &self.tensor {
-            write!(f, "{}: ", one_line(tensor))?;
-        }
-        if let Some(offset) = self.offset {
-            write!(f, "byte {offset}: ")?;
-        }
-        f.write_str(&one_line(&self.message))
+impl Details {
+    fn line(&self) -> String {
+        let file = self.file.as_ref().map(|file| file.to_string_lossy().into_owned());
+        let offset = self.offset.map(|offset| format!("byte {offset}"));
+        let places = [file, self.tensor.clone(), offset, Some(self.message.clone())];
+        places.into_iter().flatten().map(|place| one_line(&place)).collect::<Vec<_>>().join(": ")
     }
-}
-
-/// Names come from files: they may hold newlines and terminal escapes, and may be very long.
-fn one_line(text: &str) -> String {
-    const LONGEST: usize = 1000;
-    let mut line: String = text.chars().take(LONGEST).flat_map(escape_control).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        line.push('…');
-    }
-    line
-}
-
-fn escape_control(c: char) -> impl Iterator<Item = char> {
-    let (escaped, plain) = if c.is_control() { (Some(c.escape_default()), None) } else { (None, Some(c)) };
-    escaped.into_iter().flatten().chain(plain)
 }
 
 #[cfg(test)]

@@ -106,6 +106,7 @@ mod scan;
 mod shape;
 mod source;
 mod summary;
+mod text;
 mod transformer;
 
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
@@ -126,4 +127,5 @@ pub use scan::{Measured, MeasuredQuantization, Progress, Scan};
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};
 pub use summary::RangeSummary;
+pub use text::one_line;
 pub use transformer::TransformerPart;

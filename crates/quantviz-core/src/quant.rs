@@ -88,7 +88,7 @@ impl Granularity {
             Granularity::Block(_) => return None,
         }
         let split_axes =
-            dims.iter().zip(&sizes).rposition(|(dim, size)| size < dim).map_or(0, |axis| axis + 1);
+            dims.iter().zip(&sizes).rposition(|(dim, size)| size != dim).map_or(0, |axis| axis + 1);
         Some(Groups {
             axes: dims.iter().copied().zip(sizes).take(split_axes).collect(),
             inner: dims[split_axes..].iter().product(),
@@ -108,7 +108,7 @@ pub struct Groups {
 impl Groups {
     /// How many there are: one scale for each.
     pub fn count(&self) -> u64 {
-        self.axes.iter().map(|(dim, size)| dim.div_ceil(*size)).product()
+        self.axes.iter().map(|&(dim, size)| if dim == size { 1 } else { dim.div_ceil(size) }).product()
     }
 
     /// The group of the element at `index`, and how many elements from there on lie in the same group.

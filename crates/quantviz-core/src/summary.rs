@@ -232,7 +232,8 @@ fn of_mixed_chunk<T: Element>(values: &[T]) -> RangeSummary {
     let finite = values().filter(|value| value.is_finite()).count() as u64;
     let mut summary = RangeSummary::of_counted(values().map(|value| (value, 1)));
     if finite > 0 && !summary.mean.is_finite() {
-        summary.mean = values().filter(|value| value.is_finite()).map(|value| value / as_f64(finite)).sum();
+        let mean: f64 = values().filter(|value| value.is_finite()).map(|value| value / as_f64(finite)).sum();
+        summary.mean = mean.clamp(summary.min, summary.max);
         let squares = values().filter(|value| value.is_finite()).map(|value| (value - summary.mean).powi(2));
         summary.m2 = squares.sum();
     }

@@ -34,13 +34,14 @@ pub(crate) fn read_elements(
     }
     let bits = dtype.bits().filter(|_| dtype.is_numeric()).map(u64::from);
     let bits = bits.ok_or_else(|| Error::unsupported(format!("{dtype} values cannot be read one by one")))?;
-    let step = READ_BYTES * 8 / bits;
+    // Packed elements may begin inside a byte; every so many of them, one begins with a byte.
+    let stride = if bits < 8 { 8 } else { 1 };
+    let step = READ_BYTES * 8 / bits / stride * stride;
     let mut start = range.start;
     while start < range.end {
-        let end = range.end.min(start + step);
-        // Packed elements may begin and end inside a byte.
-        let (first_byte, last_byte) = (start * bits / 8, (end * bits).div_ceil(8));
-        let skipped = start - first_byte * 8 / bits;
+        let skipped = start % stride;
+        let end = range.end.min(start - skipped + step);
+        let (first_byte, last_byte) = ((start - skipped) * bits / 8, (end * bits).div_ceil(8));
         let flow = with_buffer(last_byte - first_byte, |buffer| {
             file.read_at(offset + first_byte, buffer)?;
             let elements = in_memory(skipped)

@@ -267,13 +267,13 @@ impl Comparison<'_> {
             }
             Err(error) => self.mismatches.push(format!("{name:?}: unreadable: {error}")),
         }
-        if let Some(error) = &measured.error {
-            self.mismatches.push(format!("{name:?}: not measured: {error}"));
-        }
-        if let Some(found) = &measured.summary {
-            let differences = summary_differences(found, summary, &expected);
-            self.mismatches
-                .extend(differences.into_iter().map(|difference| format!("{name:?}: {difference}")));
+        match (&measured.summary, &measured.error) {
+            (Some(found), None) => {
+                let differences = summary_differences(found, summary, &expected);
+                let differences = differences.into_iter().map(|difference| format!("{name:?}: {difference}"));
+                self.mismatches.extend(differences);
+            }
+            (_, error) => self.mismatches.push(format!("{name:?}: not measured: {error:?}")),
         }
         self.compare_histogram(name, measured.histogram.as_ref(), truth.histogram.as_ref());
         Ok(())

@@ -139,7 +139,8 @@ impl Patient {
     fn slice(&mut self) -> Range<usize> {
         let start = self.place();
         let longest = self.random.pick(&[4, 64, usize::MAX]).min(self.bytes.len() - start);
-        start..start + self.random.index(longest + 1)
+        let end = start + 1 + self.random.index(longest);
+        start..end.min(self.bytes.len())
     }
 }
 
@@ -150,18 +151,17 @@ mod tests {
     #[test]
     fn anything_can_be_damaged() {
         for valid in [&b""[..], b"x", b"{\"shape\":[10,20]}", &[0x80; 40]] {
-            for (seed, damaged) in mutations(valid, 2000).enumerate() {
+            for (seed, damaged) in mutations(valid, 300).enumerate() {
                 assert_eq!(damaged, mutate(valid, seed as u64));
             }
         }
     }
 
     #[test]
-    fn most_copies_differ_from_the_original_and_from_each_other() {
+    fn most_copies_differ_from_each_other() {
         let valid: Vec<u8> = (0..=255).collect();
         let damaged: std::collections::BTreeSet<_> = mutations(&valid, 1000).collect();
-        assert!(damaged.len() > 800, "{} of 1000", damaged.len());
-        assert!(!damaged.contains(&valid) || damaged.len() > 900);
+        assert!(damaged.len() > 900, "{} of 1000", damaged.len());
     }
 
     #[test]

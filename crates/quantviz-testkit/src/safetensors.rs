@@ -3,11 +3,12 @@
 //! ```
 //! use quantviz_testkit::safetensors::{SafetensorsBuilder, raw};
 //!
-//! let bytes = SafetensorsBuilder::new().metadata("format", "pt").tensor("w", "I8", [2, 2], &[1, 2, 3, 4]).build();
-//! assert!(bytes.starts_with(&72u64.to_le_bytes()) && bytes.ends_with(&[1, 2, 3, 4]));
+//! let file = SafetensorsBuilder::new().tensor("w", "I8", [2], &[1, 2]);
+//! assert_eq!(file.header(), r#"{"w":{"dtype":"I8","shape":[2],"data_offsets":[0,2]}}"#);
+//! assert!(file.build().ends_with(b"}   \x01\x02"));
 //!
-//! let beyond_the_end = raw(r#"{"w":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}"#, &[0; 4]);
-//! assert_eq!(beyond_the_end.len(), 8 + 56 + 4);
+//! let too_short = raw(r#"{"w":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}"#, &[0; 4]);
+//! assert_eq!(too_short.len(), 8 + 55 + 4);
 //! ```
 
 use serde_json::Value;

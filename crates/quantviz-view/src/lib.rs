@@ -1,1 +1,32 @@
+//! What the front ends of quantviz show, as plain structs made by pure functions.
+//!
+//! A front end owns input, layout and paint, and nothing else: if two of them need the same number, it is computed
+//! here. [`Inspection`] is the whole of a model, and what `quantviz inspect --json` prints; the other views are made
+//! from it, without reading a value again.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//! use quantviz_core::MemorySource;
+//! use quantviz_view::{Inspection, ParameterTable, Request};
+//!
+//! let source = MemorySource::new().with("fc.weight", ndarray::arr2(&[[-1.0f32, 0.5], [2.0, 0.0]]));
+//! let inspection = Inspection::of(&source, "my model", &Request::default(), &|_| ControlFlow::Continue(()))?;
+//! let table = ParameterTable::of(&inspection, false);
+//! assert_eq!(table.rows[0].shape, "2×2");
+//! assert_eq!(table.rows[0].range.as_ref().map(|range| range.max.as_str()), Some("2"));
+//! # Ok::<(), quantviz_core::Error>(())
+//! ```
 
+mod inspection;
+mod layers;
+mod nearest;
+mod numbers;
+mod table;
+
+pub use inspection::{
+    ActivationView, Inspection, LayerView, Logical, ModelView, ParameterView, QuantizationView, Request,
+    Spread, SummaryView,
+};
+pub use layers::{LayerEntry, LayerList, LayerParameter};
+pub use numbers::{bytes, count, number};
+pub use table::{Header, ParameterTable, RangeCells, Row, SpreadCells};

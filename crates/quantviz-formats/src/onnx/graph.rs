@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use onnx_ir::{GraphProto, NodeProto};
+use onnx_ir::{GraphProto, NodeProto, TensorProto};
 use quantviz_core::{Layer, LayerId, LayerKind, ParameterId, Role};
 
 use super::roles::role_in;
@@ -38,6 +38,13 @@ pub(super) fn is_dequantize(node: &NodeProto) -> bool {
     node.op_type == "DequantizeLinear"
 }
 
+/// The tensor of a Constant node.
+pub(super) fn constant_tensor(node: &NodeProto) -> Option<(&str, &TensorProto)> {
+    let value =
+        node.attribute.iter().find(|attribute| node.op_type == "Constant" && attribute.name == "value");
+    Some((node.output.first()?, value?.t.as_ref()?))
+}
+
 /// The input in a slot; `None` where the slot is empty or missing.
 pub(super) fn input(node: &NodeProto, slot: usize) -> Option<&str> {
     node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty())
@@ -64,7 +71,12 @@ impl<'a> Graph<'a> {
                 derived.extend(outputs.clone());
             }
             producers.extend(outputs.map(|name| (name, index)));
-            hidden.push(carries_constant || is_quantize(node) || is_dequantize(node));
+            hidden.push(
+                carries_constant
+                    || is_quantize(node)
+                    || is_dequantize(node)
+                    || constant_tensor(node).is_some(),
+            );
         }
         Graph { nodes, constants, producers, hidden }
     }
@@ -117,7 +129,7 @@ impl<'a> Layers<'a> {
         inputs: impl Iterator<Item = &'a str>,
         graph: &Graph<'a>,
         tensors: &mut Tensors,
-        mut on_path: impl FnMut(&mut Self, &mut Tensors, LayerId, ParameterId, &[usize]),
+        mut on_path: impl FnMut(&mut Self, &mut Tensors, LayerId, &[usize]),
     ) -> Self {
         let mut layers = Layers::default();
         for name in inputs.filter(|name| !graph.constants.contains_key(name)) {
@@ -145,7 +157,7 @@ impl<'a> Layers<'a> {
                         let role =
                             role_in(&node.op_type, standard, slot, &tensors.parameters[parameter.index()]);
                         if layers.claim(tensors, id, parameter, role) {
-                            on_path(&mut layers, tensors, id, parameter, &path);
+                            on_path(&mut layers, tensors, id, &path);
                         }
                         &tensors.parameters[parameter.index()].name
                     }

@@ -19,7 +19,7 @@ use quantviz_core::{
 
 use crate::file::ModelFile;
 use crate::{BoxedSource, Limits};
-use graph::{Graph, Layers};
+use graph::{Graph, Layers, constant_tensor};
 use tensor::Tensors;
 use wire::Skeleton;
 
@@ -56,20 +56,21 @@ fn read_graph(
     limits: &Limits,
 ) -> Result<Vec<quantviz_core::Layer>> {
     let graph_proto = &proto.graph;
-    if graph_proto.initializer.len() > limits.tensors {
-        return Err(Error::limit(format!("more than {} initializers", limits.tensors)));
-    }
+    let initializers = graph_proto.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor));
     let mut constants = HashMap::new();
-    for tensor in &graph_proto.initializer {
-        let id = tensors.add(tensor)?;
-        if constants.insert(tensor.name.as_str(), id).is_some() {
-            return Err(Error::malformed("two initializers have this name").in_tensor(&tensor.name));
+    for (name, tensor) in initializers.chain(graph_proto.node.iter().filter_map(constant_tensor)) {
+        if constants.len() == limits.tensors {
+            return Err(Error::limit(format!("more than {} tensors", limits.tensors)));
+        }
+        if constants.insert(name, tensors.add(name, tensor)?).is_some() {
+            return Err(Error::malformed("two tensors have this name").in_tensor(name));
         }
     }
     let graph = Graph::new(graph_proto, constants);
     let inputs = graph_proto.input.iter().map(|input| input.name.as_str());
-    let mut layers = Layers::of(inputs, &graph, tensors, |layers, tensors, layer, parameter, path| {
-        quant::describe_path(&graph, layers, tensors, layer, parameter, path);
+    quant::describe_parameters(&graph, tensors);
+    let mut layers = Layers::of(inputs, &graph, tensors, |layers, tensors, layer, path| {
+        quant::claim_path(&graph, layers, tensors, layer, path);
     });
     quant::describe_code_operators(&graph, &mut layers, tensors);
     quant::describe_activations(&graph, &mut layers, tensors);

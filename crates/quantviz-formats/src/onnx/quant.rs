@@ -9,25 +9,31 @@ use quantviz_core::{
 use super::graph::{Graph, Layers, Source, input, is_dequantize, is_quantize};
 use super::tensor::{Tensors, dtype_of};
 
-/// Describes the quantization of a parameter that reaches its layer by way of hidden nodes, and gives their
-/// constants to that layer.
-pub(super) fn describe_path<'a>(
+/// Describes every parameter that a DequantizeLinear turns into real numbers.
+pub(super) fn describe_parameters(graph: &Graph<'_>, tensors: &mut Tensors) {
+    for node in graph.hidden_nodes().filter(|node| is_dequantize(node)) {
+        let Some(origin) = input(node, 0).map(|codes| graph.origin(codes)) else { continue };
+        let Source::Parameter(parameter) = origin.source else { continue };
+        if tensors.parameters[parameter.index()].quantization.is_some() {
+            continue;
+        }
+        match describe_linear(graph, tensors, node, parameter, origin.path.is_empty()) {
+            Ok(descriptor) => tensors.parameters[parameter.index()].quantization = Some(descriptor),
+            Err(message) => warn(tensors, parameter, message),
+        }
+    }
+}
+
+/// Gives the constants of hidden nodes between a parameter and its layer to that layer.
+pub(super) fn claim_path<'a>(
     graph: &Graph<'a>,
     layers: &mut Layers<'a>,
     tensors: &mut Tensors,
     layer: LayerId,
-    parameter: ParameterId,
     path: &[usize],
 ) {
-    // The path begins at the consumer; the parameter itself goes into its last node.
-    for (position, node) in path.iter().rev().map(|&index| &graph.nodes[index]).enumerate() {
+    for node in path.iter().rev().map(|&index| &graph.nodes[index]) {
         let is_linear = is_dequantize(node) || is_quantize(node);
-        if is_dequantize(node) && tensors.parameters[parameter.index()].quantization.is_none() {
-            match describe_linear(graph, tensors, node, parameter, position == 0) {
-                Ok(descriptor) => tensors.parameters[parameter.index()].quantization = Some(descriptor),
-                Err(message) => warn(tensors, parameter, message),
-            }
-        }
         for slot in 1..node.input.len() {
             let role = match slot {
                 1 if is_linear => Role::Scale,

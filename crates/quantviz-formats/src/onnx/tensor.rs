@@ -88,14 +88,14 @@ impl Tensors {
     }
 
     /// Adds a tensor as a parameter.
-    pub(super) fn add(&mut self, tensor: &TensorProto) -> Result<ParameterId> {
-        let in_tensor = |error: Error| error.in_tensor(&tensor.name);
+    pub(super) fn add(&mut self, name: &str, tensor: &TensorProto) -> Result<ParameterId> {
+        let in_tensor = |error: Error| error.in_tensor(name);
         let id = ParameterId::new(self.parameters.len()).ok_or_else(|| Error::limit("too many tensors"))?;
         let shape = shape_of(&tensor.dims).map_err(in_tensor)?;
-        let mut parameter = Parameter::new(&tensor.name, dtype_of(tensor.data_type), shape, Role::Other);
+        let mut parameter = Parameter::new(name, dtype_of(tensor.data_type), shape, Role::Other);
         if parameter.dtype == DType::Unknown {
             let message = format!("the data type {} is not known here", tensor.data_type);
-            self.warnings.push(Warning::about(&tensor.name, WarningKind::Unsupported, message));
+            self.warnings.push(Warning::about(name, WarningKind::Unsupported, message));
         }
         let location = self.locate(tensor, &mut parameter, id).map_err(in_tensor)?;
         if let Location::Unreadable(kind, message) = &location
@@ -106,7 +106,7 @@ impl Tensors {
                 ErrorKind::Unsupported => WarningKind::Unsupported,
                 _ => WarningKind::Malformed,
             };
-            self.warnings.push(Warning::about(&tensor.name, kind, message));
+            self.warnings.push(Warning::about(name, kind, message));
         }
         self.parameters.push(parameter);
         self.locations.push(location);

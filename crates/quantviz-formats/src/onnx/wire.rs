@@ -122,6 +122,7 @@ impl Walk<'_> {
             return Err(self.limit(format!("messages are nested more than {} deep", self.limits.depth)));
         }
         let mut payload = Payload::default();
+        let mut graphs = 0;
         while self.cursor.position < end {
             let tag_at = self.cursor.position;
             let (field, wire_type) = self.cursor.tag(end)?;
@@ -130,6 +131,11 @@ impl Walk<'_> {
             match (message.action(field), wire) {
                 (Action::Enter(inner), Wire::Bytes(len)) => {
                     self.count_item()?;
+                    graphs += usize::from(inner == Message::Graph);
+                    // Protobuf would merge them; no exporter writes such a thing, and half a graph would mislead.
+                    if message == Message::Model && graphs > 1 {
+                        return Err(Error::malformed("a model with two graphs").at_byte(tag_at));
+                    }
                     let place = self.begin_message(field);
                     self.message(inner, value_at + len, depth + 1)?;
                     self.end_message(place)?;

@@ -1,0 +1,83 @@
+//! `quantviz inspect`: a table, or JSON.
+
+use std::io;
+use std::path::Path;
+
+use quantviz::view::{Inspection, ParameterTable, Request};
+use quantviz::{Error, ErrorKind, format_of};
+
+use crate::Exit;
+use crate::args::InspectOptions;
+use crate::models::{exit_after, paths};
+use crate::progress::ScanProgress;
+use crate::stream::Terminal;
+use crate::table;
+use crate::trouble::Trouble;
+
+pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+    let request = Request {
+        parameters: options.parameters.clone(),
+        layers: options.layers.clone(),
+        bins: options.bins.map(|bins| bins as usize),
+        threads: options.threads.map(usize::from),
+    };
+    let is_folder = options.path.is_dir();
+    let mut exit = Exit::Done;
+    let mut inspections = Vec::new();
+    let mut unknown_name = None;
+    for path in paths(&options.path)? {
+        match inspect(&path, &request, terminal) {
+            Ok(inspection) => inspections.push(inspection),
+            Err(error) if !is_folder => return Err(Trouble::with(&path, error)),
+            // A name that one model lacks, another may have.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                unknown_name = unknown_name.or(Some((path, error)))
+            }
+            // One model that cannot be read does not hide the others.
+            Err(error) => {
+                exit = exit.worse(exit_after(&error));
+                let format = format_of(&path).ok().map(|entry| entry.format);
+                inspections.push(Inspection::unreadable(path.to_string_lossy(), format, &error));
+            }
+        }
+    }
+    if let Some((path, error)) = unknown_name
+        && inspections.iter().all(|inspection| inspection.layers.is_empty())
+    {
+        return Err(Trouble::with(&path, error));
+    }
+    match (options.json, &inspections[..]) {
+        (true, [inspection]) if !is_folder => print_json(inspection, terminal)?,
+        (true, _) => print_json(&inspections, terminal)?,
+        (false, _) => print_tables(&inspections, options.all, terminal)?,
+    }
+    Ok(exit)
+}
+
+fn inspect(path: &Path, request: &Request, terminal: &Terminal<'_>) -> Result<Inspection, Error> {
+    let source = quantviz::open(path)?;
+    let progress = ScanProgress::new(terminal.err.columns().is_some(), path.display().to_string());
+    Inspection::of(&*source, path.to_string_lossy(), request, &|step| progress.report(step))
+}
+
+fn print_json(value: &impl serde::Serialize, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+    let mut text = serde_json::to_vec(value).map_err(io::Error::from)?;
+    text.push(b'\n');
+    terminal.out.write_all(&text)?;
+    Ok(terminal.out.flush()?)
+}
+
+fn print_tables(inspections: &[Inspection], all: bool, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+    let paint = terminal.paint();
+    for (index, inspection) in inspections.iter().enumerate() {
+        if index > 0 {
+            writeln!(terminal.out)?;
+        }
+        let view = ParameterTable::of(inspection, all);
+        let text = table::render(&view, terminal.out.columns(), paint);
+        terminal.out.write_all(text.as_bytes())?;
+        terminal.out.flush()?;
+        terminal.warn(&view.header.title, &view.warnings)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! `quantviz layers`: what a model is made of.
+
+use quantviz::view::{LayerEntry, LayerList, LayerParameter};
+
+use crate::Exit;
+use crate::args::LayersOptions;
+use crate::layout::{Align, Columns, shorten};
+use crate::models::{exit_after, paths};
+use crate::stream::{Paint, Terminal};
+use crate::table::header;
+use crate::trouble::Trouble;
+
+pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+    let is_folder = options.path.is_dir();
+    let mut exit = Exit::Done;
+    for (index, path) in paths(&options.path)?.iter().enumerate() {
+        if index > 0 {
+            writeln!(terminal.out)?;
+        }
+        match quantviz::open(path) {
+            Ok(source) => {
+                let list = LayerList::of(source.model(), path.to_string_lossy(), options.all);
+                let text = render(&list, terminal.out.columns(), terminal.paint());
+                terminal.out.write_all(text.as_bytes())?;
+                terminal.out.flush()?;
+                terminal.warn(&list.header.title, &list.warnings)?;
+            }
+            Err(error) if is_folder => {
+                exit = exit.worse(exit_after(&error));
+                terminal.warn(&path.to_string_lossy(), &[error.message().to_owned()])?;
+            }
+            Err(error) => return Err(Trouble::with(path, error)),
+        }
+    }
+    Ok(exit)
+}
+
+/// Marks what has quantization parameters.
+const BADGE: &str = "●";
+
+/// Layers and their parameters as a tree of two levels.
+fn render(list: &LayerList, width: Option<usize>, paint: Paint) -> String {
+    let mut text = header(&list.header, paint);
+    text.push('\n');
+    let parameters = list.layers.iter().flat_map(|layer| &layer.parameters);
+    let rows: Vec<[String; 5]> = parameters.map(cells).collect();
+    let aligns = [Align::Left, Align::Left, Align::Right, Align::Left, Align::Left];
+    let columns = Columns::fitting(&aligns, rows.iter().map(|row| &row[..]));
+    let mut rows = rows.iter();
+    for layer in &list.layers {
+        text.push_str(&layer_line(layer, width, paint));
+        for (parameter, row) in layer.parameters.iter().zip(rows.by_ref()) {
+            let line = columns.line(row);
+            let line = width.map_or(line.clone(), |width| shorten(&line, width.saturating_sub(4)));
+            let badge = if parameter.quantized.is_some() { paint.badge(BADGE) } else { " ".to_owned() };
+            text.push_str(format!("  {badge} {line}").trim_end());
+            text.push('\n');
+        }
+    }
+    for note in notes(list) {
+        text.push_str(&format!("\n{}", paint.quiet(&note)));
+    }
+    text.push('\n');
+    text
+}
+
+fn layer_line(layer: &LayerEntry, width: Option<usize>, paint: Paint) -> String {
+    let badge = if layer.quantized { paint.badge(BADGE) } else { " ".to_owned() };
+    let op = layer.op.as_deref().unwrap_or_default();
+    let name = format!("{} {}", paint.strong(op), layer.name);
+    let activations = layer.activations.join(", ");
+    let used = 2 + op.chars().count() + layer.name.chars().count() + 3;
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(used + 4));
+    let makes = match shorten(&activations, room) {
+        text if text.is_empty() => String::new(),
+        text => paint.quiet(&format!("  → {text}")),
+    };
+    format!("{badge} {}{makes}\n", name.trim_start())
+}
+
+fn cells(parameter: &LayerParameter) -> [String; 5] {
+    [
+        parameter.name.clone(),
+        parameter.dtype.clone(),
+        parameter.shape.clone(),
+        parameter.role.to_string(),
+        parameter.quantized.clone().unwrap_or_default(),
+    ]
+}
+
+fn notes(list: &LayerList) -> Vec<String> {
+    let mut notes = Vec::new();
+    if list.layers.iter().any(|layer| layer.quantized) {
+        notes.push(format!("{BADGE} has quantization parameters"));
+    }
+    if list.folded > 0 {
+        notes.push(format!("{} scales and zero-points are not listed (--all lists them)", list.folded));
+    }
+    notes
+}

@@ -1,0 +1,118 @@
+//! Text in columns.
+
+use unicode_width::UnicodeWidthStr;
+
+/// Where the text of a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// The widths that hold every cell of some rows.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns {
+    aligns: Vec<Align>,
+    widths: Vec<usize>,
+    gap: usize,
+}
+
+/// Between columns, where there is room.
+const GAP: usize = 2;
+
+impl Columns {
+    pub(crate) fn fitting<'a>(aligns: &[Align], rows: impl Iterator<Item = &'a [String]>) -> Self {
+        let mut widths = vec![0; aligns.len()];
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.width());
+            }
+        }
+        Columns { aligns: aligns.to_vec(), widths, gap: GAP }
+    }
+
+    /// Moves columns together where they would not fit `width`.
+    pub(crate) fn within(self, width: usize) -> Self {
+        let gap = if self.total_width() > width { 1 } else { GAP };
+        Columns { gap, ..self }
+    }
+
+    pub(crate) fn total_width(&self) -> usize {
+        let used = self.widths.iter().filter(|width| **width > 0);
+        used.clone().sum::<usize>() + self.gap * used.count().saturating_sub(1)
+    }
+
+    /// The cells of a row, in their places; columns that are empty in every row take no room.
+    pub(crate) fn line(&self, row: &[String]) -> String {
+        let cells = row.iter().zip(&self.widths).zip(&self.aligns).filter(|((_, width), _)| **width > 0);
+        let padded = cells.map(|((cell, &width), align)| {
+            let padding = " ".repeat(width.saturating_sub(cell.width()));
+            match align {
+                Align::Left => format!("{cell}{padding}"),
+                Align::Right => format!("{padding}{cell}"),
+            }
+        });
+        padded.collect::<Vec<_>>().join(&" ".repeat(self.gap)).trim_end().to_owned()
+    }
+}
+
+/// `left` at the left edge and `right` at the right one; `right` gives way, its middle first.
+pub(crate) fn justify(left: &str, right: &str, width: usize) -> (String, String) {
+    let room = width.saturating_sub(left.width() + GAP);
+    let right = shorten(right, room);
+    let space = width.saturating_sub(left.width() + right.width());
+    (format!("{left}{}", " ".repeat(space)), right)
+}
+
+/// A text of at most `width` columns, with an ellipsis for its middle where it is longer.
+pub(crate) fn shorten(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    if width < 5 {
+        return String::new();
+    }
+    let (head, tail) = ((width - 1) / 2, width - 1 - (width - 1) / 2);
+    let front: String = take_width(text.chars(), head);
+    let back: String = take_width(text.chars().rev(), tail).chars().rev().collect();
+    format!("{front}…{back}")
+}
+
+fn take_width(chars: impl Iterator<Item = char>, width: usize) -> String {
+    let mut taken = String::new();
+    for c in chars {
+        taken.push(c);
+        if taken.width() > width {
+            taken.pop();
+            break;
+        }
+    }
+    taken
+}
+
+/// Shares between 0 and 1 as a row of bars, in at most `width` columns.
+pub(crate) fn bars(shares: &[f64], width: usize) -> String {
+    const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let per_column = shares.len().div_ceil(width.max(1)).max(1);
+    let columns = shares.chunks(per_column).map(|chunk| chunk.iter().copied().fold(0.0, f64::max));
+    let level = |share: f64| LEVELS[((share * 8.0).ceil() as usize).min(8)];
+    columns.map(level).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_lose_their_middle() {
+        assert_eq!(shorten("node_Conv_105", 20), "node_Conv_105");
+        assert_eq!(shorten("/transformer/h.0/attn/c_attn/MatMul", 15), "/transf…/MatMul");
+        assert_eq!(shorten("abcdefgh", 3), "");
+    }
+
+    #[test]
+    fn bars_show_every_bin_that_is_not_empty() {
+        assert_eq!(bars(&[0.0, 0.001, 0.5, 1.0], 10), " ▁▄█");
+        assert_eq!(bars(&[0.0, 1.0, 0.5, 0.0], 2), "█▄");
+    }
+}

@@ -1,0 +1,96 @@
+//! Where a command writes to: a terminal of some width, a file, a test.
+
+use std::io::{self, IsTerminal, Stderr, Stdout, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::args::Color;
+
+/// A stream that may be a terminal.
+pub trait Stream: Write {
+    /// The width, if it is a terminal.
+    fn columns(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl Stream for Vec<u8> {}
+
+impl Stream for Stdout {
+    fn columns(&self) -> Option<usize> {
+        self.is_terminal().then(|| width(terminal_size::terminal_size_of(self)))
+    }
+}
+
+impl Stream for Stderr {
+    fn columns(&self) -> Option<usize> {
+        self.is_terminal().then(|| width(terminal_size::terminal_size_of(self)))
+    }
+}
+
+fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
+    size.map_or(80, |(width, _)| usize::from(width.0))
+}
+
+/// The two streams of a command, and whether to colour them.
+pub(crate) struct Terminal<'a> {
+    pub(crate) out: &'a mut dyn Stream,
+    pub(crate) err: &'a mut dyn Stream,
+    pub(crate) color: Color,
+}
+
+impl Terminal<'_> {
+    /// How to paint what goes to `out`.
+    pub(crate) fn paint(&self) -> Paint {
+        let on = match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                self.out.columns().is_some() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+            }
+        };
+        Paint { on }
+    }
+}
+
+/// Warnings that are shown of one model; a broken one can have thousands.
+const WARNINGS_SHOWN: usize = 20;
+
+impl Terminal<'_> {
+    /// Tells what was odd about a model, a line each.
+    pub(crate) fn warn(&mut self, model: &str, warnings: &[String]) -> io::Result<()> {
+        for warning in warnings.iter().take(WARNINGS_SHOWN) {
+            writeln!(self.err, "warning: {model}: {warning}")?;
+        }
+        if warnings.len() > WARNINGS_SHOWN {
+            let more = warnings.len() - WARNINGS_SHOWN;
+            writeln!(self.err, "warning: {model}: and {more} more; 'inspect --json' has all of them")?;
+        }
+        Ok(())
+    }
+}
+
+/// The few styles there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint {
+    on: bool,
+}
+
+impl Paint {
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.with(Style::new().bold(), text)
+    }
+
+    pub(crate) fn quiet(self, text: &str) -> String {
+        self.with(Style::new().dimmed(), text)
+    }
+
+    /// For what is quantized.
+    pub(crate) fn badge(self, text: &str) -> String {
+        self.with(AnsiColor::Cyan.on_default(), text)
+    }
+
+    fn with(self, style: Style, text: &str) -> String {
+        if self.on && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}

@@ -1,0 +1,77 @@
+//! What can go wrong, told in one line, with what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use quantviz::{Error, ErrorKind};
+
+use crate::{Exit, Stream};
+
+/// Why a command could not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The command line is off, or it asked for help.
+    Usage(clap::Error),
+    /// A model cannot be read.
+    Model { path: PathBuf, error: Error },
+    /// The output cannot be written.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Trouble::Output(error)
+    }
+}
+
+impl Trouble {
+    pub(crate) fn with(path: &Path, error: Error) -> Self {
+        Trouble::Model { path: path.to_owned(), error }
+    }
+
+    pub(crate) fn tell(self, out: &mut dyn Stream, err: &mut dyn Stream) -> Exit {
+        let told = match &self {
+            Trouble::Usage(usage) if usage.use_stderr() => return tell_usage(usage, err),
+            Trouble::Usage(help) => {
+                let ansi = out.columns().is_some();
+                let text = if ansi { help.render().ansi().to_string() } else { help.render().to_string() };
+                return match out.write_all(text.as_bytes()) {
+                    Ok(()) => Exit::Done,
+                    Err(_) => Exit::Trouble,
+                };
+            }
+            Trouble::Model { path, error } => writeln!(err, "error: {}", describe(path, error)),
+            // Whoever reads our output has seen enough.
+            Trouble::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
+            Trouble::Output(error) => writeln!(err, "error: the output cannot be written: {error}"),
+        };
+        // When not even the error can be told, the exit code remains.
+        let _ = told;
+        Exit::Trouble
+    }
+}
+
+fn tell_usage(usage: &clap::Error, err: &mut dyn Stream) -> Exit {
+    let ansi = err.columns().is_some();
+    let text = if ansi { usage.render().ansi().to_string() } else { usage.render().to_string() };
+    let _ = err.write_all(text.as_bytes());
+    Exit::Trouble
+}
+
+/// The error in one line: with the absolute path that was tried, and with the option that helps.
+fn describe(path: &Path, error: &Error) -> String {
+    let file = error.file().unwrap_or(path);
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let hint = match error.kind() {
+        ErrorKind::NotFound if error.message().starts_with("no parameter") => {
+            "; 'quantviz layers' lists all of them"
+        }
+        ErrorKind::NotFound if error.message().starts_with("no layer") => {
+            "; 'quantviz layers' lists all of them"
+        }
+        _ => "",
+    };
+    let place = error.tensor().map(|tensor| format!("{tensor}: ")).unwrap_or_default();
+    let byte = error.offset().map(|offset| format!("byte {offset}: ")).unwrap_or_default();
+    quantviz::one_line(&format!("{}: {place}{byte}{}{hint}", absolute.display(), error.message()))
+}

@@ -1,0 +1,191 @@
+//! Codes become the real numbers that their scales and zero-points make of them.
+
+use ndarray::{Array1, arr1};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use quantviz_core::{
+    DType, Encoding, Granularity, MemorySource, Operand, ParameterSource, Part, QuantDescriptor, Shape,
+    SourceExt,
+};
+use quantviz_testkit::check_sync_source;
+use quantviz_testkit::strategies::{Tensor, granularities, shapes, tensors_of};
+
+use crate::reference::{check_summary, groups, same, values};
+
+const CODES: &[DType] = &[
+    DType::I8,
+    DType::U8,
+    DType::I4,
+    DType::U4,
+    DType::I2,
+    DType::U2,
+    DType::I16,
+    DType::U16,
+    DType::I32,
+    DType::F8E4M3Fn,
+    DType::F8E5M2,
+    DType::F4E2M1,
+];
+
+#[derive(Clone, Debug)]
+struct Case {
+    codes: Tensor,
+    granularity: Granularity,
+    /// One for each group, or one for all.
+    scales: Vec<f32>,
+    /// Of the type of the codes.
+    zero_points: Option<Tensor>,
+}
+
+/// Some of them long enough for codes to be counted rather than converted.
+fn quantized_shapes() -> impl Strategy<Value = Shape> {
+    let long =
+        prop_oneof![Just(vec![1500u64]), Just(vec![2, 1100]), Just(vec![1100, 2]), Just(vec![3, 1024, 1])];
+    prop_oneof![9 => shapes(), 1 => long.prop_map(|dims| Shape::new(dims).expect("small"))]
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let scale = prop_oneof![
+        30 => 1e-3..2.0f32,
+        1 => select(vec![0.0, -0.5, f32::NAN, f32::INFINITY, 1e-42, f32::MAX]),
+    ];
+    let scale = scale.boxed();
+    (select(CODES), quantized_shapes())
+        .prop_flat_map(|(dtype, shape)| (Just(dtype), Just(shape.clone()), granularities(&shape)))
+        .prop_flat_map(move |(dtype, shape, granularity)| {
+            let count = groups(&shape, &granularity).1;
+            let zero_points = |count| tensors_of(dtype, Shape::vector(count as u64));
+            let scales = prop_oneof![3 => vec(scale.clone(), count), 1 => vec(scale.clone(), 1)];
+            let zero_points = prop_oneof![
+                1 => Just(None),
+                2 => zero_points(count).prop_map(Some),
+                1 => zero_points(1).prop_map(Some),
+            ];
+            (tensors_of(dtype, shape), Just(granularity), scales, zero_points)
+        })
+        .prop_map(|(codes, granularity, scales, zero_points)| Case {
+            codes,
+            granularity,
+            scales,
+            zero_points,
+        })
+}
+
+impl Case {
+    /// The codes come last.
+    fn source(&self) -> MemorySource {
+        let mut source = MemorySource::new().with("scale", Array1::from(self.scales.clone()));
+        let named =
+            |source: &MemorySource, name| source.model().parameter_named(name).map(Operand::Parameter);
+        let scale = named(&source, "scale").expect("was added");
+        let mut zero_point = None;
+        if let Some(Tensor { dtype, shape, bytes }) = &self.zero_points {
+            source = source.with_bytes("zero_point", *dtype, shape.clone(), bytes).expect("as many bytes");
+            zero_point = named(&source, "zero_point");
+        }
+        let Tensor { dtype, shape, bytes } = &self.codes;
+        let descriptor = QuantDescriptor::of_stored(
+            Encoding::Other,
+            "a test",
+            *dtype,
+            self.granularity.clone(),
+            scale,
+            zero_point,
+        );
+        source
+            .with_bytes("codes", *dtype, shape.clone(), bytes)
+            .and_then(|source| source.quantized(descriptor.expect("holds codes")))
+            .expect("the granularity fits")
+    }
+
+    /// One by one, from the definition.
+    fn real_values(&self) -> Vec<f64> {
+        let (group_of, _) = groups(&self.codes.shape, &self.granularity);
+        let zero_points = self.zero_points.as_ref().map_or(vec![0.0], values);
+        let of = |list: &[f64], group: usize| if list.len() == 1 { list[0] } else { list[group] };
+        let scales: Vec<f64> = self.scales.iter().copied().map(f64::from).collect();
+        let codes = values(&self.codes).into_iter().zip(group_of);
+        codes.map(|(code, group)| of(&scales, group) * (code - of(&zero_points, group))).collect()
+    }
+}
+
+proptest! {
+    #[test]
+    fn codes_become_their_real_values(case in cases()) {
+        let source = case.source();
+        let codes = source.model().parameter_named("codes").expect("was added");
+        let expected = case.real_values();
+
+        let found = source.real_array(codes)?;
+        let dims: Vec<u64> = found.shape().iter().map(|&dim| dim as u64).collect();
+        prop_assert_eq!(&dims[..], case.codes.shape.dims());
+        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let rounded = *expected as f32;
+            prop_assert!(same((*found).into(), rounded.into()), "element {}: {} is not {}", index, found, rounded);
+        }
+        prop_assert_eq!(check_summary(&source.real_summary(codes)?, &expected), Ok(()));
+    }
+
+    #[test]
+    fn there_is_a_scale_for_every_group(case in cases()) {
+        let source = case.source();
+        let codes = source.model().parameter_named("codes").expect("was added");
+        let (_, count) = groups(&case.codes.shape, &case.granularity);
+        let scales = source.values(codes, Part::Scales)?;
+        let expected = (0..count).map(|group| f64::from(case.scales[group % case.scales.len()]));
+        prop_assert!(scales.len() == count && scales.iter().copied().zip(expected).all(|(one, other)| same(one, other)));
+        let zero_points = source.values(codes, Part::ZeroPoints)?.len();
+        prop_assert_eq!(zero_points, if case.zero_points.is_some() { count } else { 0 });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn quantized_sources_conform(case in cases()) {
+        check_sync_source(&case.source());
+    }
+}
+
+#[test]
+fn an_empty_tensor_has_its_scales() {
+    for (dims, axis, scales) in [([0, 3], 0, 0), ([0, 3], 1, 3), ([3, 0], 0, 3), ([3, 0], 1, 0)] {
+        let scale = Operand::One { value: 0.5, parameter: None };
+        let granularity = Granularity::Axis(axis);
+        let descriptor =
+            QuantDescriptor::of_stored(Encoding::Other, "a test", DType::I8, granularity, scale, None);
+        let source = MemorySource::new()
+            .with_bytes("w", DType::I8, Shape::new(dims).expect("small"), &[])
+            .and_then(|source| source.quantized(descriptor.expect("i8 holds codes")))
+            .expect("the axis is there");
+        let id = source.model().parameter_named("w").expect("was added");
+        assert_eq!(
+            source.values(id, Part::Scales).expect("readable").len(),
+            scales,
+            "{dims:?} by axis {axis}"
+        );
+        assert_eq!(source.real_summary(id).expect("readable").count(), 0);
+        check_sync_source(&source);
+    }
+}
+
+#[test]
+fn products_of_scales() {
+    let source = MemorySource::new().with("row", arr1(&[0.5f32, 0.25]));
+    let row = source.model().parameter_named("row").expect("was added");
+    let scale = Operand::Product(vec![Operand::Parameter(row), Operand::One { value: 4.0, parameter: None }]);
+    let descriptor =
+        QuantDescriptor::of_stored(Encoding::Nvfp4, "a test", DType::I8, Granularity::Axis(0), scale, None);
+    let source = source
+        .with("codes", ndarray::arr2(&[[1i8, -2], [3, 4]]))
+        .quantized(descriptor.expect("i8 holds codes"))
+        .expect("two rows");
+    let codes = source.model().parameter_named("codes").expect("was added");
+    assert_eq!(
+        source.real_array(codes).expect("readable"),
+        ndarray::arr2(&[[2.0f32, -4.0], [3.0, 4.0]]).into_dyn()
+    );
+    check_sync_source(&source);
+}

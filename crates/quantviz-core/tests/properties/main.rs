@@ -1,0 +1,8 @@
+//! What must hold for all tensors, against references that are written from the definitions.
+
+mod decoding;
+mod dequantizing;
+mod histograms;
+mod reference;
+mod sources;
+mod summaries;

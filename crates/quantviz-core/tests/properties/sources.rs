@@ -1,0 +1,168 @@
+//! Sources conform, ours and others, and a scan finds what looking at one parameter after the other finds.
+
+use std::ops::{ControlFlow, Range};
+
+use ndarray::{Array1, arr1};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use quantviz_core::{
+    Block, DType, Elements, Encoding, Format, Granularity, MemorySource, Model, Operand, Parameter,
+    ParameterId, ParameterSource, Part, QuantDescriptor, RangeSummary, Result, Role, Scan, Shape, Sink,
+    SourceExt, check_range, read_derived,
+};
+use quantviz_testkit::strategies::{Tensor, tensors};
+use quantviz_testkit::{check_source, check_sync_source};
+
+use crate::reference::check_alike;
+
+fn memory(tensors: &[Tensor]) -> MemorySource {
+    tensors.iter().enumerate().fold(MemorySource::new(), |source, (index, Tensor { dtype, shape, bytes })| {
+        let name = format!("layer.{}.weight{index}", index / 2);
+        source
+            .with_bytes(name, *dtype, shape.clone(), bytes)
+            .expect("as many bytes as the type and shape take")
+    })
+}
+
+fn all(source: &(impl ParameterSource + Sync), scan: &Scan) -> Vec<quantviz_core::Measured> {
+    source.scan(scan, &|_| ControlFlow::Continue(())).expect("nobody calls it off")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn tensors_in_memory_conform(tensors in vec(tensors(), 0..5)) {
+        check_sync_source(&memory(&tensors));
+    }
+
+    #[test]
+    fn a_scan_finds_what_single_looks_find(tensors in vec(tensors(), 0..6), bins in 1..20usize) {
+        let source = memory(&tensors);
+        let measured = all(&source, &Scan::new().bins(bins));
+        prop_assert_eq!(measured.len(), tensors.len());
+        for (id, measured) in source.model().parameter_ids().zip(measured) {
+            prop_assert_eq!(measured.parameter, id);
+            prop_assert!(measured.quantization.is_none());
+            let numeric = source.model().parameter(id).dtype.is_numeric();
+            prop_assert_eq!(measured.error.is_none(), numeric);
+            prop_assert_eq!(measured.summary, source.summary(id).ok().filter(|_| numeric));
+            prop_assert_eq!(measured.histogram, source.histogram(id, bins).ok().flatten());
+        }
+        let without = all(&source, &Scan::new());
+        prop_assert!(without.iter().all(|measured| measured.histogram.is_none()));
+    }
+
+    #[test]
+    fn another_ones_own_type_conforms(values in vec(any::<f32>(), 0..300), stride in 1..4usize) {
+        let theirs = Strided::new(&values, stride);
+        check_source(&theirs);
+        check_sync_source(&theirs);
+        let ours = MemorySource::new().with("w", Array1::from(values.clone()));
+        let id = ParameterId::new(0).expect("small");
+        prop_assert_eq!(theirs.histogram(id, 12)?, ours.histogram(id, 12)?);
+        let widened: Vec<f64> = values.iter().copied().map(f64::from).collect();
+        prop_assert_eq!(check_alike(&theirs.summary(id)?, &ours.summary(id)?, &widened), Ok(()));
+        let scanned = all(&theirs, &Scan::new().bins(12));
+        prop_assert_eq!(&scanned[0].histogram, &ours.histogram(id, 12)?);
+        prop_assert_eq!(scanned[0].summary, Some(theirs.summary(id)?));
+    }
+}
+
+/// Every so many values of a larger vector, pushed one to seven at a time.
+struct Strided {
+    model: Model,
+    values: Vec<f32>,
+    stride: usize,
+}
+
+impl Strided {
+    fn new(values: &[f32], stride: usize) -> Self {
+        let mut model = Model::new(Format::Memory);
+        model.parameters.push(Parameter::new(
+            "w",
+            DType::F32,
+            Shape::vector(values.len() as u64),
+            Role::Weight,
+        ));
+        model.add_module_layers();
+        let spread = values.iter().flat_map(|&value| std::iter::once(value).chain(vec![7.5; stride - 1]));
+        Strided { model, values: spread.collect(), stride }
+    }
+}
+
+impl ParameterSource for Strided {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn read(
+        &self,
+        id: ParameterId,
+        part: Part,
+        range: Range<u64>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>> {
+        if part != Part::Stored {
+            return read_derived(self, id, part, range, sink);
+        }
+        check_range(&range, self.model.parameter(id).shape.elements())?;
+        let mut start = range.start;
+        while start < range.end {
+            let end = range.end.min(start + 1 + start * 5 % 7);
+            let block: Vec<f32> =
+                (start..end).map(|index| self.values[index as usize * self.stride]).collect();
+            if sink.block(Block { start, elements: Elements::F32(&block) }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            start = end;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// A tensor of several pieces, and codes with scales: what the scan says of the pieces is what holds for the whole.
+#[test]
+fn a_scan_of_pieces_finds_what_single_looks_find() {
+    let long: Vec<f32> =
+        (0..5_000_000u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 8) as f32).collect();
+    let codes: Vec<i8> = (0..200_000u32)
+        .map(|index| index.wrapping_mul(2_654_435_761).to_le_bytes()[3].cast_signed())
+        .collect();
+    let scale = ParameterId::new(1).expect("small");
+    let per_block = QuantDescriptor::of_stored(
+        Encoding::Other,
+        "a test",
+        DType::I8,
+        Granularity::Block(vec![50_000]),
+        Operand::Parameter(scale),
+        Some(Operand::One { value: 0.0, parameter: None }),
+    );
+    let source = MemorySource::new()
+        .with("long", Array1::from(long.clone()))
+        .with("scale", arr1(&[0.5f32, 0.25, 0.125, 1.0]))
+        .with("codes", Array1::from(codes))
+        .quantized(per_block.expect("i8 holds codes"))
+        .expect("four blocks");
+    let [alone, together] = [1, 3].map(|threads| all(&source, &Scan::new().bins(100).threads(threads)));
+    assert_eq!(format!("{alone:?}"), format!("{together:?}"));
+
+    let id = alone[0].parameter;
+    let widened: Vec<f64> = long.iter().copied().map(f64::from).collect();
+    let (pieces, whole) = (alone[0].summary.expect("readable"), source.summary(id).expect("readable"));
+    assert_eq!(check_alike(&pieces, &whole, &widened), Ok(()));
+    assert_eq!(alone[0].histogram, source.histogram(id, 100).expect("readable"));
+
+    let quantization = alone[2].quantization.as_ref().expect("it has a descriptor");
+    assert_eq!(quantization.dequantized, source.real_summary(alone[2].parameter).expect("readable"));
+    assert_eq!(quantization.scale, RangeSummary::of(&[0.5f32, 0.25, 0.125, 1.0]));
+    assert_eq!(quantization.zero_point.map(|it| (it.count(), it.max())), Some((4, Some(0.0))));
+    assert!(quantization.symmetric);
+}
+
+#[test]
+fn a_scan_that_is_called_off() {
+    let source = MemorySource::new().with("a", arr1(&[1.0f32])).with("b", arr1(&[2.0f32]));
+    let error = source.scan(&Scan::new().threads(1), &|_| ControlFlow::Break(()));
+    assert_eq!(error.map(|_| ()).map_err(|error| error.kind()), Err(quantviz_core::ErrorKind::Cancelled));
+}

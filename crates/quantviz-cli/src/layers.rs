@@ -1,6 +1,7 @@
 //! `quantviz layers`: what a model is made of.
 
 use quantviz::view::{LayerEntry, LayerList, LayerParameter};
+use unicode_width::UnicodeWidthStr;
 
 use crate::Exit;
 use crate::args::LayersOptions;
@@ -64,18 +65,19 @@ fn render(list: &LayerList, width: Option<usize>, paint: Paint) -> String {
     text
 }
 
+/// The operation, and the first of the quantized values that it makes; its name gives way where there is no room.
 fn layer_line(layer: &LayerEntry, width: Option<usize>, paint: Paint) -> String {
     let badge = if layer.quantized { paint.badge(BADGE) } else { " ".to_owned() };
     let op = layer.op.as_deref().unwrap_or_default();
+    let head = format!("{op} {}", layer.name);
+    let makes = layer.activations.first().map(|activation| {
+        let used = head.width() + activation.quantization.width() + 8;
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(used));
+        let more = if layer.activations.len() > 1 { " …" } else { "" };
+        format!("  → {} {}{more}", shorten(&activation.tensor, room), activation.quantization)
+    });
     let name = format!("{} {}", paint.strong(op), layer.name);
-    let activations = layer.activations.join(", ");
-    let used = 2 + op.chars().count() + layer.name.chars().count() + 3;
-    let room = width.map_or(usize::MAX, |width| width.saturating_sub(used + 4));
-    let makes = match shorten(&activations, room) {
-        text if text.is_empty() => String::new(),
-        text => paint.quiet(&format!("  → {text}")),
-    };
-    format!("{badge} {}{makes}\n", name.trim_start())
+    format!("{badge} {}{}\n", name.trim_start(), paint.quiet(&makes.unwrap_or_default()))
 }
 
 fn cells(parameter: &LayerParameter) -> [String; 5] {

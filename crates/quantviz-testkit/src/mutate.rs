@@ -10,7 +10,7 @@ use crate::wire::varint;
 /// ```
 /// let valid = b"\x02\0\0\0\0\0\0\0{}";
 /// for (seed, damaged) in quantviz_testkit::mutations(valid, 100).enumerate() {
-///     // A parser under test may refuse `damaged`, but neither panic nor take the machine down; `seed` names the case.
+///     // A parser may refuse `damaged`, but neither panic nor exhaust the machine; `seed` names the case.
 ///     assert_eq!(damaged, quantviz_testkit::mutate(valid, seed as u64));
 /// }
 /// ```

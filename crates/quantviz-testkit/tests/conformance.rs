@@ -268,8 +268,14 @@ fn faults_of_a_model_are_named() {
             |it| quantization(it).code_range = (-8.0, 7.0),
             "\"fc.codes\", Codes: code -128 is not between -8 and 7",
         ),
-        (|it| quantization(it).logical = Some(Shape::scalar()), "groups by Axis(0) do not fit its shape scalar"),
-        (|it| quantization(it).logical = Some(Shape::vector(7)), "\"fc.codes\", Codes: unreadable, and no warning"),
+        (
+            |it| quantization(it).logical = Some(Shape::scalar()),
+            "groups by Axis(0) do not fit its shape scalar",
+        ),
+        (
+            |it| quantization(it).logical = Some(Shape::vector(7)),
+            "\"fc.codes\", Codes: unreadable, and no warning",
+        ),
         (|it| it.layers[0].activations.push(activation()), "activation \"y\" of layer \"fc\": its scale"),
     ];
     for (damage, expected) in cases {

@@ -2,7 +2,7 @@
 
 use quantviz_core::{Granularity, Model, Parameter, Role, one_line};
 
-use crate::inspection::{Inspection, LayerView};
+use crate::inspection::{ActivationView, Inspection, LayerView};
 use crate::numbers::number;
 use crate::table::{Header, warnings};
 
@@ -28,10 +28,19 @@ pub struct LayerEntry {
     pub op: Option<String>,
     /// Whether it has quantization parameters.
     pub quantized: bool,
-    /// Its quantized outputs: name, type, scale and zero-point in a few words each.
-    pub activations: Vec<String>,
+    /// Its quantized outputs.
+    pub activations: Vec<LayerActivation>,
     /// Its parameters.
     pub parameters: Vec<LayerParameter>,
+}
+
+/// One quantized output of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerActivation {
+    /// The name of the float value.
+    pub tensor: String,
+    /// Type, scale and zero-point in a few words: `i8 scale 0.02473 zero-point -8`.
+    pub quantization: String,
 }
 
 /// One parameter of a layer.
@@ -60,7 +69,7 @@ impl LayerList {
             let parameters = layer.parameters.iter().map(|&id| model.parameter(id));
             LayerEntry {
                 parameters: parameters.filter(|it| !is_folded(it)).map(LayerParameter::of).collect(),
-                activations: view.activations.iter().map(activation).collect(),
+                activations: view.activations.iter().map(LayerActivation::of).collect(),
                 name: one_line(&view.name),
                 op: view.op.as_deref().map(one_line),
                 quantized: view.quantized,
@@ -75,10 +84,16 @@ impl LayerList {
     }
 }
 
-fn activation(view: &crate::ActivationView) -> String {
-    let scale = view.scale.map(|scale| format!(" scale {}", number(scale))).unwrap_or_default();
-    let zero_point = view.zero_point.map(|zero| format!(" zero-point {}", number(zero))).unwrap_or_default();
-    format!("{} {}{scale}{zero_point}", one_line(&view.tensor), view.dtype)
+impl LayerActivation {
+    fn of(view: &ActivationView) -> Self {
+        let scale = view.scale.map(|scale| format!(" scale {}", number(scale))).unwrap_or_default();
+        let zero_point =
+            view.zero_point.map(|zero| format!(" zero-point {}", number(zero))).unwrap_or_default();
+        LayerActivation {
+            tensor: one_line(&view.tensor),
+            quantization: format!("{}{scale}{zero_point}", view.dtype),
+        }
+    }
 }
 
 impl LayerParameter {

@@ -27,6 +27,6 @@ pub use inspection::{
     ActivationView, Inspection, LayerView, Logical, ModelView, ParameterView, QuantizationView, Request,
     Spread, SummaryView,
 };
-pub use layers::{LayerEntry, LayerList, LayerParameter};
+pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
 pub use numbers::{bytes, count, number};
 pub use table::{Header, ParameterTable, RangeCells, Row, SpreadCells};

@@ -95,7 +95,9 @@ proptest! {
         prop_assert_eq!(tensor.bytes.len() as u64, byte_len(tensor.dtype, &tensor.shape)?);
         // The last byte may have room for more codes than the tensor has.
         let room = tensor.bytes.len() * 8 / tensor.dtype.bits().expect("fixed") as usize;
-        for (first, len) in [(0, room + beyond), (room, beyond), (usize::MAX, beyond), (beyond, usize::MAX)] {
+        let not_there =
+            [(0, room + 1), (room, 1), (0, room + beyond), (room, beyond), (usize::MAX, beyond), (beyond, usize::MAX)];
+        for (first, len) in not_there {
             prop_assert!(Elements::from_bytes(tensor.dtype, bytes.bytes(), first, len).is_none());
             prop_assert!(Packed::new(tensor.dtype, bytes.bytes(), first, len).is_none());
         }

@@ -133,8 +133,10 @@ proptest! {
         let codes = source.model().parameter_named("codes").expect("was added");
         let (_, count) = groups(&case.codes.shape, &case.granularity);
         let scales = source.values(codes, Part::Scales)?;
-        let expected = (0..count).map(|group| f64::from(case.scales[group % case.scales.len()]));
-        prop_assert!(scales.len() == count && scales.iter().copied().zip(expected).all(|(one, other)| same(one, other)));
+        prop_assert_eq!(scales.len(), count);
+        for (group, scale) in scales.into_iter().enumerate() {
+            prop_assert!(same(scale, case.scales[group % case.scales.len()].into()), "of group {}", group);
+        }
         let zero_points = source.values(codes, Part::ZeroPoints)?.len();
         prop_assert_eq!(zero_points, if case.zero_points.is_some() { count } else { 0 });
     }
@@ -187,5 +189,21 @@ fn products_of_scales() {
         source.real_array(codes).expect("readable"),
         ndarray::arr2(&[[2.0f32, -4.0], [3.0, 4.0]]).into_dyn()
     );
+    check_sync_source(&source);
+}
+
+/// More scales than are read at once.
+#[test]
+fn many_scales() {
+    let scales: Vec<f32> = (1..=10_000u16).map(f32::from).collect();
+    let case = Case {
+        codes: Tensor { dtype: DType::I8, shape: Shape::vector(10_000), bytes: vec![1; 10_000] },
+        granularity: Granularity::Axis(0),
+        scales: scales.clone(),
+        zero_points: None,
+    };
+    let source = case.source();
+    let codes = source.model().parameter_named("codes").expect("was added");
+    assert_eq!(source.real_array(codes).expect("readable"), Array1::from(scales).into_dyn());
     check_sync_source(&source);
 }

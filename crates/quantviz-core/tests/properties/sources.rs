@@ -160,6 +160,62 @@ fn a_scan_of_pieces_finds_what_single_looks_find() {
     assert!(quantization.symmetric);
 }
 
+/// Pieces begin in the middle of a group, and in the middle of rows whose groups come round again.
+#[test]
+fn pieces_find_their_scales() {
+    const ROW: u64 = 20 << 20;
+    let scales = [0.5f32, 0.25, 0.125, 1.0, 2.0];
+    let by_rows_or_slabs = [(vec![1, ROW], &scales[..2]), (vec![2, ROW.div_ceil(5)], &scales[..])];
+    for (sizes, scales) in by_rows_or_slabs {
+        let scale = Operand::Parameter(ParameterId::new(0).expect("small"));
+        let granularity = Granularity::Block(sizes);
+        let descriptor =
+            QuantDescriptor::of_stored(Encoding::Other, "a test", DType::I8, granularity, scale, None);
+        let codes = [0u8, 1, 3, 250, 128, 0, 127].repeat((2 * ROW).div_ceil(7) as usize);
+        let shape = Shape::new([2, ROW]).expect("small");
+        let source = MemorySource::new()
+            .with("scale", arr1(scales))
+            .with_bytes("codes", DType::I8, shape.clone(), &codes[..shape.elements() as usize])
+            .and_then(|source| source.quantized(descriptor.expect("i8 holds codes")))
+            .expect("the blocks fit");
+        let measured = &all(&source, &Scan::new())[1];
+        let (pieces, whole) = (measured.quantization.as_ref(), source.real_summary(measured.parameter));
+        let (pieces, whole) = (pieces.expect("it has a descriptor").dequantized, whole.expect("readable"));
+        // What the error of merging is measured against, by two values that are as large as all.
+        let magnitude = [whole.abs_max().unwrap_or(0.0); 2];
+        assert_eq!(check_alike(&pieces, &whole, &magnitude), Ok(()));
+    }
+}
+
+/// Whoever is quicker, what is found out about a parameter is told of that parameter.
+#[test]
+fn a_scan_keeps_its_order() {
+    struct Dawdling(MemorySource);
+
+    impl ParameterSource for Dawdling {
+        fn model(&self) -> &Model {
+            self.0.model()
+        }
+
+        fn read(
+            &self,
+            id: ParameterId,
+            part: Part,
+            range: Range<u64>,
+            sink: &mut dyn Sink,
+        ) -> Result<ControlFlow<()>> {
+            std::thread::sleep(std::time::Duration::from_millis(id.index() as u64 * 7 % 5));
+            self.0.read(id, part, range, sink)
+        }
+    }
+
+    let add = |source: MemorySource, index: u16| source.with(format!("w{index}"), arr1(&[index]));
+    let source = Dawdling((0..20).fold(MemorySource::new(), add));
+    let measured = all(&source, &Scan::new().threads(4));
+    let found: Vec<_> = measured.iter().filter_map(|it| it.summary?.max()).collect();
+    assert_eq!(found, (0..20).map(f64::from).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_scan_that_is_called_off() {
     let source = MemorySource::new().with("a", arr1(&[1.0f32])).with("b", arr1(&[2.0f32]));

@@ -1,0 +1,155 @@
+//! What people see in a terminal.
+
+use std::io::{self, Write};
+
+use quantviz_cli::{Exit, Stream, run};
+
+/// A terminal of some width.
+struct Screen {
+    text: Vec<u8>,
+    columns: usize,
+}
+
+impl Screen {
+    fn of(columns: usize) -> Self {
+        Screen { text: Vec::new(), columns }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.text.clone()).expect("UTF-8")
+    }
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Screen {
+    fn columns(&self) -> Option<usize> {
+        Some(self.columns)
+    }
+}
+
+/// What a command prints in a terminal of this width, without colour.
+fn screen(columns: usize, arguments: &[&str]) -> String {
+    let mut out = Screen::of(columns);
+    let mut err = Vec::new();
+    let arguments = ["quantviz", "--color", "never"].iter().chain(arguments);
+    assert_eq!(run(arguments, &mut out, &mut err), Exit::Done, "{}", String::from_utf8_lossy(&err));
+    out.text()
+}
+
+/// The error line of a command that fails.
+fn error(arguments: &[&str]) -> String {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    assert_eq!(run(["quantviz"].iter().chain(arguments), &mut out, &mut err), Exit::Trouble);
+    assert_eq!(out, b"", "nothing is printed before an error");
+    String::from_utf8(err).expect("UTF-8")
+}
+
+fn in_fixtures() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+    std::env::set_current_dir(fixtures).expect("the fixtures are there");
+}
+
+#[test]
+fn inspect_at_80_columns() {
+    in_fixtures();
+    let text = screen(80, &["inspect", "resnet8/resnet8_int8.onnx"]);
+    assert!(text.lines().all(|line| line.chars().count() <= 80));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn inspect_at_140_columns() {
+    in_fixtures();
+    insta::assert_snapshot!(screen(140, &["inspect", "resnet8/resnet8_uint8.onnx"]));
+}
+
+#[test]
+fn inspect_with_histograms() {
+    in_fixtures();
+    insta::assert_snapshot!(screen(
+        80,
+        &["inspect", "resnet8/resnet8_fp32.onnx", "--layer", "node_linear", "--bins", "60"]
+    ));
+}
+
+#[test]
+fn layers_at_80_columns() {
+    in_fixtures();
+    let text = screen(80, &["layers", "resnet8/resnet8_int8.onnx"]);
+    assert!(text.lines().all(|line| line.chars().count() <= 80));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn help_teaches() {
+    let text = screen(80, &["--help"]);
+    assert!(text.contains("quantviz inspect models/"), "{text}");
+    assert!(screen(80, &["inspect", "--help"]).contains("quantviz.inspect/1"));
+}
+
+#[test]
+fn completions_and_the_manual_page() {
+    assert!(screen(80, &["completions", "bash"]).contains("--param"));
+    assert!(screen(80, &["man"]).contains(".TH quantviz 1"));
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    in_fixtures();
+    let coloured = |when, out: &mut dyn Stream| {
+        let arguments = ["quantviz", "--color", when, "layers", "resnet8/resnet8_int8.onnx"];
+        assert_eq!(run(arguments, out, &mut Vec::new()), Exit::Done);
+    };
+    let (mut piped, mut forced) = (Vec::new(), Vec::new());
+    coloured("auto", &mut piped);
+    coloured("always", &mut forced);
+    assert!(!piped.contains(&0x1b));
+    assert!(forced.contains(&0x1b));
+}
+
+#[test]
+fn a_missing_file_is_named_with_its_absolute_path() {
+    in_fixtures();
+    let path = std::env::current_dir().expect("a folder").join("nowhere.onnx");
+    let expected = format!("error: {}: no such file or folder\n", path.display());
+    assert_eq!(error(&["inspect", "nowhere.onnx"]), expected);
+    assert_eq!(error(&["layers", "nowhere.onnx"]), expected);
+}
+
+#[test]
+fn unknown_names_come_with_the_nearest() {
+    in_fixtures();
+    let line = error(&["inspect", "resnet8/resnet8_int8.onnx", "--param", "fc.weight"]);
+    assert!(
+        line.contains(r#"no parameter is named "fc.weight"; the nearest is "fc.weight_scale""#),
+        "{line}"
+    );
+    assert!(line.contains("'quantviz layers' lists"), "{line}");
+    assert_eq!(line.lines().count(), 1);
+    let line = error(&["inspect", "resnet8/resnet8_int8.onnx", "--layer", "node_linaer"]);
+    assert!(line.contains(r#"the nearest is "node_linear""#), "{line}");
+    assert!(error(&["inspect", "resnet8", "--param", "fc.wait"]).contains("no parameter"));
+}
+
+#[test]
+fn a_folder_shows_the_models_that_have_the_parameter() {
+    in_fixtures();
+    let text = screen(120, &["inspect", "resnet8", "--param", "fc.weight"]);
+    assert!(text.contains("resnet8_fp32.onnx") && !text.contains("resnet8_int8.onnx"), "{text}");
+}
+
+#[test]
+fn usage_errors_say_what_is_wrong() {
+    assert!(error(&["inspect"]).contains("<PATH>"));
+    assert!(error(&["inspect", "x", "--bins", "0"]).contains("--bins"));
+    assert!(error(&["frobnicate"]).contains("frobnicate"));
+}

@@ -6,7 +6,7 @@ use crate::Elements;
 
 /// How many finite values fall into each of some bins of equal width between `low` and `high`.
 ///
-/// It equals `numpy.histogram(values.astype(float64), bins, (low, high))`; [`Bins`] counts it.
+/// It equals `numpy.histogram(values.astype(float64), bins, (low, high))`, rounding included; [`Bins`] counts it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// The left edge of the first bin.

@@ -82,6 +82,10 @@ impl MemorySource {
     pub fn quantized(mut self, quantization: QuantDescriptor) -> Result<Self> {
         let last = self.model.parameters.last_mut();
         let last = last.ok_or_else(|| Error::not_found("there is no parameter to describe"))?;
+        if quantization.logical.is_some() {
+            let message = "codes that are packed into other elements need a source of their own";
+            return Err(Error::unsupported(message).in_tensor(&last.name));
+        }
         if quantization.groups(&last.shape).is_none() {
             return Err(Error::malformed("its scales do not fit its shape").in_tensor(&last.name));
         }

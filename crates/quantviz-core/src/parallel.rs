@@ -1,13 +1,14 @@
 //! Scoped threads over a list of jobs, with the results in the order of the jobs.
 
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::{Error, Result};
 
-/// Runs `work` on every job. `report` hears the sum of the sizes of the jobs done so far; where it breaks, no
-/// further job begins and the result is an error.
+/// Runs `work` on every job. `report` hears the sum of the sizes of the jobs done so far, at first nothing; where it
+/// breaks, no further job begins and the result is an error.
 pub(crate) fn for_each_job<J: Sync, R: Send>(
     threads: usize,
     jobs: &[J],
@@ -16,16 +17,18 @@ pub(crate) fn for_each_job<J: Sync, R: Send>(
     work: impl Fn(&J) -> R + Sync,
 ) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
-    let done = AtomicU64::new(0);
-    let cancelled = AtomicBool::new(false);
+    let done = Mutex::new(0);
+    let cancelled = AtomicBool::new(report(0).is_break());
     let take_turns = || {
         let mut results = Vec::new();
         while !cancelled.load(Ordering::Relaxed) {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(index) else { break };
             results.push((index, work(job)));
-            let size = size(job);
-            if report(done.fetch_add(size, Ordering::Relaxed) + size).is_break() {
+            // One report at a time, so that whoever hears them never sees progress go back.
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            *done += size(job);
+            if report(*done).is_break() {
                 cancelled.store(true, Ordering::Relaxed);
             }
         }
@@ -42,7 +45,7 @@ pub(crate) fn for_each_job<J: Sync, R: Send>(
         }
         results
     });
-    if cancelled.into_inner() && results.len() < jobs.len() {
+    if cancelled.into_inner() {
         return Err(Error::cancelled());
     }
     results.sort_unstable_by_key(|(index, _)| *index);

@@ -101,7 +101,7 @@ impl Scan {
         let mut tallies: Vec<Tally> = ids.into_iter().map(Tally::new).collect();
         let jobs: Vec<Job> =
             tallies.iter_mut().enumerate().flat_map(|(slot, tally)| plan(source, slot, tally)).collect();
-        let total = jobs.iter().map(Job::elements).sum();
+        let total = jobs.iter().map(Job::elements).fold(0, u64::saturating_add);
         let threads = match self.threads {
             Some(threads) => threads,
             None if total < WORTH_A_THREAD => 1,
@@ -141,6 +141,14 @@ fn plan<S: ParameterSource + ?Sized>(source: &S, slot: usize, tally: &mut Tally)
     let piece = PIECE_BYTES * 8 / u64::from(bits);
     let job = |task, range| Job { slot, parameter: tally.parameter, part, task, range };
     let whole = elements <= piece;
+    // A shape can claim any size without a byte behind it: see that there is something before planning for it.
+    if !whole
+        && let Err(error) =
+            source.read(tally.parameter, part, 0..1, &mut |_: Block<'_>| ControlFlow::Break(()))
+    {
+        tally.values = Err(error);
+        return Vec::new();
+    }
     let mut jobs: Vec<Job> =
         pieces(elements, piece).map(|range| job(Task::Summarize { whole }, range)).collect();
     if parameter.quantization.is_some() {

@@ -81,6 +81,7 @@ impl<F: FnMut(Block<'_>) -> ControlFlow<()>> Sink for F {
 ///
 /// let mut model = Model::new(Format::Memory);
 /// model.parameters.push(Parameter::new("visits", DType::U32, Shape::vector(4), Role::Other));
+/// model.add_module_layers();
 /// let counters = Counters { model, values: vec![4, 0, 0, 12] };
 /// let visits = counters.model().parameter_named("visits").expect("was just added");
 /// assert_eq!(counters.summary(visits)?.mean(), Some(4.0));

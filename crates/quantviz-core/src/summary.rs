@@ -84,9 +84,15 @@ impl RangeSummary {
         }
         summary.population = summary.count;
         if summary.finite() > 0 {
+            let finite = values.filter(|&(value, times)| value.is_finite() && times > 0);
             summary.mean = sum / as_f64(summary.finite());
-            let squares = values.filter(|(value, _)| value.is_finite());
-            summary.m2 = squares.map(|(value, times)| (value - summary.mean).powi(2) * as_f64(times)).sum();
+            if !sum.is_finite() {
+                // Too large to add up: shares of the mean are not.
+                let shares =
+                    finite.clone().map(|(value, times)| value * (as_f64(times) / as_f64(summary.finite())));
+                summary.mean = shares.sum::<f64>().clamp(summary.min, summary.max);
+            }
+            summary.m2 = finite.map(|(value, times)| (value - summary.mean).powi(2) * as_f64(times)).sum();
         }
         summary
     }
@@ -209,7 +215,7 @@ fn of_chunk<T: Element>(values: &[T]) -> RangeSummary {
     let sums = lanes(values, |value| value);
     // One NaN or infinity shows in the sum; only then look which they are.
     if !sums.is_finite() {
-        return of_mixed_chunk(values);
+        return RangeSummary::of_counted(values.iter().map(|value| (value.to_f64(), 1)));
     }
     let mean = sums / as_f64(values.len() as u64);
     let mut summary =
@@ -222,21 +228,6 @@ fn of_chunk<T: Element>(values: &[T]) -> RangeSummary {
     }
     summary.mean = mean;
     summary.m2 = lanes(values, |value| (value - mean) * (value - mean));
-    summary
-}
-
-/// A chunk whose sum is not finite: values that are not, or too large to add up.
-fn of_mixed_chunk<T: Element>(values: &[T]) -> RangeSummary {
-    let values = || values.iter().map(|value| value.to_f64());
-    // Scaled, so that finite values never add up to infinity.
-    let finite = values().filter(|value| value.is_finite()).count() as u64;
-    let mut summary = RangeSummary::of_counted(values().map(|value| (value, 1)));
-    if finite > 0 && !summary.mean.is_finite() {
-        let mean: f64 = values().filter(|value| value.is_finite()).map(|value| value / as_f64(finite)).sum();
-        summary.mean = mean.clamp(summary.min, summary.max);
-        let squares = values().filter(|value| value.is_finite()).map(|value| (value - summary.mean).powi(2));
-        summary.m2 = squares.sum();
-    }
     summary
 }
 

@@ -6,7 +6,7 @@ use ndarray::{Array1, arr1};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use quantviz_core::{
-    Block, DType, Elements, Encoding, Format, Granularity, MemorySource, Model, Operand, Parameter,
+    Block, DType, Elements, Encoding, Error, Format, Granularity, MemorySource, Model, Operand, Parameter,
     ParameterId, ParameterSource, Part, QuantDescriptor, RangeSummary, Result, Role, Scan, Shape, Sink,
     SourceExt, check_range, read_derived,
 };
@@ -221,4 +221,29 @@ fn a_scan_that_is_called_off() {
     let source = MemorySource::new().with("a", arr1(&[1.0f32])).with("b", arr1(&[2.0f32]));
     let error = source.scan(&Scan::new().threads(1), &|_| ControlFlow::Break(()));
     assert_eq!(error.map(|_| ()).map_err(|error| error.kind()), Err(quantviz_core::ErrorKind::Cancelled));
+}
+
+/// A source whose shapes promise what it does not have.
+struct Boaster(Model);
+
+impl ParameterSource for Boaster {
+    fn model(&self) -> &Model {
+        &self.0
+    }
+
+    fn read(&self, _: ParameterId, _: Part, _: Range<u64>, _: &mut dyn Sink) -> Result<ControlFlow<()>> {
+        Err(Error::not_found("the file is missing"))
+    }
+}
+
+#[test]
+fn a_shape_without_values_costs_nothing() {
+    let mut model = Model::new(Format::Memory);
+    let shape = Shape::new([1 << 50]).expect("can be counted");
+    for index in 0..100 {
+        model.parameters.push(Parameter::new(index.to_string(), DType::I8, shape.clone(), Role::Weight));
+    }
+    model.add_module_layers();
+    let measured = Boaster(model).scan(&Scan::new(), &|_| ControlFlow::Continue(())).expect("not cancelled");
+    assert!(measured.iter().all(|it| it.summary.is_none() && it.error.is_some()));
 }

@@ -44,15 +44,29 @@ impl Columns {
 
     /// The cells of a row, in their places; columns that are empty in every row take no room.
     pub(crate) fn line(&self, row: &[String]) -> String {
-        let cells = row.iter().zip(&self.widths).zip(&self.aligns).filter(|((_, width), _)| **width > 0);
-        let padded = cells.map(|((cell, &width), align)| {
-            let padding = " ".repeat(width.saturating_sub(cell.width()));
-            match align {
-                Align::Left => format!("{cell}{padding}"),
-                Align::Right => format!("{padding}{cell}"),
+        self.painted_line(row, |_, cell| cell.to_owned())
+    }
+
+    /// The same, each cell painted once it has its width.
+    pub(crate) fn painted_line(&self, row: &[String], paint: impl Fn(usize, &str) -> String) -> String {
+        let mut line = String::new();
+        let mut pending = 0;
+        for (column, cell) in row.iter().enumerate().filter(|(column, _)| self.widths[*column] > 0) {
+            let padding = self.widths[column].saturating_sub(cell.width());
+            let (before, after) = match self.aligns[column] {
+                Align::Left => (0, padding),
+                Align::Right => (padding, 0),
+            };
+            // Blanks at the end of a line are never written.
+            if cell.is_empty() {
+                pending += before + after + self.gap;
+                continue;
             }
-        });
-        padded.collect::<Vec<_>>().join(&" ".repeat(self.gap)).trim_end().to_owned()
+            line.push_str(&" ".repeat(pending + before));
+            line.push_str(&paint(column, cell));
+            pending = after + self.gap;
+        }
+        line
     }
 }
 

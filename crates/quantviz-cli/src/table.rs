@@ -13,6 +13,8 @@ const ALIGNS: [Align; 10] = {
 };
 /// Where the columns begin that are numbers of the tensor; before them is what it is called.
 const NUMBERS: usize = 2;
+/// The first column about quantization.
+const SCALE: usize = 8;
 const INDENT: &str = "  ";
 /// The width of histograms where no terminal sets one.
 const PIPE_WIDTH: usize = 100;
@@ -27,11 +29,10 @@ pub(crate) fn render(table: &ParameterTable, width: Option<usize>, paint: Paint)
     if table.rows.is_empty() {
         return text;
     }
-    let one_line = Lines::one_each(table);
-    let body = match width {
-        Some(width) if one_line.columns.total_width() > width => two_lines_each(table, width, paint),
-        _ => one_line.render(table, width.unwrap_or(PIPE_WIDTH), paint),
-    };
+    let full = one_line_each(table, |row| layer(row, true), width, paint);
+    // In a narrower terminal the operator stands for the layer.
+    let body = full.or_else(|| one_line_each(table, |row| layer(row, false), width, paint));
+    let body = body.unwrap_or_else(|| two_lines_each(table, width.unwrap_or(PIPE_WIDTH), paint));
     text.push('\n');
     text.push_str(&body);
     for note in notes(table) {
@@ -55,47 +56,59 @@ fn notes(table: &ParameterTable) -> Vec<String> {
     notes
 }
 
-struct Lines {
-    columns: Columns,
-    rows: Vec<[String; 10]>,
-}
-
-impl Lines {
-    fn one_each(table: &ParameterTable) -> Self {
-        let titles = TITLES.map(str::to_owned);
-        let rows: Vec<[String; 10]> =
-            [titles].into_iter().chain(table.rows.iter().map(|row| cells(row, true))).collect();
-        Lines { columns: Columns::fitting(&ALIGNS, rows.iter().map(|row| &row[..])), rows }
+/// A line for every parameter; `None` where the terminal is too narrow.
+fn one_line_each(
+    table: &ParameterTable,
+    layer: impl Fn(&Row) -> String,
+    width: Option<usize>,
+    paint: Paint,
+) -> Option<String> {
+    let titles = TITLES.map(str::to_owned);
+    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, layer(row), true)).collect();
+    let columns = Columns::fitting(&ALIGNS, [&titles].into_iter().chain(&rows).map(|row| &row[..]));
+    if width.is_some_and(|width| columns.total_width() > width) {
+        return None;
     }
-
-    fn render(&self, table: &ParameterTable, width: usize, paint: Paint) -> String {
-        let mut text = paint.quiet(&self.columns.line(&self.rows[0])) + "\n";
-        for (row, cells) in table.rows.iter().zip(&self.rows[1..]) {
-            text.push_str(&self.columns.line(cells));
-            text.push('\n');
-            text.push_str(&histogram(row, width, paint));
-        }
-        text
+    let mut text = paint.quiet(&columns.line(&titles)) + "\n";
+    for (row, cells) in table.rows.iter().zip(&rows) {
+        let line = columns.painted_line(cells, |column, cell| match column {
+            0 => paint.strong(cell),
+            1 => paint.quiet(cell),
+            SCALE.. => paint.badge(cell),
+            _ => cell.to_owned(),
+        });
+        text.push_str(&line);
+        text.push('\n');
+        text.push_str(&histogram(row, width.unwrap_or(PIPE_WIDTH), paint));
     }
+    Some(text)
 }
 
 /// The name on a line of its own, the numbers below it.
 fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String {
     let titles = TITLES.map(|title| title.replace("zero-point", "zero"));
-    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, false)).collect();
-    let all_numbers = [&titles].into_iter().chain(&rows).map(|row| &row[NUMBERS..]);
-    let columns = Columns::fitting(&ALIGNS[NUMBERS..], all_numbers).within(width - INDENT.len());
+    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, layer(row, true), false)).collect();
+    let all_rows = || [&titles].into_iter().chain(&rows);
+    let columns = Columns::fitting(&ALIGNS[NUMBERS..], all_rows().map(|row| &row[NUMBERS..]));
+    let columns = columns.within(width - INDENT.len());
+    // The layer stands at the right edge of the table, not of the terminal.
+    let heads = Columns::fitting(&ALIGNS[..NUMBERS], all_rows().map(|row| &row[..NUMBERS]));
+    let width = width.min(heads.total_width().max(columns.total_width() + INDENT.len()));
     let head = |name: &str, layer: &str, name_paint: fn(Paint, &str) -> String| {
         let (name, layer) = justify(name, layer, width);
         format!("{}{}\n", name_paint(paint, &name), paint.quiet(&layer))
     };
-    let numbers = |row: &[String; 10]| format!("{INDENT}{}", columns.line(&row[NUMBERS..]));
 
-    let mut text = head(TITLES[0], TITLES[1], Paint::quiet) + &paint.quiet(&numbers(&titles)) + "\n";
+    let mut text = head(TITLES[0], TITLES[1], Paint::quiet);
+    text.push_str(&paint.quiet(&format!("{INDENT}{}", columns.line(&titles[NUMBERS..]))));
+    text.push('\n');
     for (row, cells) in table.rows.iter().zip(&rows) {
         text.push_str(&head(&cells[0], &cells[1], Paint::strong));
-        text.push_str(&numbers(cells));
-        text.push('\n');
+        let numbers = columns.painted_line(&cells[NUMBERS..], |column, cell| match column + NUMBERS {
+            SCALE.. => paint.badge(cell),
+            _ => cell.to_owned(),
+        });
+        text.push_str(&format!("{INDENT}{numbers}\n"));
         text.push_str(&many(row, paint));
         text.push_str(&histogram(row, width, paint));
     }
@@ -116,9 +129,17 @@ fn many(row: &Row, paint: Paint) -> String {
     text
 }
 
+/// The operator and, where there is room or no operator, the name of a row's layer.
+fn layer(row: &Row, with_name: bool) -> String {
+    match (row.op.as_str(), row.layer.as_str()) {
+        ("", name) => name.to_owned(),
+        (op, name) if with_name => format!("{op} {name}"),
+        (op, _) => op.to_owned(),
+    }
+}
+
 /// The cells of a row. Many scales stand in their cell only if it may be wide.
-fn cells(row: &Row, may_be_wide: bool) -> [String; 10] {
-    let layer = [row.op.as_str(), row.layer.as_str()].into_iter().filter(|it| !it.is_empty());
+fn cells(row: &Row, layer: String, may_be_wide: bool) -> [String; 10] {
     let range = row.range.clone();
     let [min, max, mean, std] = range.map_or_else(Default::default, |it| [it.min, it.max, it.mean, it.std]);
     let spread = |cells: &Option<SpreadCells>| match cells {
@@ -129,7 +150,7 @@ fn cells(row: &Row, may_be_wide: bool) -> [String; 10] {
     };
     [
         row.name.clone(),
-        layer.collect::<Vec<_>>().join(" "),
+        layer,
         row.dtype.clone(),
         row.shape.clone(),
         min,

@@ -4,70 +4,133 @@ use std::ops::{ControlFlow, Range};
 
 use crate::elements::for_each_type;
 use crate::quant::Groups;
-use crate::{Block, Element, Elements, Error, ParameterId, ParameterSource, Part, RangeSummary, Result};
+use crate::{
+    Block, Element, Elements, Error, GroupIndex, ParameterId, ParameterSource, Part, RangeSummary, Result,
+};
 
-/// The scale and the zero-point of every group that a range of a parameter touches.
+/// What every group that a range of a parameter touches is computed with.
 struct Calibration {
     groups: Groups,
     first_group: u64,
     scales: Vec<f64>,
     /// Empty where every zero-point is code 0.
     zero_points: Vec<f64>,
+    /// Empty where nothing is added.
+    offsets: Vec<f64>,
+    outer: Option<OuterCalibration>,
+    table: Option<Vec<f32>>,
 }
 
-/// Codes that share a scale and a zero-point.
+struct OuterCalibration {
+    groups: Groups,
+    first_group: u64,
+    scales: Vec<f64>,
+}
+
+/// Codes that are computed with the same numbers.
 struct Run<'a> {
     codes: Elements<'a>,
+    table: Option<&'a [f32]>,
     scale: f64,
     zero_point: f64,
+    offset: f64,
 }
 
 impl Calibration {
     fn load<S: ParameterSource + ?Sized>(source: &S, id: ParameterId, range: &Range<u64>) -> Result<Self> {
         let parameter = source.model().parameter(id);
-        let groups = parameter.quantization.as_ref().and_then(|it| it.groups(&parameter.shape));
-        let groups =
-            groups.ok_or_else(|| Error::malformed("its scales do not fit").in_tensor(&parameter.name))?;
+        let misfit = || Error::malformed("its scales do not fit its shape").in_tensor(&parameter.name);
+        let descriptor = parameter.quantization.as_ref().ok_or_else(misfit)?;
+        let mut groups = descriptor.groups(&parameter.shape).ok_or_else(misfit)?;
+        if let Some(GroupIndex { axis, parameter: index }) = descriptor.group_index {
+            groups = groups.with_index(axis, read_index(source, index)?).ok_or_else(misfit)?;
+        }
         let span = groups.span(range);
-        let scales = read_values(source, id, Part::Scales, span.clone())?;
-        let has_zero_points = parameter.quantization.as_ref().is_some_and(|it| it.zero_point.is_some());
-        let zero_points = if has_zero_points {
-            read_values(source, id, Part::ZeroPoints, span.clone())?
-        } else {
-            Vec::new()
+        let read = |part, wanted| match wanted {
+            true => read_values(source, id, part, span.clone()),
+            false => Ok(Vec::new()),
         };
-        Ok(Calibration { groups, first_group: span.start, scales, zero_points })
+        let outer = match descriptor.outer_groups(&parameter.shape) {
+            None if descriptor.outer_scale.is_some() => return Err(misfit()),
+            None => None,
+            Some(groups) => {
+                let span = groups.span(range);
+                let scales = read_values(source, id, Part::OuterScales, span.clone())?;
+                Some(OuterCalibration { groups, first_group: span.start, scales })
+            }
+        };
+        Ok(Calibration {
+            first_group: span.start,
+            scales: read(Part::Scales, true)?,
+            zero_points: read(Part::ZeroPoints, descriptor.zero_point.is_some())?,
+            offsets: read(Part::Offsets, descriptor.offset.is_some())?,
+            outer,
+            groups,
+            table: descriptor.table.clone(),
+        })
     }
 
     fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
         let mut done = 0;
         while done < block.elements.len() {
             let start = block.start + done as u64;
-            let (group, run) = self.groups.at(start);
-            let end =
-                usize::try_from(run).map_or(block.elements.len(), |run| block.elements.len().min(done + run));
-            #[expect(clippy::cast_possible_truncation, reason = "an index into what was just read")]
-            let group = (group - self.first_group) as usize;
+            let (group, mut run) = self.groups.at(start);
+            let mut scale = number(&self.scales, group - self.first_group).unwrap_or(f64::NAN);
+            if let Some(outer) = &self.outer {
+                let (group, outer_run) = outer.groups.at(start);
+                scale *= number(&outer.scales, group - outer.first_group).unwrap_or(f64::NAN);
+                run = run.min(outer_run);
+            }
+            let left = block.elements.len() - done;
+            let len = usize::try_from(run).map_or(left, |run| run.min(left));
             f(Run {
-                codes: block.elements.slice(done..end),
-                scale: self.scales.get(group).copied().unwrap_or(f64::NAN),
-                zero_point: self.zero_points.get(group).copied().unwrap_or(0.0),
+                codes: block.elements.slice(done..done + len),
+                table: self.table.as_deref(),
+                scale,
+                zero_point: number(&self.zero_points, group - self.first_group).unwrap_or(0.0),
+                // Adding minus zero changes nothing, not even the sign of a zero.
+                offset: number(&self.offsets, group - self.first_group).unwrap_or(-0.0),
             });
-            done = end;
+            done += len;
         }
     }
 }
 
+fn number(numbers: &[f64], index: u64) -> Option<f64> {
+    numbers.get(usize::try_from(index).ok()?).copied()
+}
+
+fn read_index<S: ParameterSource + ?Sized>(source: &S, id: ParameterId) -> Result<Vec<u64>> {
+    let len = source.model().parameter(id).shape.elements();
+    let index = read_values(source, id, Part::Stored, 0..len)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+    let group = |value: f64| if value >= 0.0 && value < 2f64.powi(53) { value as u64 } else { u64::MAX };
+    Ok(index.into_iter().map(group).collect())
+}
+
 impl Run<'_> {
     fn for_each(&self, mut f: impl FnMut(f64)) {
-        self.codes.for_each(|code| f(self.scale * (code - self.zero_point)));
+        self.codes.for_each(|code| f(self.real(code)));
     }
 
     /// How often each value occurs, for codes of at most eight bits.
     fn value_counts(&self) -> Option<impl Iterator<Item = (f64, u64)> + Clone> {
         let counts = code_counts(&self.codes)?;
-        let (scale, zero_point) = (self.scale, self.zero_point);
-        Some(counts.map(move |(code, times)| (scale * (code - zero_point), times)))
+        Some(counts.map(|(code, times)| (self.real(code), times)))
+    }
+
+    #[inline]
+    fn real(&self, code: f64) -> f64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index into a small table"
+        )]
+        let value = match self.table {
+            Some(table) => table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value)),
+            None => code,
+        };
+        self.scale * (value - self.zero_point) + self.offset
     }
 }
 

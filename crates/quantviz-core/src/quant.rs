@@ -92,6 +92,7 @@ impl Granularity {
         Some(Groups {
             axes: dims.iter().copied().zip(sizes).take(split_axes).collect(),
             inner: dims[split_axes..].iter().product(),
+            index: None,
         })
     }
 }
@@ -103,9 +104,29 @@ pub struct Groups {
     axes: Vec<(u64, u64)>,
     /// Elements behind the innermost divided axis.
     inner: u64,
+    /// An axis whose indices say themselves to which group they belong.
+    index: Option<(usize, Vec<u64>)>,
 }
 
 impl Groups {
+    /// The same groups, but those along `axis` are what `index` says instead of runs of neighbours. `None` where the
+    /// groups do not divide that axis, or `index` has other groups than there are.
+    pub(crate) fn with_index(mut self, axis: usize, index: Vec<u64>) -> Option<Self> {
+        let &(dim, size) = self.axes.get(axis)?;
+        let fits = index.len() as u64 >= dim && index.iter().all(|&group| group < dim.div_ceil(size));
+        self.index = Some((axis, index));
+        fits.then_some(self)
+    }
+
+    /// Which slab of an axis a position lies in.
+    fn slab(&self, axis: usize, position: u64) -> u64 {
+        match &self.index {
+            #[expect(clippy::cast_possible_truncation, reason = "the index is in memory")]
+            Some((indexed, groups)) if *indexed == axis => groups[position as usize],
+            _ => position / self.axes[axis].1,
+        }
+    }
+
     /// How many there are: one scale for each.
     pub fn count(&self) -> u64 {
         self.axes.iter().map(|&(dim, size)| if dim == size { 1 } else { dim.div_ceil(size) }).product()
@@ -115,15 +136,19 @@ impl Groups {
     pub fn at(&self, index: u64) -> (u64, u64) {
         let (mut rest, offset) = (index / self.inner, index % self.inner);
         let (mut group, mut groups_behind) = (0, 1);
-        for (dim, size) in self.axes.iter().rev() {
-            group += rest % dim / size * groups_behind;
+        for (axis, (dim, size)) in self.axes.iter().enumerate().rev() {
+            group += self.slab(axis, rest % dim) * groups_behind;
             groups_behind *= dim.div_ceil(*size);
             rest /= dim;
         }
-        let rows = self.axes.last().map_or(1, |(dim, size)| {
-            let position = index / self.inner % dim;
-            (size - position % size).min(dim - position)
-        });
+        let innermost_is_indexed = self.index.as_ref().is_some_and(|(axis, _)| axis + 1 == self.axes.len());
+        let rows = match self.axes.last() {
+            Some((dim, size)) if !innermost_is_indexed => {
+                let position = index / self.inner % dim;
+                (size - position % size).min(dim - position)
+            }
+            _ => 1,
+        };
         (group, rows * self.inner - offset)
     }
 
@@ -132,7 +157,7 @@ impl Groups {
     pub fn span(&self, range: &Range<u64>) -> Range<u64> {
         // Behind an axis that is cut into slabs of more than one, groups come round again.
         let outer = self.axes.split_last().map_or(&[][..], |(_, outer)| outer);
-        let in_order = outer.iter().all(|&(dim, size)| size == 1 || dim == 1);
+        let in_order = self.index.is_none() && outer.iter().all(|&(dim, size)| size == 1 || dim == 1);
         if in_order && !range.is_empty() {
             self.at(range.start).0..self.at(range.end - 1).0 + 1
         } else {
@@ -156,13 +181,39 @@ pub enum Operand {
     Parameter(ParameterId),
     /// The product of these, element by element; single numbers count for every group.
     Product(Vec<Operand>),
+    /// Packed in a way that only the source knows: reading the part is up to it.
+    Packed,
 }
 
-/// How the codes of a parameter stand for real numbers: `scale · (code − zero point)` for affine schemes,
-/// `scale · value(code)` for the others.
+/// Scales that are quantized themselves: what those of the groups are multiplied with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OuterScale {
+    /// Which elements share an outer scale.
+    pub granularity: Granularity,
+    /// The outer scales.
+    pub scale: Operand,
+}
+
+/// Which group each index along an axis belongs to, where groups are not runs of neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupIndex {
+    /// The axis, in the shape of the codes.
+    pub axis: usize,
+    /// The parameter whose elements are the groups, one for each index.
+    pub parameter: ParameterId,
+}
+
+/// How the codes of a parameter stand for real numbers:
+///
+/// ```text
+/// real = outer scale · scale · (value(code) − zero point) + offset
+/// ```
+///
+/// where `value(code)` is the code itself, what it means as a small float, or its entry in a table, as the
+/// [`Scheme`] says; zero-points and offsets are zero where there are none.
 ///
 /// A descriptor names its scales and zero-points and never holds them, because they can be a tenth of a four-bit
-/// file; [`Part::Scales`](crate::Part::Scales) and [`Part::ZeroPoints`](crate::Part::ZeroPoints) read them.
+/// file; [`Part::Scales`](crate::Part::Scales) and the parts beside it read them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct QuantDescriptor {
@@ -182,8 +233,16 @@ pub struct QuantDescriptor {
     pub source: String,
     /// What codes are multiplied with.
     pub scale: Operand,
+    /// What scales are multiplied with, where they have two levels.
+    pub outer_scale: Option<OuterScale>,
     /// The code that stands for zero; `None` where the file has none, which means code 0.
     pub zero_point: Option<Operand>,
+    /// What is added after scaling, where the file says it so.
+    pub offset: Option<Operand>,
+    /// The values of all codes of a codebook.
+    pub table: Option<Vec<f32>>,
+    /// The group of every index along an axis, where groups are not runs of neighbours.
+    pub group_index: Option<GroupIndex>,
 }
 
 impl QuantDescriptor {
@@ -207,8 +266,40 @@ impl QuantDescriptor {
             logical: None,
             source: source.into(),
             scale,
+            outer_scale: None,
             zero_point,
+            offset: None,
+            table: None,
+            group_index: None,
         })
+    }
+
+    /// The descriptor of codes of `bits` bits that are packed into other elements: `logical` is their own shape.
+    /// They are unsigned, there are as many scales as the granularity has groups, and no zero-points; what differs
+    /// is to be changed.
+    pub fn of_packed(
+        encoding: Encoding,
+        source: impl Into<String>,
+        logical: Shape,
+        bits: u32,
+        granularity: Granularity,
+        scale: Operand,
+    ) -> Self {
+        QuantDescriptor {
+            encoding,
+            scheme: Scheme::Affine,
+            granularity,
+            bits,
+            code_range: (0.0, 2f64.powi(bits.cast_signed()) - 1.0),
+            logical: Some(logical),
+            source: source.into(),
+            scale,
+            outer_scale: None,
+            zero_point: None,
+            offset: None,
+            table: None,
+            group_index: None,
+        }
     }
 
     /// The code in the middle of the range: where zero lies if the quantization is symmetric.
@@ -222,6 +313,11 @@ impl QuantDescriptor {
     /// The groups of a parameter whose stored shape is `stored`; `None` if they do not fit it.
     pub fn groups(&self, stored: &Shape) -> Option<Groups> {
         self.granularity.groups(self.logical.as_ref().unwrap_or(stored))
+    }
+
+    /// The groups that share an outer scale, where there are such.
+    pub fn outer_groups(&self, stored: &Shape) -> Option<Groups> {
+        self.outer_scale.as_ref()?.granularity.groups(self.logical.as_ref().unwrap_or(stored))
     }
 }
 
@@ -276,6 +372,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_index_sends_rows_to_any_group() {
+        let blocks = |sizes: &[u64]| groups(&[4, 3], &Granularity::Block(sizes.to_vec()));
+        let of_all = |groups: &Groups| (0..12).map(|index| groups.at(index).0).collect::<Vec<_>>();
+        let rows = blocks(&[2, 1]).with_index(0, vec![1, 0, 0, 1]).expect("two groups of rows");
+        assert_eq!(of_all(&rows), [3, 4, 5, 0, 1, 2, 0, 1, 2, 3, 4, 5]);
+        let columns = blocks(&[1, 2]).with_index(1, vec![1, 0, 1]).expect("two groups of columns");
+        assert_eq!(of_all(&columns), [1, 0, 1, 3, 2, 3, 5, 4, 5, 7, 6, 7]);
+        assert_eq!(columns.span(&(0..2)), 0..8);
+        assert_eq!(blocks(&[2, 1]).with_index(0, vec![0, 1, 2, 0]), None);
+        assert_eq!(blocks(&[2, 1]).with_index(0, vec![0, 1]), None);
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Measured {
 pub struct MeasuredQuantization {
     /// The scales of all groups.
     pub scale: RangeSummary,
+    /// The outer scales, where scales have two levels.
+    pub outer_scale: Option<RangeSummary>,
     /// The zero-points of all groups; `None` where the file has none.
     pub zero_point: Option<RangeSummary>,
     /// Whether every zero-point is the middle code.
@@ -189,7 +191,7 @@ enum Task {
 
 enum Finding {
     Values(RangeSummary, Option<Histogram>),
-    Calibrated(MeasuredQuantization),
+    Calibrated(Box<MeasuredQuantization>),
     Real(RangeSummary),
     Binned(Histogram),
 }
@@ -257,19 +259,21 @@ impl Job {
             Ok::<_, Error>((summary, same.flatten()))
         };
         let quantization = source.model().parameter(self.parameter).quantization.as_ref();
+        let optional = |part, is_there: bool| is_there.then(|| read(part)).transpose();
         let (scale, _) = read(Part::Scales)?;
-        let zero_point = match quantization {
-            Some(quantization) if quantization.zero_point.is_some() => Some(read(Part::ZeroPoints)?),
-            _ => None,
-        };
+        let outer_scale =
+            optional(Part::OuterScales, quantization.is_some_and(|it| it.outer_scale.is_some()))?;
+        let zero_point = optional(Part::ZeroPoints, quantization.is_some_and(|it| it.zero_point.is_some()))?;
         let only_zero_point = zero_point.map_or(Some(0.0), |(_, same)| same);
-        let symmetric = quantization.is_some_and(|it| only_zero_point == Some(it.middle_code()));
-        Ok(Finding::Calibrated(MeasuredQuantization {
+        let symmetric =
+            quantization.is_some_and(|it| it.offset.is_none() && only_zero_point == Some(it.middle_code()));
+        Ok(Finding::Calibrated(Box::new(MeasuredQuantization {
             scale,
+            outer_scale: outer_scale.map(|(summary, _)| summary),
             zero_point: zero_point.map(|(summary, _)| summary),
             symmetric,
             dequantized: RangeSummary::default(),
-        }))
+        })))
     }
 }
 
@@ -306,7 +310,7 @@ impl Tally {
                 debug_assert!(same_edges, "pieces of one tensor share their edges");
             }
             Ok(Finding::Calibrated(quantization)) => {
-                self.calibration.iter_mut().for_each(|it| *it = Some(quantization.clone()));
+                self.calibration.iter_mut().for_each(|it| *it = Some((*quantization).clone()));
             }
             Ok(Finding::Real(summary)) => {
                 self.calibration.iter_mut().flatten().for_each(|it| it.dequantized.merge(&summary));

@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use crate::{Elements, Error, Model, Operand, ParameterId, Result};
+use crate::{Elements, Error, Groups, Model, Operand, ParameterId, QuantDescriptor, Result, Shape};
 
 /// What of a parameter is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,8 +14,12 @@ pub enum Part {
     Codes,
     /// The scale of each group.
     Scales,
+    /// The outer scales of scales that have two levels; none where they have one.
+    OuterScales,
     /// The zero-point of each group; none where the file has none.
     ZeroPoints,
+    /// What is added in each group after scaling; none where the file says it with zero-points.
+    Offsets,
 }
 
 /// A run of elements on its way to a [`Sink`].
@@ -153,20 +157,21 @@ delegate!(&S, Box<S>, std::sync::Arc<S>);
 pub fn part_len(model: &Model, id: ParameterId, part: Part) -> Result<u64> {
     let parameter = model.parameter(id);
     let quantization = parameter.quantization.as_ref();
-    let groups = || {
+    let groups = |of: fn(&QuantDescriptor, &Shape) -> Option<Groups>| {
         let quantization =
             quantization.ok_or_else(|| Error::not_found("it is not quantized").in_tensor(&parameter.name))?;
-        quantization
-            .groups(&parameter.shape)
-            .map(|groups| groups.count())
-            .ok_or_else(|| Error::malformed("its scales do not fit its shape").in_tensor(&parameter.name))
+        let misfit = || Error::malformed("its scales do not fit its shape").in_tensor(&parameter.name);
+        of(quantization, &parameter.shape).map(|groups| groups.count()).ok_or_else(misfit)
     };
     match part {
         Part::Stored => Ok(parameter.shape.elements()),
         Part::Codes => Ok(parameter.logical_shape().elements()),
-        Part::Scales => groups(),
+        Part::Scales => groups(QuantDescriptor::groups),
+        Part::OuterScales if quantization.is_some_and(|it| it.outer_scale.is_none()) => Ok(0),
+        Part::OuterScales => groups(QuantDescriptor::outer_groups),
         Part::ZeroPoints if quantization.is_some_and(|it| it.zero_point.is_none()) => Ok(0),
-        Part::ZeroPoints => groups(),
+        Part::Offsets if quantization.is_some_and(|it| it.offset.is_none()) => Ok(0),
+        Part::ZeroPoints | Part::Offsets => groups(QuantDescriptor::groups),
     }
 }
 
@@ -195,12 +200,12 @@ pub fn read_derived<S: ParameterSource + ?Sized>(
     };
     let operand = match part {
         Part::Stored | Part::Codes => return source.read(id, Part::Stored, range, sink),
-        Part::Scales => &quantization.scale,
-        Part::ZeroPoints => match &quantization.zero_point {
-            Some(zero_point) => zero_point,
-            None => return Ok(ControlFlow::Continue(())),
-        },
+        Part::Scales => Some(&quantization.scale),
+        Part::OuterScales => quantization.outer_scale.as_ref().map(|outer| &outer.scale),
+        Part::ZeroPoints => quantization.zero_point.as_ref(),
+        Part::Offsets => quantization.offset.as_ref(),
     };
+    let Some(operand) = operand else { return Ok(ControlFlow::Continue(())) };
     const AT_ONCE: usize = 8192;
     let mut start = range.start;
     let mut values = Vec::new();
@@ -248,6 +253,7 @@ fn read_operand<S: ParameterSource + ?Sized>(
                 values.iter_mut().zip(&factor_values).for_each(|(product, factor)| *product *= factor);
             }
         }
+        Operand::Packed => return Err(Error::unsupported("this source cannot unpack it")),
     }
     Ok(())
 }

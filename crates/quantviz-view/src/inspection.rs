@@ -407,7 +407,7 @@ impl QuantizationView {
             logical: descriptor.logical.clone().map(|shape| Logical { shape, bits: descriptor.bits }),
             source: descriptor.source.clone(),
             scale: measured.map(|it| Spread::of(&it.scale)),
-            scale2: None,
+            scale2: measured.and_then(|it| it.outer_scale.as_ref()).map(Spread::of),
             zero_point: measured.and_then(|it| it.zero_point.as_ref()).map(Spread::of),
             dequantized: measured.map(|it| SummaryView::of(&it.dequantized)),
         }

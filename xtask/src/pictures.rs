@@ -22,13 +22,13 @@ struct Picture {
 const PICTURES: &[Picture] = &[
     Picture {
         name: "cli-inspect",
-        columns: 100,
+        columns: 132,
         rows: 80,
         command: "quantviz inspect fixtures/resnet8/resnet8_int8.onnx",
     },
     Picture {
         name: "cli-layers",
-        columns: 100,
+        columns: 132,
         rows: 80,
         command: "quantviz layers fixtures/resnet8/resnet8_int8.onnx",
     },

@@ -37,7 +37,7 @@ macro_rules! elements {
         $(impl Element for $type {
             const DTYPE: DType = DType::$variant;
 
-            #[inline]
+            #[inline(always)]
             fn to_f64(self) -> f64 {
                 let to_f64: fn($type) -> f64 = $to_f64;
                 to_f64(self)

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use crate::Elements;
+use crate::elements::{Element, for_each_type};
 
 /// How many finite values fall into each of some bins of equal width between `low` and `high`.
 ///
@@ -65,11 +68,41 @@ impl Bins {
 
     /// Counts every value within the range.
     pub fn add(&mut self, elements: &Elements<'_>) {
-        if let Elements::Packed(packed) = elements {
-            self.add_counted(packed.value_counts());
-        } else {
-            elements.for_each(|value| self.add_times(value, 1));
+        for_each_type!(
+            elements,
+            slice => dispatch!(Level::new(), simd => self.add_slice(simd, slice)),
+            packed => self.add_counted(packed.value_counts())
+        );
+    }
+
+    /// Finds the bins of a row of values at once, and counts those one by one for which that is not certain.
+    #[inline(always)]
+    fn add_slice<S: Simd, T: Element>(&mut self, simd: S, values: &[T]) {
+        let guess = Guess::of(&self.histogram);
+        let (rows, rest) = values.as_chunks::<LANES>();
+        for rows in rows.chunks(ROWS) {
+            let mut counts = vec![[0u32; TABLES]; self.histogram.counts.len()];
+            simd.vectorize(
+                #[inline(always)]
+                || {
+                    for row in rows {
+                        match guess.bins(row.map(T::to_f64)) {
+                            // Neighbours often fall into the same bin: in tables of their own they need not wait.
+                            Some(bins) => bins.into_iter().enumerate().for_each(|(lane, bin)| {
+                                if let Some(tables) = counts.get_mut(bin as usize) {
+                                    tables[lane % TABLES] += 1;
+                                }
+                            }),
+                            None => row.iter().for_each(|value| self.add_times(value.to_f64(), 1)),
+                        }
+                    }
+                },
+            );
+            for (count, tables) in self.histogram.counts.iter_mut().zip(counts) {
+                *count += tables.into_iter().map(u64::from).sum::<u64>();
+            }
         }
+        rest.iter().for_each(|value| self.add_times(value.to_f64(), 1));
     }
 
     /// Counts values that occur so many times each.
@@ -104,6 +137,49 @@ impl Bins {
             bin += 1;
         }
         counts[bin] += times;
+    }
+}
+
+const LANES: usize = 16;
+const TABLES: usize = 4;
+/// So few that no table overflows, so many that clearing the tables costs nothing.
+const ROWS: usize = 1 << 16;
+
+/// The bins of values that are far enough from every edge.
+struct Guess {
+    low: f64,
+    high: f64,
+    bins_per_unit: f64,
+}
+
+impl Guess {
+    fn of(histogram: &Histogram) -> Self {
+        let Histogram { low, high, ref counts } = *histogram;
+        #[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]
+        let bins_per_unit = counts.len() as f64 / (high - low);
+        Guess { low, high, bins_per_unit }
+    }
+
+    /// `None` if any of the values is near an edge, out of range or not a number.
+    #[inline(always)]
+    fn bins(&self, row: [f64; LANES]) -> Option<[u32; LANES]> {
+        /// Rounds to a whole number, which is then in the low bits.
+        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52
+        /// Bins; the guess is some 2^-50 of all bins off.
+        const CERTAIN: f64 = 0.5 - 1e-7;
+        let mut bins = [0; LANES];
+        let mut certain = true;
+        for (bin, value) in bins.iter_mut().zip(row) {
+            let middle = (value - self.low) * self.bins_per_unit - 0.5;
+            let rounded = middle + ROUND;
+            // No comparison with NaN holds.
+            certain &= (middle - (rounded - ROUND)).abs() < CERTAIN;
+            certain &= (value >= self.low) & (value <= self.high);
+            #[expect(clippy::cast_possible_truncation, reason = "the low bits are the number")]
+            let low_bits = rounded.to_bits() as u32;
+            *bin = low_bits;
+        }
+        certain.then_some(bins)
     }
 }
 

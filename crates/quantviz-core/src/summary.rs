@@ -1,6 +1,8 @@
 //! What can be said of many numbers in a few: counts, range, mean, spread.
 
 use crate::Elements;
+use fearless_simd::{Level, Simd, dispatch};
+
 use crate::elements::{Element, for_each_type};
 
 /// Counts, range and moments of a set of numbers. Summaries of parts [merge](Self::merge) into that of the whole;
@@ -51,11 +53,7 @@ impl Default for RangeSummary {
 impl RangeSummary {
     /// The summary of a slice.
     pub fn of<T: Element>(values: &[T]) -> Self {
-        let mut summary = RangeSummary::default();
-        for chunk in values.chunks(CHUNK) {
-            summary.merge(&of_chunk(chunk));
-        }
-        summary
+        dispatch!(Level::new(), simd => of_slice(simd, values))
     }
 
     /// The summary of elements in the type they are stored in.
@@ -208,39 +206,94 @@ impl RangeSummary {
 
 /// Elements that are summarised together: two passes over them stay in the nearest cache.
 const CHUNK: usize = 4096;
-const LANES: usize = 8;
+/// Independent sums, so that the compiler can keep them in vector registers: nothing here names an instruction, but
+/// it is compiled once for each generation of processors.
+const LANES: usize = 16;
 
-/// Two passes, the second about the mean of the first, so that a large mean costs no digits of the spread.
-fn of_chunk<T: Element>(values: &[T]) -> RangeSummary {
-    let sums = lanes(values, |value| value);
-    // One NaN or infinity shows in the sum; only then look which they are.
-    if !sums.is_finite() {
-        return RangeSummary::of_counted(values.iter().map(|value| (value.to_f64(), 1)));
+#[inline(always)]
+fn of_slice<S: Simd, T: Element>(simd: S, values: &[T]) -> RangeSummary {
+    let mut summary = RangeSummary::default();
+    for chunk in values.chunks(CHUNK) {
+        let part = simd.vectorize(
+            #[inline(always)]
+            || of_chunk(chunk),
+        );
+        // One NaN or infinity shows in the sum; only then look which they are.
+        let part =
+            part.unwrap_or_else(|| RangeSummary::of_counted(chunk.iter().map(|value| (value.to_f64(), 1))));
+        summary.merge(&part);
     }
-    let mean = sums / as_f64(values.len() as u64);
-    let mut summary =
-        RangeSummary { count: values.len() as u64, population: values.len() as u64, ..Default::default() };
-    for value in values.iter().map(|value| value.to_f64()) {
-        // A comparison, because min and max of Rust's floats carry NaN rules that cost vectorisation.
-        summary.min = if value < summary.min { value } else { summary.min };
-        summary.max = if value > summary.max { value } else { summary.max };
-        summary.zeros += u64::from(value == 0.0);
-    }
-    summary.mean = mean;
-    summary.m2 = lanes(values, |value| (value - mean) * (value - mean));
     summary
 }
 
-/// The sum of `f` over all values, in independent lanes that a compiler can keep in vector registers.
-fn lanes<T: Element>(values: &[T], f: impl Fn(f64) -> f64) -> f64 {
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for chunk in chunks {
-        for (sum, value) in sums.iter_mut().zip(chunk) {
-            *sum += f(value.to_f64());
+/// Two passes, the second about the mean of the first, so that a large mean costs no digits of the spread. `None`
+/// where the values do not add up to a finite sum.
+#[inline(always)]
+fn of_chunk<T: Element>(values: &[T]) -> Option<RangeSummary> {
+    let (rows, rest) = values.as_chunks::<LANES>();
+    let mut first = FirstPass::default();
+    rows.iter().for_each(|row| first.add(row.map(T::to_f64)));
+    rest.iter().for_each(|value| first.add_to(0, value.to_f64()));
+    let sum: f64 = first.sums.iter().sum();
+    if !sum.is_finite() {
+        return None;
+    }
+    let count = values.len() as u64;
+    let mean = sum / as_f64(count);
+    let mut squares = [0.0; LANES];
+    for row in rows {
+        for (square, value) in squares.iter_mut().zip(row) {
+            let distance = value.to_f64() - mean;
+            *square += distance * distance;
         }
     }
-    sums.iter().sum::<f64>() + rest.iter().map(|value| f(value.to_f64())).sum::<f64>()
+    let rest_squares: f64 = rest.iter().map(|value| (value.to_f64() - mean).powi(2)).sum();
+    Some(RangeSummary {
+        count,
+        population: count,
+        zeros: first.zeros.iter().sum(),
+        min: first.min.into_iter().fold(f64::INFINITY, f64::min),
+        max: first.max.into_iter().fold(f64::NEG_INFINITY, f64::max),
+        mean,
+        m2: squares.iter().sum::<f64>() + rest_squares,
+        ..RangeSummary::default()
+    })
+}
+
+struct FirstPass {
+    sums: [f64; LANES],
+    min: [f64; LANES],
+    max: [f64; LANES],
+    zeros: [u64; LANES],
+}
+
+impl Default for FirstPass {
+    fn default() -> Self {
+        FirstPass {
+            sums: [0.0; LANES],
+            min: [f64::INFINITY; LANES],
+            max: [f64::NEG_INFINITY; LANES],
+            zeros: [0; LANES],
+        }
+    }
+}
+
+impl FirstPass {
+    #[inline(always)]
+    fn add(&mut self, row: [f64; LANES]) {
+        for (lane, value) in row.into_iter().enumerate() {
+            self.add_to(lane, value);
+        }
+    }
+
+    #[inline(always)]
+    fn add_to(&mut self, lane: usize, value: f64) {
+        self.sums[lane] += value;
+        // Comparisons, because min and max of Rust's floats carry rules for NaN that cost vectorisation.
+        self.min[lane] = if value < self.min[lane] { value } else { self.min[lane] };
+        self.max[lane] = if value > self.max[lane] { value } else { self.max[lane] };
+        self.zeros[lane] += u64::from(value == 0.0);
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]

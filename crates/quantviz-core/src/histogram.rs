@@ -150,6 +150,8 @@ struct Guess {
     low: f64,
     high: f64,
     bins_per_unit: f64,
+    /// The distance from the middle of a bin within which rounding, of edges or here, cannot matter.
+    certain: f64,
 }
 
 impl Guess {
@@ -157,7 +159,10 @@ impl Guess {
         let Histogram { low, high, ref counts } = *histogram;
         #[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]
         let bins_per_unit = counts.len() as f64 / (high - low);
-        Guess { low, high, bins_per_unit }
+        // An edge is off by the rounding of numbers as large as the ends of the range, which may be far from zero and
+        // close together; what is computed here, by that of the number of bins.
+        let rounding = 4.0 * f64::EPSILON * bins_per_unit * (low.abs().max(high.abs()) + (high - low));
+        Guess { low, high, bins_per_unit, certain: 0.5 - 1e-9 - rounding }
     }
 
     /// `None` if any of the values is near an edge, out of range or not a number.
@@ -165,15 +170,13 @@ impl Guess {
     fn bins(&self, row: [f64; LANES]) -> Option<[u32; LANES]> {
         /// Rounds to a whole number, which is then in the low bits.
         const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52
-        /// Bins; the guess is some 2^-50 of all bins off.
-        const CERTAIN: f64 = 0.5 - 1e-7;
         let mut bins = [0; LANES];
         let mut certain = true;
         for (bin, value) in bins.iter_mut().zip(row) {
             let middle = (value - self.low) * self.bins_per_unit - 0.5;
             let rounded = middle + ROUND;
             // No comparison with NaN holds.
-            certain &= (middle - (rounded - ROUND)).abs() < CERTAIN;
+            certain &= (middle - (rounded - ROUND)).abs() < self.certain;
             certain &= (value >= self.low) & (value <= self.high);
             #[expect(clippy::cast_possible_truncation, reason = "the low bits are the number")]
             let low_bits = rounded.to_bits() as u32;

@@ -16,15 +16,17 @@ pub(crate) struct ModelFile {
 
 impl ModelFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = fs::File::open(path).map_err(|error| Error::io(path, error))?;
-        let metadata = file.metadata().map_err(|error| Error::io(path, error))?;
+        // Asked for first: to open a pipe waits for whoever writes into it.
+        let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
         if metadata.is_dir() {
             return Err(Error::unsupported("this is a folder, not a model file").in_file(path));
         }
         if !metadata.is_file() {
             return Err(Error::unsupported("this is not a regular file").in_file(path));
         }
-        Ok(ModelFile { file, path: path.to_owned(), len: metadata.len() })
+        let file = fs::File::open(path).map_err(|error| Error::io(path, error))?;
+        let len = file.metadata().map_err(|error| Error::io(path, error))?.len();
+        Ok(ModelFile { file, path: path.to_owned(), len })
     }
 
     pub(crate) fn path(&self) -> &Path {

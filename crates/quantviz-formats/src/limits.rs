@@ -7,13 +7,21 @@
 pub struct Limits {
     /// Tensors in one model.
     pub tensors: usize,
-    /// Bytes of a safetensors header, or of a sharded model's index.
+    /// Dimensions of one tensor.
+    pub rank: usize,
+    /// Bytes that all tensors take, wherever they are.
+    pub data_bytes: u64,
+    /// Bytes of a safetensors header, of a sharded model's index, or of what precedes the data of a GGUF file.
     pub header_bytes: u64,
+    /// Entries of a GGUF file's metadata.
+    pub metadata: usize,
     /// Bytes of an ONNX graph without its weights.
     pub graph_bytes: usize,
     /// Messages, strings and lists in an ONNX graph.
     pub graph_items: usize,
-    /// Messages inside messages in an ONNX file.
+    /// Bytes of memory that an ONNX graph may take, beyond 32 for every byte of its file.
+    pub graph_memory: u64,
+    /// Messages inside messages in an ONNX file, arrays inside arrays in GGUF's metadata.
     pub depth: usize,
 }
 
@@ -21,9 +29,13 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             tensors: 1 << 18,
+            rank: 64,
+            data_bytes: 1 << 42,
             header_bytes: 100_000_000,
+            metadata: 1 << 16,
             graph_bytes: 64 << 20,
-            graph_items: 1 << 21,
+            graph_items: 1 << 22,
+            graph_memory: 64 << 20,
             depth: 100,
         }
     }

@@ -37,7 +37,7 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     if proto.graph.is_none() {
         return Err(Error::malformed("this is no ONNX model: it has no graph"));
     }
-    let mut tensors = Tensors::new(file, payloads);
+    let mut tensors = Tensors::new(file, payloads, *limits);
     let layers = read_graph(&proto, &mut tensors, limits)?;
 
     let mut model = Model::new(Format::Onnx);
@@ -69,11 +69,13 @@ fn read_graph(
     let graph = Graph::new(graph_proto, constants);
     let inputs = graph_proto.input.iter().map(|input| input.name.as_str());
     quant::describe_parameters(&graph, tensors);
-    let mut layers = Layers::of(inputs, &graph, tensors, |layers, tensors, layer, path| {
-        quant::claim_path(&graph, layers, tensors, layer, path);
-    });
-    quant::describe_code_operators(&graph, &mut layers, tensors);
+    let mut layers =
+        Layers::of(inputs, &graph, tensors, limits.graph_bytes, |layers, tensors, layer, origin| {
+            quant::claim_path(&graph, layers, tensors, layer, origin);
+        })?;
+    // Q/DQ pairs first: they know the names of float values.
     quant::describe_activations(&graph, &mut layers, tensors);
+    quant::describe_code_operators(&graph, &mut layers, tensors);
     for parameter in tensors.parameters.iter_mut().filter(|parameter| parameter.layer.is_none()) {
         parameter.role = role_from_name(&parameter.name, &parameter.shape).unwrap_or(Role::Other);
     }

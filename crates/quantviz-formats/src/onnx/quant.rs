@@ -3,10 +3,9 @@
 use onnx_ir::NodeProto;
 use quantviz_core::{
     Activation, DType, Encoding, Granularity, LayerId, Operand, ParameterId, QuantDescriptor, Role, Shape,
-    Warning, WarningKind,
 };
 
-use super::graph::{Graph, Layers, Source, input, is_dequantize, is_quantize};
+use super::graph::{Graph, Layers, Origin, Source, input, is_dequantize, is_quantize};
 use super::tensor::{Tensors, dtype_of};
 
 /// Describes every parameter that a DequantizeLinear turns into real numbers.
@@ -17,9 +16,9 @@ pub(super) fn describe_parameters(graph: &Graph<'_>, tensors: &mut Tensors) {
         if tensors.parameters[parameter.index()].quantization.is_some() {
             continue;
         }
-        match describe_linear(graph, tensors, node, parameter, origin.path.is_empty()) {
+        match describe_linear(graph, tensors, node, parameter, origin.carrier.is_none()) {
             Ok(descriptor) => tensors.parameters[parameter.index()].quantization = Some(descriptor),
-            Err(message) => warn(tensors, parameter, message),
+            Err(message) => tensors.warn_undescribed(parameter, message),
         }
     }
 }
@@ -30,9 +29,10 @@ pub(super) fn claim_path<'a>(
     layers: &mut Layers<'a>,
     tensors: &mut Tensors,
     layer: LayerId,
-    path: &[usize],
+    origin: Origin<'a>,
 ) {
-    for node in path.iter().rev().map(|&index| &graph.nodes[index]) {
+    let path: Vec<_> = graph.path(origin).collect();
+    for node in path.into_iter().rev() {
         let is_linear = is_dequantize(node) || is_quantize(node);
         for slot in 1..node.input.len() {
             let role = match slot {
@@ -65,11 +65,13 @@ fn describe_linear(
         0 => per_axis(&parameter.shape, scale_shape, int_attribute(node, "axis").or(default_axis))?,
         block => per_block(&parameter.shape, scale_shape, int_attribute(node, "axis").unwrap_or(1), block)?,
     };
-    let zero_point = match input(node, 2) {
-        Some(name) => Some(graph.parameter(name).ok_or("its zero-point is computed in the graph")?),
-        None => None,
-    };
+    let zero_point = zero_point_input(graph, node, 2)?;
     descriptor(tensors, Encoding::Qdq, &node.op_type, codes, granularity, scale, zero_point)
+}
+
+fn zero_point_input(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Result<Option<ParameterId>, String> {
+    let known = |name| graph.parameter(name).ok_or("its zero-point is computed in the graph".to_owned());
+    input(node, slot).map(known).transpose()
 }
 
 fn descriptor(
@@ -147,38 +149,36 @@ pub(super) fn describe_activations<'a>(graph: &Graph<'a>, layers: &mut Layers<'a
         let Some(data) = input(node, 0) else { continue };
         let origin = graph.origin(data);
         let Source::Value(value) = origin.source else { continue };
-        // What a quantizer before this one has said already.
-        let is_first = origin.path.iter().all(|&index| !is_quantize(&graph.nodes[index]));
         let tensor = if is_quantize(node) { data } else { node.output.first().map_or(data, String::as_str) };
-        if let (true, Some(maker)) = (is_first, layers.maker(value)) {
+        // Else a quantizer before this one has said it already.
+        if let (false, Some(maker)) = (origin.quantized, layers.maker(value)) {
             let stored = int_attribute(node, "output_dtype").filter(|_| is_quantize(node));
             let default =
                 stored.and_then(|code| i32::try_from(code).ok()).filter(|&code| code != 0).map(dtype_of);
-            add_activation(graph, layers, tensors, maker, tensor, node, (1, 2), default);
+            add_activation(graph, layers, tensors, maker, (value, tensor), node, (1, 2), default);
         }
     }
 }
 
-/// Adds an activation whose scale and zero-point are the inputs of `node` in the slots `parameters`.
+/// Adds the activation `value`, which is called `tensor` as a float, and whose scale and zero-point are inputs of `node`.
 #[expect(clippy::too_many_arguments, reason = "the context, and where to look in the node")]
 fn add_activation<'a>(
     graph: &Graph<'a>,
     layers: &mut Layers<'a>,
     tensors: &mut Tensors,
     maker: LayerId,
-    tensor: &str,
+    (value, tensor): (&'a str, &str),
     node: &'a NodeProto,
     (scale_slot, zero_point_slot): (usize, usize),
     stored_as: Option<DType>,
 ) {
     let Some(scale) = constant_input(graph, node, scale_slot) else { return };
-    let zero_point = constant_input(graph, node, zero_point_slot);
+    let Ok(zero_point) = zero_point_input(graph, node, zero_point_slot) else { return };
     let zero_point_dtype = zero_point.map(|id| tensors.parameters[id.index()].dtype);
     claim_input(graph, layers, tensors, maker, node, scale_slot, Role::Scale);
     claim_input(graph, layers, tensors, maker, node, zero_point_slot, Role::ZeroPoint);
-    let known = &mut layers.list[maker.index()].activations;
-    if known.iter().all(|activation| activation.tensor != tensor) {
-        known.push(Activation {
+    if layers.described.insert(value) {
+        layers.list[maker.index()].activations.push(Activation {
             tensor: tensor.to_owned(),
             dtype: stored_as.or(zero_point_dtype).unwrap_or(DType::U8),
             scale: operand(tensors, scale),
@@ -239,7 +239,8 @@ pub(super) fn describe_code_operators<'a>(graph: &Graph<'a>, layers: &mut Layers
             match origin {
                 Source::Value(value) => {
                     if let Some(maker) = layers.maker(value) {
-                        add_activation(graph, layers, tensors, maker, value, node, (scale, zero_point), None);
+                        let slots = (scale, zero_point);
+                        add_activation(graph, layers, tensors, maker, (value, value), node, slots, None);
                     }
                 }
                 Source::Parameter(parameter) => {
@@ -253,7 +254,7 @@ pub(super) fn describe_code_operators<'a>(graph: &Graph<'a>, layers: &mut Layers
             describe_bias(graph, tensors, node, operator, bias);
         }
         if let Some(output) = node.output.first() {
-            add_activation(graph, layers, tensors, layer, output, node, operator.output, None);
+            add_activation(graph, layers, tensors, layer, (output, output), node, operator.output, None);
         }
     }
 }
@@ -277,12 +278,12 @@ fn describe_operand(
             1 => Granularity::Tensor,
             _ => per_axis(shape, scales, Some(channels.axis(node)))?,
         };
-        let zero_point = constant_input(graph, node, zero_point);
+        let zero_point = zero_point_input(graph, node, zero_point)?;
         descriptor(tensors, Encoding::QOperator, &node.op_type, codes, granularity, scale, zero_point)
     });
     match described {
         Ok(descriptor) => tensors.parameters[codes.index()].quantization = Some(descriptor),
-        Err(message) => warn(tensors, codes, message),
+        Err(message) => tensors.warn_undescribed(codes, message),
     }
 }
 
@@ -302,16 +303,18 @@ fn describe_bias(
     let scales: Option<Vec<ParameterId>> =
         operator.operands.iter().map(|(_, scale, _, _)| constant_input(graph, node, *scale)).collect();
     let Some(scales) = scales else {
-        warn(tensors, bias, "its scale is computed in the graph".to_owned());
+        tensors.warn_undescribed(bias, "its scale is computed in the graph".to_owned());
         return;
     };
-    let channels = scales.iter().map(|id| tensors.parameters[id.index()].shape.elements()).max().unwrap_or(1);
-    let granularity = match parameter.shape.rank().checked_sub(1) {
-        Some(last) if channels != 1 && parameter.shape.dims()[last] == channels => Granularity::Axis(last),
-        _ if channels == 1 => Granularity::Tensor,
+    let counts = || scales.iter().map(|id| tensors.parameters[id.index()].shape.elements());
+    let channels = counts().max().unwrap_or(1);
+    let fits = counts().all(|count| count == 1 || count == channels);
+    let granularity = match parameter.shape.dims().split_last() {
+        _ if channels == 1 && fits => Granularity::Tensor,
+        Some((&last, outer)) if last == channels && fits => Granularity::Axis(outer.len()),
         _ => {
             let message = format!("{channels} scales do not fit its shape {}", parameter.shape);
-            warn(tensors, bias, message);
+            tensors.warn_undescribed(bias, message);
             return;
         }
     };
@@ -364,9 +367,4 @@ fn int_attribute(node: &NodeProto, name: &str) -> Option<i64> {
 
 fn float_attribute(node: &NodeProto, name: &str) -> Option<f64> {
     node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| f64::from(attribute.f))
-}
-
-fn warn(tensors: &mut Tensors, parameter: ParameterId, message: String) {
-    let name = &tensors.parameters[parameter.index()].name;
-    tensors.warnings.push(Warning::about(name, WarningKind::Unsupported, message));
 }

@@ -1,31 +1,38 @@
 //! The tensors of an ONNX file: their types, and where their elements are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
 
 use onnx_ir::TensorProto;
 use quantviz_core::{
     DType, Error, ErrorKind, Parameter, ParameterId, Result, Role, Shape, Sink, Warning, WarningKind,
-    byte_len, check_range,
+    byte_len, check_range, one_line,
 };
 
 use super::typed::TypedValues;
 use super::wire::{Payload, Span};
+use crate::Limits;
 use crate::bytes::{Extent, read_elements};
-use crate::confined::beside_without_links;
+use crate::confined::{beside, refuse_link_out};
 use crate::file::ModelFile;
 
 /// All tensors of a model: the parameters they make, and the way to their elements.
 pub(super) struct Tensors {
     /// The model itself, then the files with external data.
     files: Vec<ModelFile>,
-    file_of_location: HashMap<String, usize>,
+    file_at: HashMap<PathBuf, usize>,
+    limits: Limits,
+    /// Bytes that the tensors so far take, or would.
+    data_bytes: u64,
     payloads: Vec<Payload>,
     locations: Vec<Location>,
     /// External data that some tensor already claimed.
     external: HashMap<Extent, ParameterId>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) warnings: Vec<Warning>,
+    /// Parameters whose quantization there was a warning about.
+    undescribed: HashSet<ParameterId>,
 }
 
 enum Location {
@@ -70,15 +77,18 @@ pub(super) fn dtype_of(data_type: i32) -> DType {
 }
 
 impl Tensors {
-    pub(super) fn new(model: ModelFile, payloads: Vec<Payload>) -> Self {
+    pub(super) fn new(model: ModelFile, payloads: Vec<Payload>, limits: Limits) -> Self {
         Tensors {
+            file_at: HashMap::from([(model.path().to_owned(), 0)]),
             files: vec![model],
-            file_of_location: HashMap::new(),
+            limits,
+            data_bytes: 0,
             payloads,
             locations: Vec::new(),
             external: HashMap::new(),
             parameters: Vec::new(),
             warnings: Vec::new(),
+            undescribed: HashSet::new(),
         }
     }
 
@@ -91,7 +101,7 @@ impl Tensors {
     pub(super) fn add(&mut self, name: &str, tensor: &TensorProto) -> Result<ParameterId> {
         let in_tensor = |error: Error| error.in_tensor(name);
         let id = ParameterId::new(self.parameters.len()).ok_or_else(|| Error::limit("too many tensors"))?;
-        let shape = shape_of(&tensor.dims).map_err(in_tensor)?;
+        let shape = shape_of(&tensor.dims, self.limits.rank).map_err(in_tensor)?;
         let mut parameter = Parameter::new(name, dtype_of(tensor.data_type), shape, Role::Other);
         if parameter.dtype == DType::Unknown {
             let message = format!("the data type {} is not known here", tensor.data_type);
@@ -131,6 +141,11 @@ impl Tensors {
             ));
         }
         let expected = byte_len(dtype, shape)?;
+        self.data_bytes = self.data_bytes.saturating_add(expected);
+        if self.data_bytes > self.limits.data_bytes {
+            let message = format!("the tensors up to here take more than {} bytes", self.limits.data_bytes);
+            return Err(Error::limit(message));
+        }
         if tensor.data_location.value() == EXTERNAL {
             return Ok(match self.locate_external(tensor, expected) {
                 Ok(extent) => {
@@ -160,7 +175,7 @@ impl Tensors {
                 None => Ok(Location::Typed(values)),
             },
             None => {
-                let message = format!("{dtype} {shape} has no data");
+                let message = format!("{dtype} {shape} has no data, or too little");
                 Ok(Location::Unreadable(ErrorKind::Malformed, message))
             }
         }
@@ -201,23 +216,31 @@ impl Tensors {
         match offset.checked_add(len) {
             Some(end) if end <= file_len => Ok(Extent { file, offset, len }),
             _ => {
-                let message = format!(
-                    "its {len} bytes at {offset} are beyond the end of {location} ({file_len} bytes)"
-                );
-                Err(Error::malformed(message))
+                let message = format!("its {len} bytes at {offset} are beyond the end, byte {file_len}");
+                Err(Error::malformed(message).in_file(self.files[file].path()))
             }
         }
     }
 
     fn external_file(&mut self, location: &str) -> Result<usize> {
-        if let Some(&file) = self.file_of_location.get(location) {
+        let model = self.files[0].path();
+        let path = beside(model, location)?;
+        if let Some(&file) = self.file_at.get(&path) {
             return Ok(file);
         }
-        let path = beside_without_links(self.files[0].path(), location)?;
+        refuse_link_out(model, &path)?;
         let file = self.files.len();
         self.files.push(ModelFile::open(&path)?);
-        self.file_of_location.insert(location.to_owned(), file);
+        self.file_at.insert(path, file);
         Ok(file)
+    }
+
+    /// Warns that the quantization of a parameter is not known, and why; of the first reason only.
+    pub(super) fn warn_undescribed(&mut self, parameter: ParameterId, message: String) {
+        if self.undescribed.insert(parameter) {
+            let name = &self.parameters[parameter.index()].name;
+            self.warnings.push(Warning::about(name, WarningKind::Unsupported, message));
+        }
     }
 
     /// The value of a tensor of one element.
@@ -254,14 +277,17 @@ impl Tensors {
 /// `TensorProto.DataLocation.EXTERNAL`
 const EXTERNAL: i32 = 1;
 
-fn shape_of(dims: &[i64]) -> Result<Shape> {
+fn shape_of(dims: &[i64], most: usize) -> Result<Shape> {
+    if dims.len() > most {
+        return Err(Error::limit(format!("it has {} dimensions, more than {most}", dims.len())));
+    }
     let dims: Result<Vec<u64>, _> = dims.iter().map(|&dim| u64::try_from(dim)).collect();
     Shape::new(dims.map_err(|_| Error::malformed("its shape has a negative dimension"))?)
 }
 
 fn unreadable_message(error: &Error) -> String {
     match error.file() {
-        Some(file) => format!("{}: {}", file.display(), error.message()),
+        Some(file) => one_line(&format!("{}: {}", file.display(), error.message())),
         None => error.message().to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! Tensors whose elements are in `float_data`, `int32_data` and their kin: numbers of varying length, one by one.
 
+use std::fmt::Display;
 use std::ops::{ControlFlow, Range};
 use std::sync::OnceLock;
 
@@ -46,12 +47,13 @@ fn field_of(dtype: DType) -> u32 {
 }
 
 impl TypedValues {
-    /// `None` where the field that such a tensor would use is empty.
+    /// `None` where the field that such a tensor would use has fewer bytes than there must be values.
     pub(super) fn new(dtype: DType, elements: u64, payload: Payload) -> Option<Self> {
         let field = field_of(dtype);
         let spans: Vec<TypedSpan> = payload.typed.into_iter().filter(|span| span.field == field).collect();
-        let has_values = !spans.is_empty() || elements == 0;
-        has_values.then(|| TypedValues { dtype, elements, spans, landmarks: OnceLock::new() })
+        let bytes: u64 = spans.iter().map(|span| span.span.len).sum();
+        let values = TypedValues { dtype, elements, spans, landmarks: OnceLock::new() };
+        (values.expected() <= bytes).then_some(values)
     }
 
     /// The one run of bytes that holds all elements just as memory does, if there is one.
@@ -68,6 +70,11 @@ impl TypedValues {
             Some(bits @ (2 | 4)) => u64::from(8 / bits),
             _ => 1,
         }
+    }
+
+    /// Values that the field has to have.
+    fn expected(&self) -> u64 {
+        self.elements.div_ceil(self.elements_per_value())
     }
 
     pub(super) fn read(
@@ -129,7 +136,7 @@ impl TypedValues {
         if let Some(landmarks) = self.landmarks.get() {
             return Ok(landmarks);
         }
-        let expected = self.elements.div_ceil(self.elements_per_value());
+        let expected = self.expected();
         let mut walk = ValueWalk::from(self, file, Landmark { span: 0, offset: self.start_of(0) });
         let mut landmarks = Vec::new();
         let mut count = 0;
@@ -138,12 +145,16 @@ impl TypedValues {
             if walk.next()?.is_none() {
                 break;
             }
+            // One too many says it all: a scalar must not cost a walk over the whole file.
+            if count == expected {
+                return Err(self.wrong_number("more"));
+            }
             if count % STEP == 0 {
                 landmarks.push(here);
             }
             count += 1;
         }
-        if count != expected {
+        if count < expected {
             return Err(self.wrong_number(count * self.elements_per_value()));
         }
         Ok(self.landmarks.get_or_init(|| landmarks))
@@ -153,7 +164,7 @@ impl TypedValues {
         self.spans.get(span).map_or(0, |span| span.span.offset)
     }
 
-    fn wrong_number(&self, found: u64) -> Error {
+    fn wrong_number(&self, found: impl Display) -> Error {
         let offset = self.start_of(0);
         Error::malformed(format!("its shape has {} elements, its data {found}", self.elements))
             .at_byte(offset)

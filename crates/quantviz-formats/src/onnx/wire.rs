@@ -46,44 +46,76 @@ enum Message {
     Attribute,
     Tensor,
     SparseTensor,
+    Segment,
+    ValueInfo,
+    Annotation,
+    OperatorSet,
+    /// A key and a value.
+    Entry,
 }
 
 /// What the walk does with a field.
 enum Action {
-    Copy,
-    /// Copies it unless it is long: lists that no rule of ours reads.
-    CopyIfShort,
+    /// Copies text.
+    Text,
+    /// Copies a number.
+    Number,
+    /// Copies dimensions, packed or not.
+    Dims,
+    /// Walks over the message inside.
     Enter(Message),
+    /// Notes where the values of a tensor are.
     Note,
     Skip,
 }
 
 const RAW_DATA: u32 = 9;
-/// Attributes longer than this are tables for operators that hold no weights (tree ensembles, compiled contexts).
-const LONG_ATTRIBUTE: u64 = 1 << 16;
+
+/// Memory that a field takes once it is parsed, beside its own bytes.
+const FIELD_MEMORY: u64 = 64;
+/// Memory that a message takes once it is parsed, and the layer or the parameter that it becomes.
+const MESSAGE_MEMORY: u64 = 512;
+/// How many times the bytes of a file its graph may take in memory; those of real models take ten to twenty.
+const MEMORY_PER_BYTE: u64 = 32;
 
 impl Message {
-    /// The fields of onnx.proto (IR version 14) that matter here; what is not named is skipped.
+    /// The fields of onnx.proto (IR version 14) that matter here; what is not named is skipped. That includes lists in
+    /// attributes, which no rule of ours reads: tree ensembles keep millions of numbers there.
     fn action(self, field: u32) -> Action {
-        use Action::{Copy, CopyIfShort, Enter, Note};
+        use Action::{Dims, Enter, Note, Number, Text};
         match (self, field) {
-            (Message::Model, 1..=5 | 8 | 14) => Copy,
+            (Message::Model, 1 | 5) => Number,
+            (Message::Model, 2..=4) => Text,
             (Message::Model, 7) => Enter(Message::Graph),
+            (Message::Model, 8) => Enter(Message::OperatorSet),
+            (Message::Model, 14) => Enter(Message::Entry),
             (Message::Graph, 1) => Enter(Message::Node),
+            (Message::Graph, 2) => Text,
             (Message::Graph, 5) => Enter(Message::Tensor),
+            (Message::Graph, 11 | 12) => Enter(Message::ValueInfo),
+            (Message::Graph, 14) => Enter(Message::Annotation),
             (Message::Graph, 15) => Enter(Message::SparseTensor),
-            (Message::Graph, 2 | 11 | 12 | 14) => Copy,
+            (Message::Node, 1..=4 | 7 | 8) => Text,
             (Message::Node, 5) => Enter(Message::Attribute),
-            (Message::Node, 1..=4 | 7 | 8) => Copy,
+            (Message::Attribute, 1 | 21) => Text,
+            (Message::Attribute, 2 | 3 | 20) => Number,
             (Message::Attribute, 5 | 10) => Enter(Message::Tensor),
             (Message::Attribute, 6 | 11) => Enter(Message::Graph),
             (Message::Attribute, 22 | 23) => Enter(Message::SparseTensor),
-            (Message::Attribute, 4 | 7..=9) => CopyIfShort,
-            (Message::Attribute, 1..=3 | 20 | 21) => Copy,
+            (Message::Tensor, 1) => Dims,
+            (Message::Tensor, 2 | 14) => Number,
+            (Message::Tensor, 3) => Enter(Message::Segment),
+            (Message::Tensor, 4 | 5 | 7 | RAW_DATA | 10 | 11) => Note,
+            (Message::Tensor, 8) => Text,
+            (Message::Tensor, 13) => Enter(Message::Entry),
             (Message::SparseTensor, 1 | 2) => Enter(Message::Tensor),
-            (Message::SparseTensor, 3) => Copy,
-            (Message::Tensor, 4..=7 | RAW_DATA | 10 | 11) => Note,
-            (Message::Tensor, 1..=3 | 8 | 13 | 14) => Copy,
+            (Message::SparseTensor, 3) => Dims,
+            (Message::ValueInfo, 1) => Text,
+            (Message::Annotation, 1) => Text,
+            (Message::Annotation, 2) => Enter(Message::Entry),
+            (Message::OperatorSet, 1) => Text,
+            (Message::OperatorSet, 2) => Number,
+            (Message::Entry, 1 | 2) => Text,
             _ => Action::Skip,
         }
     }
@@ -95,6 +127,8 @@ pub(super) fn skeleton(file: &ModelFile, limits: &Limits) -> Result<Skeleton> {
         cursor: Cursor::new(file),
         limits,
         items: 0,
+        memory: 0,
+        room: limits.graph_memory.saturating_add(file.len().saturating_mul(MEMORY_PER_BYTE)),
         skeleton: Skeleton { bytes: Vec::new(), payloads: Vec::new() },
     };
     walk.message(Message::Model, file.len(), 0)?;
@@ -105,6 +139,10 @@ struct Walk<'a> {
     cursor: Cursor<'a>,
     limits: &'a Limits,
     items: usize,
+    /// What the copy will take in memory once it is parsed, as far as it goes.
+    memory: u64,
+    /// What it may take.
+    room: u64,
     skeleton: Skeleton,
 }
 
@@ -130,7 +168,7 @@ impl Walk<'_> {
             let value_at = self.cursor.position;
             match (message.action(field), wire) {
                 (Action::Enter(inner), Wire::Bytes(len)) => {
-                    self.count_item()?;
+                    self.charge(MESSAGE_MEMORY)?;
                     graphs += usize::from(inner == Message::Graph);
                     // Protobuf would merge them; no exporter writes such a thing, and half a graph would mislead.
                     if message == Message::Model && graphs > 1 {
@@ -141,13 +179,24 @@ impl Walk<'_> {
                     self.end_message(place)?;
                 }
                 (Action::Note, wire) => {
-                    payload.note(field, tag_at, value_at, wire);
+                    if payload.note(field, tag_at, value_at, wire) {
+                        self.charge(FIELD_MEMORY)?;
+                    }
                     self.cursor.pass(wire);
                 }
-                (Action::Copy, wire) => self.copy(tag_at, wire)?,
-                (Action::CopyIfShort, Wire::Bytes(len)) if len > LONG_ATTRIBUTE => self.cursor.pass(wire),
-                (Action::CopyIfShort, wire) => self.copy(tag_at, wire)?,
-                (Action::Enter(_) | Action::Skip, wire) => self.cursor.pass(wire),
+                (Action::Dims, Wire::Bytes(len)) if len > self.limits.rank as u64 * LONGEST_VARINT => {
+                    return Err(self.limit(format!("a tensor of more than {} dimensions", self.limits.rank)));
+                }
+                (Action::Text, Wire::Bytes(_))
+                | (Action::Number, Wire::Varint | Wire::Fixed(_))
+                | (Action::Dims, Wire::Varint | Wire::Bytes(_)) => self.copy(tag_at, wire)?,
+                (Action::Skip, wire) => self.cursor.pass(wire),
+                _ => {
+                    let message = format!(
+                        "field {field} with wire type {wire_type}: this is no ONNX model, or a damaged one"
+                    );
+                    return Err(Error::malformed(message).at_byte(tag_at));
+                }
             }
         }
         if message == Message::Tensor && payload != Payload::default() {
@@ -158,11 +207,11 @@ impl Walk<'_> {
 
     /// Copies a field, tag included.
     fn copy(&mut self, tag_at: u64, wire: Wire) -> Result<()> {
-        self.count_item()?;
         let value_len = match wire {
             Wire::Bytes(len) | Wire::Fixed(len) => len,
             Wire::Varint => 0,
         };
+        self.charge(FIELD_MEMORY.saturating_add(value_len))?;
         let start = self.skeleton.bytes.len();
         let tag_len = self.cursor.position - tag_at;
         let room = self.limits.graph_bytes.saturating_sub(start) as u64;
@@ -203,10 +252,15 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn count_item(&mut self) -> Result<()> {
+    /// Counts an entry of the graph, and what it takes in memory.
+    fn charge(&mut self, memory: u64) -> Result<()> {
         self.items += 1;
+        self.memory = self.memory.saturating_add(memory);
         if self.items > self.limits.graph_items {
             return Err(self.limit(format!("more than {} entries in the graph", self.limits.graph_items)));
+        }
+        if self.memory > self.room {
+            return Err(self.limit("far more entries in the graph than a model of this size has".to_owned()));
         }
         Ok(())
     }
@@ -217,7 +271,8 @@ impl Walk<'_> {
 }
 
 impl Payload {
-    fn note(&mut self, field: u32, tag_at: u64, value_at: u64, wire: Wire) {
+    /// Whether the note is a new one, and not part of the last.
+    fn note(&mut self, field: u32, tag_at: u64, value_at: u64, wire: Wire) -> bool {
         let (span, packed) = match wire {
             Wire::Bytes(len) => (Span { offset: value_at, len }, true),
             Wire::Fixed(len) => (Span { offset: tag_at, len: value_at + len - tag_at }, false),
@@ -225,7 +280,7 @@ impl Payload {
         };
         if field == RAW_DATA {
             self.raw = packed.then_some(span).or(self.raw);
-            return;
+            return false;
         }
         // Values with tags of their own follow each other: one span for all, or a million of them would take a
         // hundred times their bytes.
@@ -234,8 +289,12 @@ impl Payload {
                 if !packed && !last.packed && last.field == field && last.span.end() == span.offset =>
             {
                 last.span.len += span.len;
+                false
             }
-            _ => self.typed.push(TypedSpan { field, span, packed }),
+            _ => {
+                self.typed.push(TypedSpan { field, span, packed });
+                true
+            }
         }
     }
 }
@@ -245,6 +304,9 @@ impl Span {
         self.offset + self.len
     }
 }
+
+/// Bytes of the largest numbers.
+const LONGEST_VARINT: u64 = 10;
 
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

@@ -61,7 +61,7 @@ const DTYPES: &[(&str, DType)] = &[
 impl Header {
     pub(super) fn read(file: &ModelFile, limits: &Limits) -> Result<Self> {
         let (length, bytes) = header_bytes(file, limits)?;
-        let mut header = parse(&bytes, limits)?;
+        let mut header = parse(&bytes, limits).map_err(|error| error.in_file(file.path()))?;
         header.data_start = 8 + length;
         header.check(file.len() - header.data_start).map_err(|error| error.in_file(file.path()))?;
         Ok(header)
@@ -139,7 +139,7 @@ fn header_bytes(file: &ModelFile, limits: &Limits) -> Result<(u64, Vec<u8>)> {
 pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Header> {
     let mut header = Header::default();
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let seed = HeaderSeed { header: &mut header, tensors: limits.tensors };
+    let seed = HeaderSeed { header: &mut header, limits };
     let outcome = seed.deserialize(&mut json).and_then(|()| json.end());
     if header.tensors.len() > limits.tensors {
         return Err(Error::limit(format!("more than {} tensors", limits.tensors)));
@@ -154,7 +154,7 @@ pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Header> {
 
 struct HeaderSeed<'a> {
     header: &'a mut Header,
-    tensors: usize,
+    limits: &'a Limits,
 }
 
 impl<'de> DeserializeSeed<'de> for HeaderSeed<'_> {
@@ -184,6 +184,9 @@ impl<'de> Visitor<'de> for HeaderSeed<'_> {
                 continue;
             }
             let RawEntry { dtype, shape, data_offsets: [begin, end] } = map.next_value()?;
+            if shape.len() > self.limits.rank {
+                return Err(A::Error::custom(format_args!("more than {} dimensions", self.limits.rank)));
+            }
             let known = DTYPES.iter().find(|(spelling, _)| *spelling == dtype).map(|(_, dtype)| *dtype);
             self.header.tensors.push(Entry {
                 name,
@@ -193,7 +196,7 @@ impl<'de> Visitor<'de> for HeaderSeed<'_> {
                 begin,
                 end,
             });
-            if self.header.tensors.len() > self.tensors {
+            if self.header.tensors.len() > self.limits.tensors {
                 return Err(A::Error::custom("too many tensors"));
             }
         }

@@ -40,7 +40,7 @@ pub(super) fn open(source: &mut SafetensorsSource, path: &Path, limits: &Limits)
         match ModelFile::open(&beside(path, shard)?) {
             Ok(file) => add_shard(source, file, shard, &tensors, limits)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let message = format!("the shard {shard} with {} tensors is not there", tensors.len());
+                let message = format!("the shard {shard:?} with {} tensors is not there", tensors.len());
                 source.model.warnings.push(Warning::general(WarningKind::Missing, message));
                 missing = Some(error);
             }
@@ -68,7 +68,7 @@ fn add_shard(
         Warning::about(
             *tensor,
             WarningKind::Missing,
-            format!("the index says it is in {shard}, which lacks it"),
+            format!("the index says it is in {shard:?}, which lacks it"),
         )
     });
     source.model.warnings.extend(absent.collect::<Vec<_>>());

@@ -19,12 +19,9 @@ pub fn models_in(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         }
     }
     names.sort();
-    let indexed: Vec<String> = names
-        .iter()
-        .filter_map(|name| name.to_str()?.strip_suffix(".safetensors.index.json"))
-        .map(|stem| format!("{stem}-"))
-        .collect();
-    let is_shard = |name: &str| name.contains("-of-") && indexed.iter().any(|stem| name.starts_with(stem));
+    let indexed: Vec<&str> =
+        names.iter().filter_map(|name| name.to_str()?.strip_suffix(".safetensors.index.json")).collect();
+    let is_shard = |name: &str| shard_stem(name).is_some_and(|stem| indexed.contains(&stem));
     let is_named_like_one = |name: &str| FORMATS.iter().any(|entry| entry.has_extension_of(name));
     let paths = names.iter().filter(|name| !is_shard(&name.to_string_lossy())).map(|name| folder.join(name));
     Ok(paths
@@ -33,4 +30,12 @@ pub fn models_in(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
             is_named_like_one(&name) || format_of(path).is_ok()
         })
         .collect())
+}
+
+/// `model` of `model-00001-of-00002.safetensors`.
+fn shard_stem(name: &str) -> Option<&str> {
+    let (rest, count) = name.strip_suffix(".safetensors")?.rsplit_once("-of-")?;
+    let (stem, number) = rest.rsplit_once('-')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(number) && is_number(count)).then_some(stem)
 }

@@ -42,9 +42,9 @@ pub const FORMATS: &[FormatEntry] = &[
         format: Format::Gguf,
         title: "GGUF",
         extensions: &["gguf"],
-        feature: None,
+        feature: Some("gguf"),
         claims: |head| head.bytes.starts_with(b"GGUF"),
-        open: None,
+        open: opener!("gguf", crate::gguf::open),
     },
     FormatEntry {
         format: Format::Torch,

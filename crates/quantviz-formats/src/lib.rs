@@ -13,13 +13,22 @@
 //!
 //! Which formats can be read is a matter of the crate's features, one for each; [`FORMATS`] lists them all.
 
-#[cfg(any(feature = "onnx", feature = "safetensors"))]
+#![cfg_attr(
+    not(all(feature = "onnx", feature = "safetensors")),
+    allow(dead_code, reason = "what formats share is there for all of them")
+)]
+
+#[cfg(feature = "onnx")]
+mod bit_rows;
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors"))]
 mod bytes;
 #[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod confined;
 mod file;
 mod folder;
 mod formats;
+#[cfg(feature = "gguf")]
+mod gguf;
 mod limits;
 #[cfg(feature = "onnx")]
 mod onnx;

@@ -3,7 +3,7 @@
 //! - [`check_source`] and [`check_sync_source`] are the conformance suite: every
 //!   [`ParameterSource`](quantviz_core::ParameterSource) passes it.
 //! - [`strategies`] makes shapes, tensors of every type and granularities for proptest.
-//! - [`OnnxBuilder`] and [`SafetensorsBuilder`] write model files, well-formed or hostile, byte for byte;
+//! - [`OnnxBuilder`], [`SafetensorsBuilder`] and [`GgufBuilder`] write model files, well-formed or hostile, byte for byte;
 //!   [`wire::Message`] writes any protobuf.
 //! - [`mutations`] damages a valid file in ways that parsers get wrong.
 //!
@@ -16,6 +16,7 @@
 //! ```
 
 mod conformance;
+pub mod gguf;
 mod mutate;
 pub mod onnx;
 mod pack;
@@ -25,6 +26,7 @@ pub mod strategies;
 pub mod wire;
 
 pub use conformance::{check_source, check_sync_source};
+pub use gguf::GgufBuilder;
 pub use mutate::{mutate, mutations};
 pub use onnx::OnnxBuilder;
 pub use pack::pack;

@@ -1,6 +1,8 @@
 //! ONNX: a walk that notes where the weights are, a graph parsed from what is left, and layers made of the graph.
 
+mod blocks;
 mod graph;
+mod packed;
 mod quant;
 mod roles;
 mod tensor;
@@ -14,7 +16,7 @@ use std::path::Path;
 use onnx_ir::{Message, ModelProto};
 use quantviz_core::{
     Error, Format, Model, ParameterId, ParameterSource, Part, Result, Role, Sink, Warning, WarningKind,
-    read_derived, role_from_name,
+    check_range, part_len, read_derived, role_from_name,
 };
 
 use crate::file::ModelFile;
@@ -69,6 +71,7 @@ fn read_graph(
     let graph = Graph::new(graph_proto, constants);
     let inputs = graph_proto.input.iter().map(|input| input.name.as_str());
     quant::describe_parameters(&graph, tensors);
+    blocks::describe_blocks(&graph, tensors);
     let mut layers =
         Layers::of(inputs, &graph, tensors, limits.graph_bytes, |layers, tensors, layer, origin| {
             quant::claim_path(&graph, layers, tensors, layer, origin);
@@ -128,9 +131,26 @@ impl ParameterSource for OnnxSource {
         range: Range<u64>,
         sink: &mut dyn Sink,
     ) -> Result<ControlFlow<()>> {
-        if part != Part::Stored {
-            return read_derived(self, id, part, range, sink);
+        let parameter = self.model.parameter(id);
+        if let Some(packed) = self.tensors.packed(id, part) {
+            check_range(&range, part_len(&self.model, id, part)?)
+                .and_then(|()| packed.read(&self.tensors, self.model.parameter(packed.holder), range, sink))
+                .map_err(|error| error.in_tensor(&parameter.name))
+        } else if part != Part::Stored {
+            read_derived(self, id, part, range, sink)
+        } else {
+            self.read_stored(id, range, sink)
         }
+    }
+}
+
+impl OnnxSource {
+    fn read_stored(
+        &self,
+        id: ParameterId,
+        range: Range<u64>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>> {
         let parameter = self.model.parameter(id);
         self.tensors
             .read(id, parameter.dtype, &parameter.shape, range, sink)

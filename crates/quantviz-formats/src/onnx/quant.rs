@@ -133,7 +133,7 @@ fn resolve_axis(shape: &Shape, axis: i64) -> Result<usize, String> {
 }
 
 /// A number that is already known, or the parameter to read it from.
-fn operand(tensors: &Tensors, id: ParameterId) -> Operand {
+pub(super) fn operand(tensors: &Tensors, id: ParameterId) -> Operand {
     if tensors.parameters[id.index()].shape.elements() != 1 {
         return Operand::Parameter(id);
     }
@@ -338,7 +338,7 @@ impl Channels {
     }
 }
 
-fn constant_input(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Option<ParameterId> {
+pub(super) fn constant_input(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Option<ParameterId> {
     graph.parameter(input(node, slot)?)
 }
 
@@ -361,7 +361,7 @@ fn claim_input<'a>(
     }
 }
 
-fn int_attribute(node: &NodeProto, name: &str) -> Option<i64> {
+pub(super) fn int_attribute(node: &NodeProto, name: &str) -> Option<i64> {
     node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
 }
 

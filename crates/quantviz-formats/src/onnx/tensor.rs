@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use onnx_ir::TensorProto;
 use quantviz_core::{
-    DType, Error, ErrorKind, Parameter, ParameterId, Result, Role, Shape, Sink, Warning, WarningKind,
+    DType, Error, ErrorKind, Parameter, ParameterId, Part, Result, Role, Shape, Sink, Warning, WarningKind,
     byte_len, check_range, one_line,
 };
 
+use super::packed::Packed;
 use super::typed::TypedValues;
 use super::wire::{Payload, Span};
 use crate::Limits;
@@ -33,6 +34,8 @@ pub(super) struct Tensors {
     pub(super) warnings: Vec<Warning>,
     /// Parameters whose quantization there was a warning about.
     undescribed: HashSet<ParameterId>,
+    packed_codes: HashMap<ParameterId, Packed>,
+    packed_zero_points: HashMap<ParameterId, Packed>,
 }
 
 enum Location {
@@ -89,6 +92,8 @@ impl Tensors {
             parameters: Vec::new(),
             warnings: Vec::new(),
             undescribed: HashSet::new(),
+            packed_codes: HashMap::new(),
+            packed_zero_points: HashMap::new(),
         }
     }
 
@@ -240,6 +245,25 @@ impl Tensors {
         if self.undescribed.insert(parameter) {
             let name = &self.parameters[parameter.index()].name;
             self.warnings.push(Warning::about(name, WarningKind::Unsupported, message));
+        }
+    }
+
+    /// Says how the codes of a parameter are packed.
+    pub(super) fn pack_codes(&mut self, parameter: ParameterId, packed: Packed) {
+        self.packed_codes.insert(parameter, packed);
+    }
+
+    /// Says where the zero-points of a parameter are, and how they are packed.
+    pub(super) fn pack_zero_points(&mut self, parameter: ParameterId, packed: Packed) {
+        self.packed_zero_points.insert(parameter, packed);
+    }
+
+    /// How a part of a parameter is packed, if it is.
+    pub(super) fn packed(&self, parameter: ParameterId, part: Part) -> Option<Packed> {
+        match part {
+            Part::Codes => self.packed_codes.get(&parameter).copied(),
+            Part::ZeroPoints => self.packed_zero_points.get(&parameter).copied(),
+            _ => None,
         }
     }
 

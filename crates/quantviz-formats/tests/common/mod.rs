@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use quantviz_core::{
-    Error, Measured, Model, Operand, Parameter, ParameterId, ParameterSource, Part, QuantDescriptor, Scan,
-    SourceExt, Warning,
+    Error, ErrorKind, Measured, Model, Operand, Parameter, ParameterId, ParameterSource, Part,
+    QuantDescriptor, Scan, SourceExt, Warning,
 };
 use quantviz_formats::BoxedSource;
 use tempfile::TempDir;
@@ -114,6 +114,19 @@ pub(crate) fn refused(name: &str, bytes: impl AsRef<[u8]>) -> Error {
     folder.refused(name)
 }
 
+/// Compares an error with its kind, its tensor, its byte and its message.
+#[track_caller]
+pub(crate) fn assert_error(
+    error: &Error,
+    kind: ErrorKind,
+    tensor: Option<&str>,
+    offset: Option<u64>,
+    message: &str,
+) {
+    let found = (error.kind(), error.tensor(), error.offset(), error.message());
+    assert_eq!(found, (kind, tensor, offset, message));
+}
+
 /// One line that a terminal can show.
 pub(crate) fn check_error(error: &Error) {
     let line = error.to_string();
@@ -124,7 +137,8 @@ pub(crate) fn check_error(error: &Error) {
 pub(crate) fn check_refusal(error: &Error, path: &Path) {
     check_error(error);
     let file = error.file().unwrap_or_else(|| panic!("{error}: no file is named"));
-    assert_eq!(file.parent(), path.parent(), "{error}");
+    let folder = path.parent().unwrap_or(path);
+    assert!(file.starts_with(folder), "{error}: the file is another one");
 }
 
 /// What holds for every model that could be opened, however damaged its file is.

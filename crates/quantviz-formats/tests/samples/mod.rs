@@ -1,4 +1,5 @@
 //! Small valid files that between them have everything the readers know.
+#![allow(dead_code, reason = "no test needs all of it")]
 
 use quantviz_testkit::onnx::{Attribute, Graph, Node, OnnxBuilder, Storage, data_type, tensor};
 use quantviz_testkit::{SafetensorsBuilder, pack};
@@ -6,7 +7,9 @@ use quantviz_testkit::{SafetensorsBuilder, pack};
 /// ONNX files; the last two want [`external_bytes`] in a file `weights.bin` beside them.
 pub(crate) fn onnx() -> Vec<Vec<u8>> {
     let models = [storages(), qdq(), code_operators(), attributes(), external()];
-    models.map(|graph| OnnxBuilder::new(graph).producer("samples", "1").metadata("key", "value").build()).into()
+    models
+        .map(|graph| OnnxBuilder::new(graph).producer("samples", "1").metadata("key", "value").build())
+        .into()
 }
 
 pub(crate) fn external_bytes() -> Vec<u8> {
@@ -35,7 +38,8 @@ fn storages() -> Graph {
 
 /// DequantizeLinear over tensors, axes and blocks; quantized activations.
 fn qdq() -> Graph {
-    let dequantize = |inputs: [&str; 3], output: &str| Node::new("DequantizeLinear").inputs(inputs).outputs([output]);
+    let dequantize =
+        |inputs: [&str; 3], output: &str| Node::new("DequantizeLinear").inputs(inputs).outputs([output]);
     Graph::new("qdq")
         .input("x", data_type::FLOAT, [1, 4])
         .initializer("w", data_type::INT8, [4, 6], Storage::Raw((0..24).collect()))
@@ -81,7 +85,9 @@ fn code_operators() -> Graph {
                 .attribute("pads", Attribute::Ints(vec![1, 1, 1, 1])),
         )
         .node(
-            Node::new("QLinearMatMul").inputs(["c", "y_s", "z", "m", "w_s", "w_z", "y_s", "z"]).outputs(["d"]),
+            Node::new("QLinearMatMul")
+                .inputs(["c", "y_s", "z", "m", "w_s", "w_z", "y_s", "z"])
+                .outputs(["d"]),
         )
         .node(
             Node::new("QGemm")
@@ -154,7 +160,8 @@ pub(crate) fn safetensors() -> Vec<Vec<u8>> {
 pub(crate) fn sharded() -> (String, [(&'static str, Vec<u8>); 2]) {
     let [first, second] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
     let one = SafetensorsBuilder::new().metadata("format", "pt").tensor("a.weight", "F32", [2, 2], &[1; 16]);
-    let other = SafetensorsBuilder::new().tensor("b.weight", "I8", [4], &[1; 4]).tensor("b.bias", "I8", [1], &[9]);
+    let other =
+        SafetensorsBuilder::new().tensor("b.weight", "I8", [4], &[1; 4]).tensor("b.bias", "I8", [1], &[9]);
     let index = format!(
         r#"{{"metadata":{{"total_size":21}},"weight_map":{{"a.weight":"{first}","b.weight":"{second}","b.bias":"{second}"}}}}"#
     );

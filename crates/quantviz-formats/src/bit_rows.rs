@@ -1,0 +1,132 @@
+//! Codes of a few bits, packed into rows of blocks, as many formats lay out quantized matrices.
+
+use std::ops::{ControlFlow, Range};
+
+use quantviz_core::{Block, Elements, Result, Sink};
+
+/// Where the codes of a matrix are: rows of blocks, each of which begins with a byte and may end in padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BitRows {
+    /// Bits of a code; within a byte, the first code has the low bits unless `high_first`.
+    pub(crate) bits: u64,
+    /// Codes in a row.
+    pub(crate) row: u64,
+    /// Codes in a block; the last one of a row may have fewer.
+    pub(crate) block: u64,
+    /// Bytes from one block to the next.
+    pub(crate) block_bytes: u64,
+    /// Whether the first code of a byte has its high bits.
+    pub(crate) high_first: bool,
+}
+
+/// Codes that are unpacked at a time.
+const AT_ONCE: u64 = 1 << 16;
+
+impl BitRows {
+    /// Rows of codes without blocks, each padded to whole bytes.
+    pub(crate) fn padded(row: u64, bits: u64) -> Self {
+        BitRows { bits, row, block: row.max(1), block_bytes: (row * bits).div_ceil(8), high_first: false }
+    }
+
+    /// The bytes of `rows` rows.
+    pub(crate) fn byte_len(&self, rows: u64) -> Option<u64> {
+        rows.checked_mul(self.row.div_ceil(self.block))?.checked_mul(self.block_bytes)
+    }
+
+    /// Pushes the codes `range`, counted row by row, as bytes into `sink`. `read` appends the bytes of a range of the
+    /// packed tensor.
+    pub(crate) fn read(
+        &self,
+        range: Range<u64>,
+        mut read: impl FnMut(Range<u64>, &mut Vec<u8>) -> Result<()>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>> {
+        let (mut packed, mut codes) = (Vec::new(), Vec::new());
+        let mut start = range.start;
+        while start < range.end {
+            let end = range.end.min(start + AT_ONCE);
+            let first_byte = self.bit_of(start) / 8;
+            let last_byte = (self.bit_of(end - 1) + self.bits).div_ceil(8);
+            packed.clear();
+            codes.clear();
+            read(first_byte..last_byte, &mut packed)?;
+            let mut at = start;
+            while at < end {
+                let run = self.run_at(at).min(end - at);
+                let bit = self.bit_of(at) - first_byte * 8;
+                codes.extend((0..run).map(|index| self.code(&packed, bit + index * self.bits)));
+                at += run;
+            }
+            if sink.block(Block { start, elements: Elements::U8(&codes) }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            start = end;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Where a code begins.
+    fn bit_of(&self, code: u64) -> u64 {
+        let (row, position) = (code / self.row, code % self.row);
+        let block = row * self.row.div_ceil(self.block) + position / self.block;
+        block * self.block_bytes * 8 + position % self.block * self.bits
+    }
+
+    /// Codes from this one on that follow each other without padding.
+    fn run_at(&self, code: u64) -> u64 {
+        let position = code % self.row;
+        (self.block - position % self.block).min(self.row - position)
+    }
+
+    fn code(&self, packed: &[u8], bit: u64) -> u8 {
+        let (byte, shift) = ((bit / 8) as usize, bit % 8);
+        let mask = u8::MAX >> (8 - self.bits);
+        if self.high_first {
+            // Codes of one, two, four or eight bits never cross bytes.
+            return packed[byte] >> (8 - self.bits - shift) & mask;
+        }
+        let next = packed.get(byte + 1).copied().unwrap_or(0);
+        (u16::from_le_bytes([packed[byte], next]) >> shift) as u8 & mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(layout: BitRows, bytes: &[u8], range: Range<u64>) -> Vec<u8> {
+        let mut codes = Vec::new();
+        let read = |range: Range<u64>, out: &mut Vec<u8>| {
+            out.extend_from_slice(&bytes[range.start as usize..range.end as usize]);
+            Ok(())
+        };
+        let mut sink = |block: Block<'_>| {
+            block.elements.for_each(|code| codes.push(code as u8));
+            ControlFlow::Continue(())
+        };
+        layout
+            .read(range, read, &mut sink)
+            .expect("readable")
+            .is_continue()
+            .then_some(codes)
+            .expect("no break")
+    }
+
+    #[test]
+    fn nibbles_with_padding_behind_every_block() {
+        let layout = BitRows { bits: 4, row: 5, block: 3, block_bytes: 2, high_first: false };
+        let bytes = [0x21, 0x03, 0x54, 0x00, 0x76, 0x08, 0xa9, 0x00];
+        assert_eq!(layout.byte_len(2), Some(8));
+        assert_eq!(codes(layout, &bytes, 0..10), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(codes(layout, &bytes, 4..8), [5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn three_bits_cross_bytes_and_high_nibbles_can_come_first() {
+        // 1, 2, 3, 4, 5 in three bits each, low bits first.
+        let packed = 1u32 | 2 << 3 | 3 << 6 | 4 << 9 | 5 << 12;
+        assert_eq!(codes(BitRows::padded(5, 3), &packed.to_le_bytes(), 0..5), [1, 2, 3, 4, 5]);
+        let high = BitRows { high_first: true, ..BitRows::padded(4, 4) };
+        assert_eq!(codes(high, &[0x12, 0x34], 1..4), [2, 3, 4]);
+    }
+}

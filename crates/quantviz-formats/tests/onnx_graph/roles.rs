@@ -1,0 +1,132 @@
+//! What parameters are for, as the nodes that read them tell.
+
+use quantviz_core::Role::{self, Bias, Constant, Embedding, Norm, RunningStat, Weight};
+use quantviz_testkit::onnx::{Storage, data_type};
+
+use crate::common::Opened;
+use crate::{Tensors, graph, node, open_graph};
+
+/// The roles of a matrix, or of vectors, in the slots of an operator: `x` is the activation, `m` a matrix, `v` a vector,
+/// `s` a scalar, each followed by a number.
+fn roles(domain: &str, operator: &str, inputs: &[&str]) -> Vec<Role> {
+    let mut graph = graph();
+    for name in inputs.iter().filter(|name| !name.is_empty() && **name != "x") {
+        graph = match name.as_bytes()[0] {
+            b'm' => graph.floats(name, &[2, 3], &[0.0; 6]),
+            b'v' => graph.floats(name, &[4], &[0.0; 4]),
+            _ => graph.floats(name, &[], &[0.0]),
+        };
+    }
+    let opened = open_graph(graph.node(node(operator, inputs, &["y"]).domain(domain)));
+    opened.model().parameters.iter().map(|parameter| parameter.role).collect()
+}
+
+#[test]
+fn operators_whose_slots_have_a_meaning() {
+    for (operator, inputs, expected) in [
+        ("Conv", &["x", "m1", "v1"][..], &[Weight, Bias][..]),
+        ("ConvTranspose", &["x", "m1", "v1"], &[Weight, Bias]),
+        ("Gemm", &["x", "m1", "v1"], &[Weight, Bias]),
+        ("Gemm", &["m1", "x", "v1"], &[Weight, Bias]),
+        ("MatMul", &["x", "m1"], &[Weight]),
+        ("MatMul", &["m1", "x"], &[Weight]),
+        ("Gather", &["m1", "x"], &[Embedding]),
+        ("Gather", &["v1", "x"], &[Constant]),
+        ("BatchNormalization", &["x", "v1", "v2", "v3", "v4"], &[Norm, Norm, RunningStat, RunningStat]),
+        ("LayerNormalization", &["x", "v1", "v2"], &[Norm, Norm]),
+        ("InstanceNormalization", &["x", "v1", "v2"], &[Norm, Norm]),
+        ("PRelu", &["x", "v1"], &[Weight]),
+        ("LSTM", &["x", "m1", "m2", "v1", "", "m3"], &[Weight, Weight, Bias, Constant]),
+        ("Einsum", &["x", "m1"], &[Weight]),
+        ("Clip", &["x", "s1", "s2"], &[Constant, Constant]),
+        ("Resize", &["x", "", "v1"], &[Constant]),
+    ] {
+        assert_eq!(roles("", operator, inputs), expected, "{operator} {inputs:?}");
+    }
+}
+
+#[test]
+fn operators_of_other_sets() {
+    for (operator, inputs, expected) in [
+        ("FusedConv", &["x", "m1", "v1"][..], &[Weight, Bias][..]),
+        ("Attention", &["x", "m1", "v1"], &[Weight, Bias]),
+        ("SkipLayerNormalization", &["x", "x", "v1", "v2", "v3"], &[Norm, Norm, Bias]),
+        ("BiasGelu", &["x", "v1"], &[Bias]),
+        // A matrix of an operator that nobody knows is most likely a weight.
+        ("SomethingNew", &["x", "m1", "v1", "s1"], &[Weight, Constant, Constant]),
+    ] {
+        assert_eq!(roles("com.microsoft", operator, inputs), expected, "{operator} {inputs:?}");
+    }
+}
+
+#[test]
+fn arithmetic_takes_layers_apart() {
+    for (operator, inputs, expected) in [
+        ("Add", &["x", "v1"][..], Bias),
+        ("Add", &["v1", "x"], Bias),
+        ("Mul", &["x", "v1"], Norm),
+        ("Sub", &["x", "v1"], Constant),
+        ("Div", &["x", "v1"], Constant),
+        ("Add", &["x", "m1"], Constant),
+        ("Mul", &["x", "s1"], Constant),
+        ("Add", &["x", "s1"], Constant),
+        ("Pow", &["x", "s1"], Constant),
+    ] {
+        assert_eq!(roles("", operator, inputs), [expected], "{operator} {inputs:?}");
+    }
+}
+
+fn role_of(opened: &Opened, name: &str) -> Role {
+    opened.parameter(name).role
+}
+
+#[test]
+fn names_decide_where_arithmetic_does_not() {
+    let opened = open_graph(
+        graph()
+            .floats("ln.bias", &[4], &[0.0; 4])
+            .floats("pos_embed", &[1, 4], &[0.0; 4])
+            .floats("channels", &[1, 4, 1, 1], &[0.0; 4])
+            .node(node("Add", &["x", "ln.bias"], &["a"]))
+            .node(node("Add", &["a", "pos_embed"], &["b"]))
+            .node(node("Add", &["b", "channels"], &["y"])),
+    );
+    assert_eq!((role_of(&opened, "ln.bias"), role_of(&opened, "pos_embed")), (Norm, Embedding));
+    assert_eq!(role_of(&opened, "channels"), Bias, "a vector, whatever its shape");
+}
+
+#[test]
+fn whole_numbers_are_constants_where_nothing_says_otherwise() {
+    let opened = open_graph(
+        graph()
+            .int64s("table", &[0, 1, 2, 3])
+            .initializer("indices", data_type::INT64, [2, 2], Storage::int64s(&[0, 1, 1, 0]))
+            .int64s("pads", &[0, 1, 1, 0])
+            .node(node("Gather", &["table", "x"], &["a"]))
+            .node(node("Gather", &["indices", "x"], &["b"]))
+            .node(node("Add", &["b", "pads"], &["y"])),
+    );
+    for name in ["table", "indices", "pads"] {
+        assert_eq!(role_of(&opened, name), Constant, "{name}");
+    }
+}
+
+#[test]
+fn codes_have_the_role_of_what_they_stand_for() {
+    let opened = open_graph(
+        graph()
+            .int8s("table", &[4, 2], &[0; 8])
+            .int8s("w", &[2, 2, 1, 1], &[0; 4])
+            .int32s("b", &[2], &[0; 2])
+            .floats("s", &[], &[0.5])
+            .node(node("DequantizeLinear", &["table", "s"], &["table_real"]))
+            .node(node("DequantizeLinear", &["w", "s"], &["w_real"]))
+            .node(node("DequantizeLinear", &["b", "s"], &["b_real"]))
+            .node(node("Gather", &["table_real", "x"], &["h"]))
+            .node(node("Conv", &["h", "w_real", "b_real"], &["y"])),
+    );
+    let expected = [("table", Embedding), ("w", Weight), ("b", Bias), ("s", Role::Scale)];
+    for (name, role) in expected {
+        assert_eq!(role_of(&opened, name), role, "{name}");
+    }
+}

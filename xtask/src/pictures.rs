@@ -22,13 +22,13 @@ struct Picture {
 const PICTURES: &[Picture] = &[
     Picture {
         name: "cli-inspect",
-        columns: 132,
+        columns: 140,
         rows: 80,
         command: "quantviz inspect fixtures/resnet8/resnet8_int8.onnx",
     },
     Picture {
         name: "cli-layers",
-        columns: 132,
+        columns: 140,
         rows: 80,
         command: "quantviz layers fixtures/resnet8/resnet8_int8.onnx",
     },

@@ -86,7 +86,7 @@ fn features() -> Result {
     for package in ["quantviz-formats", "quantviz"] {
         show(&mut cargo(["check", "--package", package, "--no-default-features"]))?;
     }
-    for feature in ["gguf", "onnx", "safetensors"] {
+    for feature in ["gguf", "onnx", "safetensors", "torch"] {
         let package = ["check", "--package", "quantviz-formats", "--no-default-features"];
         show(cargo(package).args(["--features", feature]))?;
     }

@@ -59,8 +59,10 @@ Examples:
 /// Show ranges, statistics, scales and zero-points of a model's parameters
 ///
 /// Every value of the model is read once. min, max, mean and std are of the real values: those of quantized tensors
-/// are dequantized. Scales and zero-points stand with the tensors they belong to; where a tensor has many (per channel,
+/// are dequantized, and what is not finite is left out. Scales and zero-points stand with the tensors they belong to; where a tensor has many (per channel,
 /// per block), their minimum, maximum and mean do.
+///
+/// Exit code 0: done. 2: bad input or usage; of a folder, that some model in it is damaged, or none can be read.
 ///
 /// With --json, one object (for a folder, an array of them) of the schema quantviz.inspect/1 is printed: there,
 /// 'summary' and 'histogram' are of the stored values, and 'quantization.dequantized' is of the real ones.
@@ -74,7 +76,7 @@ pub(crate) struct InspectOptions {
     #[arg(long = "param", value_name = "NAME")]
     pub(crate) parameters: Vec<String>,
 
-    /// Show the parameters of this layer only; may be given several times
+    /// Show the parameters of this layer, or module, only; may be given several times
     #[arg(long = "layer", value_name = "NAME")]
     pub(crate) layers: Vec<String>,
 
@@ -86,8 +88,8 @@ pub(crate) struct InspectOptions {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Give scales and zero-points rows of their own
-    #[arg(long, conflicts_with = "json")]
+    /// Give scales and zero-points rows of their own (JSON always has them)
+    #[arg(long)]
     pub(crate) all: bool,
 
     /// Use N threads; the result does not depend on it

@@ -41,6 +41,9 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
             }
         }
     }
+    if inspections.iter().all(|inspection| inspection.model.file_bytes.is_none()) {
+        exit = Exit::Trouble;
+    }
     if let Some((path, error)) = unknown_name
         && inspections.iter().all(|inspection| inspection.layers.is_empty())
     {
@@ -49,7 +52,7 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
     match (options.json, &inspections[..]) {
         (true, [inspection]) if !is_folder => print_json(inspection, terminal)?,
         (true, _) => print_json(&inspections, terminal)?,
-        (false, _) => print_tables(&inspections, options.all, terminal)?,
+        (false, _) => print_tables(&inspections, options.all || !options.parameters.is_empty(), terminal)?,
     }
     Ok(exit)
 }
@@ -69,14 +72,17 @@ fn print_json(value: &impl serde::Serialize, terminal: &mut Terminal<'_>) -> Res
 
 fn print_tables(inspections: &[Inspection], all: bool, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
     let paint = terminal.paint();
-    for (index, inspection) in inspections.iter().enumerate() {
-        if index > 0 {
-            writeln!(terminal.out)?;
-        }
+    let mut is_first = true;
+    for inspection in inspections {
         let view = ParameterTable::of(inspection, all);
-        let text = table::render(&view, terminal.out.columns(), paint);
-        terminal.out.write_all(text.as_bytes())?;
-        terminal.out.flush()?;
+        // Of a model that cannot be read there is nothing but the reason.
+        if inspection.model.file_bytes.is_some() {
+            let gap = if is_first { "" } else { "\n" };
+            is_first = false;
+            let text = table::render(&view, terminal.out.columns(), paint);
+            write!(terminal.out, "{gap}{text}")?;
+            terminal.out.flush()?;
+        }
         terminal.warn(&view.header.title, &view.warnings)?;
     }
     Ok(())

@@ -14,15 +14,15 @@ use crate::trouble::Trouble;
 pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
     let is_folder = options.path.is_dir();
     let mut exit = Exit::Done;
-    for (index, path) in paths(&options.path)?.iter().enumerate() {
-        if index > 0 {
-            writeln!(terminal.out)?;
-        }
-        match quantviz::open(path) {
+    let mut readable = 0;
+    for path in paths(&options.path)? {
+        match quantviz::open(&path) {
             Ok(source) => {
                 let list = LayerList::of(source.model(), path.to_string_lossy(), options.all);
+                let gap = if readable == 0 { "" } else { "\n" };
+                readable += 1;
                 let text = render(&list, terminal.out.columns(), terminal.paint());
-                terminal.out.write_all(text.as_bytes())?;
+                write!(terminal.out, "{gap}{text}")?;
                 terminal.out.flush()?;
                 terminal.warn(&list.header.title, &list.warnings)?;
             }
@@ -30,10 +30,10 @@ pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Resul
                 exit = exit.worse(exit_after(&error));
                 terminal.warn(&path.to_string_lossy(), &[error.message().to_owned()])?;
             }
-            Err(error) => return Err(Trouble::with(path, error)),
+            Err(error) => return Err(Trouble::with(&path, error)),
         }
     }
-    Ok(exit)
+    Ok(if readable == 0 { Exit::Trouble } else { exit })
 }
 
 /// Marks what has quantization parameters.
@@ -44,15 +44,26 @@ fn render(list: &LayerList, width: Option<usize>, paint: Paint) -> String {
     let mut text = header(&list.header, paint);
     text.push('\n');
     let parameters = list.layers.iter().flat_map(|layer| &layer.parameters);
-    let rows: Vec<[String; 5]> = parameters.map(cells).collect();
+    let mut rows: Vec<[String; 5]> = parameters.map(cells).collect();
     let aligns = [Align::Left, Align::Left, Align::Right, Align::Left, Align::Left];
-    let columns = Columns::fitting(&aligns, rows.iter().map(|row| &row[..]));
+    let columns = |rows: &[[String; 5]]| Columns::fitting(&aligns, rows.iter().map(|row| &row[..]));
+    // Where there is no room, first the badge says it alone, then long names lose their middle.
+    let excess = |rows: &[[String; 5]]| {
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(4));
+        columns(rows).total_width().saturating_sub(room)
+    };
+    if excess(&rows) > 0 {
+        rows.iter_mut().for_each(|row| row[4].clear());
+    }
+    let longest = rows.iter().map(|row| row[0].width()).max().unwrap_or(0);
+    let room = longest.saturating_sub(excess(&rows)).max(8);
+    rows.iter_mut().for_each(|row| row[0] = shorten(&row[0], room));
+    let columns = columns(&rows);
     let mut rows = rows.iter();
     for layer in &list.layers {
         text.push_str(&layer_line(layer, width, paint));
         for (parameter, row) in layer.parameters.iter().zip(rows.by_ref()) {
             let line = columns.line(row);
-            let line = width.map_or(line.clone(), |width| shorten(&line, width.saturating_sub(4)));
             let badge = if parameter.quantized.is_some() { paint.badge(BADGE) } else { " ".to_owned() };
             text.push_str(format!("  {badge} {line}").trim_end());
             text.push('\n');

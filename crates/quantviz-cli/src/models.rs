@@ -14,7 +14,10 @@ pub(crate) fn paths(path: &Path) -> Result<Vec<PathBuf>, Trouble> {
     }
     let paths = models_in(path).map_err(|error| Trouble::with(path, error))?;
     if paths.is_empty() {
-        return Err(Trouble::with(path, Error::not_found("there is no model in this folder")));
+        return Err(Trouble::with(
+            path,
+            Error::not_found("there is no model in this folder (folders inside it are not searched)"),
+        ));
     }
     Ok(paths)
 }

@@ -32,6 +32,13 @@ fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
     size.map_or(80, |(width, _)| usize::from(width.0))
 }
 
+/// Whether a stream is a terminal that shows colour, and whoever sits there wants it.
+pub(crate) fn wants_color(stream: &dyn Stream) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");
+    stream.columns().is_some() && !refused && !dumb
+}
+
 /// The two streams of a command, and whether to colour them.
 pub(crate) struct Terminal<'a> {
     pub(crate) out: &'a mut dyn Stream,
@@ -88,6 +95,11 @@ impl Paint {
     /// For what is quantized.
     pub(crate) fn badge(self, text: &str) -> String {
         self.with(AnsiColor::Cyan.on_default(), text)
+    }
+
+    /// For what is wrong.
+    pub(crate) fn alarm(self, text: &str) -> String {
+        self.with(AnsiColor::Red.on_default(), text)
     }
 
     fn with(self, style: Style, text: &str) -> String {

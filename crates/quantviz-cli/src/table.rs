@@ -1,6 +1,6 @@
 //! The table of parameters: one line for each where the terminal is wide enough, else two.
 
-use quantviz::view::{Header, ParameterTable, Row, SpreadCells};
+use quantviz::view::{Bars, Header, ParameterTable, Row, SpreadCells};
 
 use crate::layout::{Align, Columns, bars, justify};
 use crate::stream::Paint;
@@ -27,18 +27,16 @@ pub(crate) fn header(header: &Header, paint: Paint) -> String {
 pub(crate) fn render(table: &ParameterTable, width: Option<usize>, paint: Paint) -> String {
     let mut text = header(&table.header, paint);
     if table.rows.is_empty() {
-        return text;
+        return text + "\nno parameters\n";
     }
-    let full = one_line_each(table, |row| layer(row, true), width, paint);
-    // In a narrower terminal the operator stands for the layer.
-    let body = full.or_else(|| one_line_each(table, |row| layer(row, false), width, paint));
-    let body = body.unwrap_or_else(|| two_lines_each(table, width.unwrap_or(PIPE_WIDTH), paint));
+    let body = one_line_each(table, width, paint)
+        .unwrap_or_else(|| two_lines_each(table, width.unwrap_or(PIPE_WIDTH), paint));
     text.push('\n');
     text.push_str(&body);
-    for note in notes(table) {
-        text.push_str(&format!("\n{}", paint.quiet(&note)));
+    for (index, note) in notes(table).iter().enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        text.push_str(&format!("{gap}{}\n", paint.quiet(note)));
     }
-    text.push('\n');
     text
 }
 
@@ -46,6 +44,9 @@ fn notes(table: &ParameterTable) -> Vec<String> {
     let mut notes = Vec::new();
     if table.rows.iter().any(|row| row.scale.is_some()) {
         notes.push("min to std are of the real values: quantized ones are dequantized".to_owned());
+    }
+    if table.rows.iter().any(|row| row.oddities.is_some()) {
+        notes.push("min to std leave out what is not finite".to_owned());
     }
     if table.folded > 0 {
         notes.push(format!(
@@ -57,14 +58,9 @@ fn notes(table: &ParameterTable) -> Vec<String> {
 }
 
 /// A line for every parameter; `None` where the terminal is too narrow.
-fn one_line_each(
-    table: &ParameterTable,
-    layer: impl Fn(&Row) -> String,
-    width: Option<usize>,
-    paint: Paint,
-) -> Option<String> {
-    let titles = TITLES.map(str::to_owned);
-    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, layer(row), true)).collect();
+fn one_line_each(table: &ParameterTable, width: Option<usize>, paint: Paint) -> Option<String> {
+    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, true)).collect();
+    let titles = titles(&rows);
     let columns = Columns::fitting(&ALIGNS, [&titles].into_iter().chain(&rows).map(|row| &row[..]));
     if width.is_some_and(|width| columns.total_width() > width) {
         return None;
@@ -79,23 +75,23 @@ fn one_line_each(
         });
         text.push_str(&line);
         text.push('\n');
-        text.push_str(&histogram(row, width.unwrap_or(PIPE_WIDTH), paint));
+        text.push_str(&below(row, width.unwrap_or(PIPE_WIDTH), paint));
     }
     Some(text)
 }
 
 /// The name on a line of its own, the numbers below it.
 fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String {
-    let titles = TITLES.map(|title| title.replace("zero-point", "zero"));
-    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, layer(row, true), false)).collect();
+    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, false)).collect();
+    let titles = titles(&rows).map(|title| title.replace("zero-point", "zero"));
     let all_rows = || [&titles].into_iter().chain(&rows);
     let columns = Columns::fitting(&ALIGNS[NUMBERS..], all_rows().map(|row| &row[NUMBERS..]));
     let columns = columns.within(width - INDENT.len());
     // The layer stands at the right edge of the table, not of the terminal.
     let heads = Columns::fitting(&ALIGNS[..NUMBERS], all_rows().map(|row| &row[..NUMBERS]));
-    let width = width.min(heads.total_width().max(columns.total_width() + INDENT.len()));
+    let table_width = width.min(heads.total_width().max(columns.total_width() + INDENT.len()));
     let head = |name: &str, layer: &str, name_paint: fn(Paint, &str) -> String| {
-        let (name, layer) = justify(name, layer, width);
+        let (name, layer) = justify(name, layer, table_width);
         format!("{}{}\n", name_paint(paint, &name), paint.quiet(&layer))
     };
 
@@ -110,7 +106,7 @@ fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String 
         });
         text.push_str(&format!("{INDENT}{numbers}\n"));
         text.push_str(&many(row, paint));
-        text.push_str(&histogram(row, width, paint));
+        text.push_str(&below(row, width, paint));
     }
     text
 }
@@ -129,17 +125,16 @@ fn many(row: &Row, paint: Paint) -> String {
     text
 }
 
-/// The operator and, where there is room or no operator, the name of a row's layer.
-fn layer(row: &Row, with_name: bool) -> String {
-    match (row.op.as_str(), row.layer.as_str()) {
-        ("", name) => name.to_owned(),
-        (op, name) if with_name => format!("{op} {name}"),
-        (op, _) => op.to_owned(),
-    }
+/// The titles of the columns that some row has something in.
+fn titles(rows: &[[String; 10]]) -> [String; 10] {
+    std::array::from_fn(|column| {
+        let is_used = rows.iter().any(|row| !row[column].is_empty());
+        if is_used { TITLES[column].to_owned() } else { String::new() }
+    })
 }
 
 /// The cells of a row. Many scales stand in their cell only if it may be wide.
-fn cells(row: &Row, layer: String, may_be_wide: bool) -> [String; 10] {
+fn cells(row: &Row, may_be_wide: bool) -> [String; 10] {
     let range = row.range.clone();
     let [min, max, mean, std] = range.map_or_else(Default::default, |it| [it.min, it.max, it.mean, it.std]);
     let spread = |cells: &Option<SpreadCells>| match cells {
@@ -150,7 +145,7 @@ fn cells(row: &Row, layer: String, may_be_wide: bool) -> [String; 10] {
     };
     [
         row.name.clone(),
-        layer,
+        format!("{} {}", row.op, row.layer).trim().to_owned(),
         row.dtype.clone(),
         row.shape.clone(),
         min,
@@ -162,8 +157,16 @@ fn cells(row: &Row, layer: String, may_be_wide: bool) -> [String; 10] {
     ]
 }
 
-fn histogram(row: &Row, width: usize, paint: Paint) -> String {
-    let Some((shares, low, high)) = &row.histogram else { return String::new() };
-    let room = width.saturating_sub(INDENT.len() + low.len() + high.len() + 2);
-    format!("{INDENT}{low} {} {high}\n", paint.badge(&bars(shares, room)))
+/// What stands below the numbers of a row: what they leave out, and the histogram.
+fn below(row: &Row, width: usize, paint: Paint) -> String {
+    let mut text = String::new();
+    if let Some(oddities) = &row.oddities {
+        text.push_str(&format!("{INDENT}{}\n", paint.alarm(oddities)));
+    }
+    if let Some(Bars { shares, low, high, codes }) = &row.histogram {
+        let what = if *codes { "codes " } else { "" };
+        let room = width.saturating_sub(INDENT.len() + what.len() + low.len() + high.len() + 2);
+        text.push_str(&format!("{INDENT}{what}{low} {} {high}\n", paint.badge(&bars(shares, room))));
+    }
+    text
 }

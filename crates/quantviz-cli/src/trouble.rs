@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use quantviz::{Error, ErrorKind};
 
+use crate::stream::wants_color;
 use crate::{Exit, Stream};
 
 /// Why a command could not do what was asked.
@@ -33,9 +34,7 @@ impl Trouble {
         let told = match &self {
             Trouble::Usage(usage) if usage.use_stderr() => return tell_usage(usage, err),
             Trouble::Usage(help) => {
-                let ansi = out.columns().is_some();
-                let text = if ansi { help.render().ansi().to_string() } else { help.render().to_string() };
-                return match out.write_all(text.as_bytes()) {
+                return match out.write_all(rendered(help, out).as_bytes()) {
                     Ok(()) => Exit::Done,
                     Err(_) => Exit::Trouble,
                 };
@@ -52,10 +51,13 @@ impl Trouble {
 }
 
 fn tell_usage(usage: &clap::Error, err: &mut dyn Stream) -> Exit {
-    let ansi = err.columns().is_some();
-    let text = if ansi { usage.render().ansi().to_string() } else { usage.render().to_string() };
-    let _ = err.write_all(text.as_bytes());
+    let _ = err.write_all(rendered(usage, err).as_bytes());
     Exit::Trouble
+}
+
+fn rendered(usage: &clap::Error, stream: &dyn Stream) -> String {
+    let text = usage.render();
+    if wants_color(stream) { text.ansi().to_string() } else { text.to_string() }
 }
 
 /// The error in one line: with the absolute path that was tried, and with the option that helps.

@@ -199,14 +199,14 @@ fn a_folder_is_an_array_sorted_by_path() {
     let paths: Vec<String> =
         models.as_array().expect("an array").iter().map(|it| it["model"]["path"].to_string()).collect();
     assert!(paths.is_sorted(), "{paths:?}");
-    assert_eq!(paths.len(), 3);
+    assert!(paths.iter().filter(|path| path.contains(".onnx")).count() == 3, "{paths:?}");
 }
 
 #[test]
 fn a_model_that_cannot_be_read_yet_is_a_warning() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::copy(fixture("resnet8_fp32.onnx"), folder.path().join("b.onnx")).expect("a copy");
-    fs::write(folder.path().join("a.gguf"), b"GGUF\x03\0\0\0").expect("a file");
+    fs::write(folder.path().join("a.gguf"), b"GGUF\x01\0\0\0").expect("a file");
     let models = json(&[&folder.path().to_string_lossy()]);
     assert_eq!(models[0]["model"]["format"], "gguf");
     assert_eq!(models[0]["warnings"][0]["kind"], "unsupported");

@@ -130,7 +130,7 @@ fn unknown_names_come_with_the_nearest() {
     in_fixtures();
     let line = error(&["inspect", "resnet8/resnet8_int8.onnx", "--param", "fc.weight"]);
     assert!(
-        line.contains(r#"no parameter is named "fc.weight"; the nearest is "fc.weight_scale""#),
+        line.contains(r#"no parameter is named "fc.weight"; the nearest is "fc.weight_quantized""#),
         "{line}"
     );
     assert!(line.contains("'quantviz layers' lists"), "{line}");
@@ -152,4 +152,52 @@ fn usage_errors_say_what_is_wrong() {
     assert!(error(&["inspect"]).contains("<PATH>"));
     assert!(error(&["inspect", "x", "--bins", "0"]).contains("--bins"));
     assert!(error(&["frobnicate"]).contains("frobnicate"));
+}
+
+/// A safetensors file of three vectors: one with a NaN and an infinity, one empty, one in a module of its own.
+fn odd_model() -> tempfile::NamedTempFile {
+    let header = r#"{"h.0.a.weight":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},
+        "h.0.b.weight":{"dtype":"F32","shape":[0],"data_offsets":[12,12]},
+        "h.10.a.weight":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend([1.5, f32::NAN, f32::NEG_INFINITY, 2.0].iter().flat_map(|value| value.to_le_bytes()));
+    let file = tempfile::Builder::new().suffix(".safetensors").tempfile().expect("a file");
+    std::fs::write(file.path(), bytes).expect("written");
+    file
+}
+
+#[test]
+fn what_is_not_finite_is_told() {
+    let file = odd_model();
+    let text = screen(80, &["inspect", &file.path().to_string_lossy()]);
+    assert!(text.contains("1 NaN, 1 -inf") && text.contains("no elements"), "{text}");
+    assert!(text.contains("min to std leave out what is not finite"), "{text}");
+}
+
+#[test]
+fn a_module_stands_for_all_that_is_in_it() {
+    let file = odd_model();
+    let text = screen(80, &["inspect", &file.path().to_string_lossy(), "--layer", "h.0"]);
+    assert!(
+        text.contains("h.0.a.weight") && text.contains("h.0.b.weight") && !text.contains("h.10"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_named_scale_is_shown() {
+    in_fixtures();
+    let text = screen(120, &["inspect", "resnet8/resnet8_int8.onnx", "--param", "fc.weight_scale"]);
+    assert!(text.contains("0.001941"), "{text}");
+}
+
+#[test]
+fn a_folder_of_which_nothing_can_be_read_is_trouble() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("old.gguf"), b"GGUF\x01\0\0\0").expect("written");
+    let path = folder.path().to_string_lossy().into_owned();
+    for command in ["inspect", "layers"] {
+        assert!(error(&[command, &path]).contains("old.gguf"));
+    }
 }

@@ -121,6 +121,7 @@ pub use model::{
     Activation, Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind,
     module_path,
 };
+pub use ndarray;
 pub use quant::{Encoding, Granularity, GroupIndex, Groups, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use roles::role_from_name;
 pub use scan::{Measured, MeasuredQuantization, Progress, Scan};

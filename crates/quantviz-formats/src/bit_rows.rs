@@ -21,11 +21,15 @@ pub(crate) struct BitRows {
 
 /// Codes that are unpacked at a time.
 const AT_ONCE: u64 = 1 << 16;
+/// Bytes that are read at a time, where padding makes them more than the codes.
+const BYTES_AT_ONCE: u64 = 1 << 20;
 
 impl BitRows {
     /// Rows of codes without blocks, each padded to whole bytes.
     pub(crate) fn padded(row: u64, bits: u64) -> Self {
-        BitRows { bits, row, block: row.max(1), block_bytes: (row * bits).div_ceil(8), high_first: false }
+        // No tensor is as long as where this saturates.
+        let block_bytes = row.saturating_mul(bits).div_ceil(8);
+        BitRows { bits, row, block: row.max(1), block_bytes, high_first: false }
     }
 
     /// The bytes of `rows` rows.
@@ -44,8 +48,12 @@ impl BitRows {
         let (mut packed, mut codes) = (Vec::new(), Vec::new());
         let mut start = range.start;
         while start < range.end {
-            let end = range.end.min(start + AT_ONCE);
             let first_byte = self.bit_of(start) / 8;
+            let most = range.end.min(start + AT_ONCE);
+            let mut end = start + self.run_at(start).min(most - start);
+            while end < most && self.bit_of(end) / 8 - first_byte < BYTES_AT_ONCE {
+                end += self.run_at(end).min(most - end);
+            }
             let last_byte = (self.bit_of(end - 1) + self.bits).div_ceil(8);
             packed.clear();
             codes.clear();
@@ -119,6 +127,24 @@ mod tests {
         assert_eq!(layout.byte_len(2), Some(8));
         assert_eq!(codes(layout, &bytes, 0..10), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         assert_eq!(codes(layout, &bytes, 4..8), [5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn padding_is_not_read_all_at_once() {
+        let layout = BitRows { bits: 4, row: 1, block: 1 << 40, block_bytes: 1 << 39, high_first: false };
+        let mut longest = 0;
+        let read = |range: Range<u64>, out: &mut Vec<u8>| {
+            longest = longest.max(range.end - range.start);
+            out.resize((range.end - range.start) as usize, 0x17);
+            Ok(())
+        };
+        let mut codes = Vec::new();
+        let mut sink = |block: Block<'_>| {
+            codes.extend(block.elements.to_vec());
+            ControlFlow::Continue(())
+        };
+        assert!(layout.read(0..9, read, &mut sink).is_ok());
+        assert_eq!((codes, longest), (vec![7.0; 9], 1));
     }
 
     #[test]

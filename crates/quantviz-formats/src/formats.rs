@@ -50,9 +50,9 @@ pub const FORMATS: &[FormatEntry] = &[
         format: Format::Torch,
         title: "PyTorch",
         extensions: &["pt", "pth", "ckpt", "pt2"],
-        feature: None,
+        feature: Some("torch"),
         claims: |head| head.bytes.starts_with(b"PK\x03\x04") || is_pickle(head.bytes),
-        open: None,
+        open: opener!("torch", crate::torch::open),
     },
     FormatEntry {
         format: Format::Safetensors,

@@ -18,9 +18,9 @@
     allow(dead_code, reason = "what formats share is there for all of them")
 )]
 
-#[cfg(feature = "onnx")]
+#[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod bit_rows;
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors"))]
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod bytes;
 #[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod confined;
@@ -34,6 +34,10 @@ mod limits;
 mod onnx;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+#[cfg(feature = "torch")]
+mod torch;
+#[cfg(feature = "safetensors")]
+mod unpack;
 
 use std::path::Path;
 

@@ -21,6 +21,18 @@ pub struct Limits {
     pub graph_items: usize,
     /// Bytes of memory that an ONNX graph may take, beyond 32 for every byte of its file.
     pub graph_memory: u64,
+    /// Bytes of a pickle, or of an archive's directory, in a PyTorch file.
+    pub pickle_bytes: u64,
+    /// Values in a pickle, and references to them.
+    pub pickle_items: usize,
+    /// Values inside values in a pickle.
+    pub pickle_depth: usize,
+    /// Bytes that the compressed entries of a PyTorch archive may inflate to, all together.
+    pub inflated_bytes: u64,
+    /// Times that the tensors of a PyTorch file may cover its bytes, all together: views can share storages.
+    pub view_repeats: u64,
+    /// Bytes of the names of all tensors of a PyTorch file.
+    pub name_bytes: usize,
     /// Messages inside messages in an ONNX file, arrays inside arrays in GGUF's metadata.
     pub depth: usize,
 }
@@ -36,6 +48,12 @@ impl Default for Limits {
             graph_bytes: 64 << 20,
             graph_items: 1 << 22,
             graph_memory: 64 << 20,
+            pickle_bytes: 64 << 20,
+            pickle_items: 1 << 22,
+            pickle_depth: 200,
+            inflated_bytes: 64 << 20,
+            view_repeats: 8,
+            name_bytes: 32 << 20,
             depth: 100,
         }
     }

@@ -354,17 +354,22 @@ impl Comparison<'_> {
 
     /// Different words for the same groups are fine.
     fn compare_groups(&mut self, truth: &QuantizedTruth, quantization: &QuantDescriptor, shape: &Shape) {
-        let expected = match (truth.axis, truth.block_size) {
-            (None, _) => Granularity::Tensor,
-            (Some(axis), None) => Granularity::Axis(axis),
-            (Some(axis), Some(size)) => {
+        let logical = quantization.logical.as_ref().unwrap_or(shape);
+        if let Some(expected) = &truth.logical {
+            self.equal(format!("{:?}: logical shape", truth.name), logical.dims(), expected.as_slice());
+        }
+        let expected = match (&truth.block, truth.axis, truth.block_size) {
+            (Some(block), ..) => Granularity::Block(block.clone()),
+            (None, None, _) => Granularity::Tensor,
+            (None, Some(axis), None) => Granularity::Axis(axis),
+            (None, Some(axis), Some(size)) => {
                 let mut sizes = vec![1; shape.rank()];
                 sizes[axis] = size;
                 Granularity::Block(sizes)
             }
         };
         let found = quantization.groups(shape);
-        self.require(found.is_some() && found == expected.groups(shape), || {
+        self.require(found.is_some() && found == expected.groups(logical), || {
             format!("{:?}: {:?}, expected {expected:?}", truth.name, quantization.granularity)
         });
     }

@@ -227,19 +227,30 @@ const QUANTIZERS: &[(&str, &str)] = &[
     ("QLinearConv", "? s z ? s z s z ?"),
     ("QLinearMatMul", "? s z ? s z s z"),
     ("QGemm", "? s z ? s z ? s z"),
+    ("MatMulNBits", "x ? s ? ?"),
+    ("MatMulNBits", "x ? s"),
+    ("MatMulBnb4", "x ? s"),
+    ("GatherBlockQuantized", "? x s ?"),
 ];
 
 fn quantizer() -> impl Strategy<Value = Node> {
-    let (axis, block) = (option::of(-2..3i64), option::weighted(0.2, -1..4i64));
-    (select(QUANTIZERS), vec(value(), 3), value(), axis, block).prop_map(
-        |((operator, inputs), values, output, axis, block)| {
+    let (axis, block) = (
+        option::of(-2..3i64),
+        option::weighted(0.5, prop_oneof![20 => -1..4i64, 1 => Just(i64::MAX), 1 => Just(1 << 62)]),
+    );
+    let size = prop_oneof![9 => 1..5i64, 1 => any::<u32>().prop_map(|bits| 1 << (bits % 64))];
+    let sizes = vec(prop_oneof![4 => size.prop_map(Some), 1 => Just(None)], 3);
+    (select(QUANTIZERS), vec(value(), 3), value(), axis, block, sizes).prop_map(
+        |((operator, inputs), values, output, axis, block, sizes)| {
             let mut values = values.into_iter();
             let inputs = inputs
                 .split(' ')
                 .map(|name| if name == "?" { values.next().unwrap_or_default() } else { name });
             let node = Node::new(operator).inputs(inputs).outputs([output]);
-            let attributes = [("axis", axis), ("block_size", block), ("transB", axis)];
-            attributes.into_iter().fold(node, |node, (name, value)| match value {
+            let attributes =
+                [("axis", axis), ("block_size", block), ("transB", axis), ("quantize_axis", axis)];
+            let sizes = ["N", "K", "bits"].into_iter().zip(sizes);
+            attributes.into_iter().chain(sizes).fold(node, |node, (name, value)| match value {
                 Some(value) => node.attribute(name, Attribute::Int(value)),
                 None => node,
             })

@@ -4,8 +4,6 @@
 mod common;
 mod samples;
 
-use std::fs;
-
 use common::{Folder, Opened, assert_error};
 use quantviz_core::ErrorKind::{Limit, Malformed, NotFound, Unsupported};
 use quantviz_core::{Error, Warning, WarningKind};
@@ -42,7 +40,7 @@ fn refused_map(map: &str) -> Error {
 #[test]
 fn a_shard_that_is_missing_is_a_warning() {
     let folder = sharded();
-    fs::remove_file(folder.path().join(FIRST)).expect("it was just written");
+    folder.remove(FIRST);
     let opened = opened(folder);
     let message = r#"the shard "model-00001-of-00002.safetensors" with 1 tensors is not there"#;
     assert_eq!(opened.model().warnings, [Warning::general(WarningKind::Missing, message)]);
@@ -53,8 +51,8 @@ fn a_shard_that_is_missing_is_a_warning() {
 #[test]
 fn no_shard_at_all() {
     let folder = sharded();
-    fs::remove_file(folder.path().join(FIRST)).expect("it was just written");
-    fs::remove_file(folder.path().join(SECOND)).expect("it was just written");
+    folder.remove(FIRST);
+    folder.remove(SECOND);
     let error = folder.refused(INDEX);
     assert_error(&error, NotFound, None, None, "no such file or folder");
     assert!(error.file().is_some_and(|file| file.ends_with(FIRST) || file.ends_with(SECOND)), "{error}");
@@ -117,7 +115,7 @@ fn a_shard_that_is_damaged_is_named() {
 #[test]
 fn a_shard_that_is_a_folder() {
     let folder = sharded();
-    fs::remove_file(folder.path().join(SECOND)).expect("it was just written");
+    folder.remove(SECOND);
     folder.put(&format!("{SECOND}/inside"), []);
     let error = folder.refused(INDEX);
     assert_error(&error, Unsupported, None, None, "this is a folder, not a model file");

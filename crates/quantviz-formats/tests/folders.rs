@@ -45,14 +45,16 @@ fn models_come_sorted_and_nothing_else() {
 
 #[test]
 fn contents_count_where_names_say_nothing() {
-    let files = [("blob", &onnx()[..]), ("weights", &safetensors()), ("other", b"GGUF\x03"), ("text", b"hello")];
+    let files =
+        [("blob", &onnx()[..]), ("weights", &safetensors()), ("other", b"GGUF\x03"), ("text", b"hello")];
     assert_eq!(found(&files), ["blob", "other", "weights"]);
 }
 
 #[test]
 fn names_count_where_contents_say_nothing() {
     // What is said of them when they are opened is better than silence.
-    let files = [("empty.onnx", &b""[..]), ("damaged.safetensors", b"???"), ("LOUD.ONNX", b"???"), ("empty", b"")];
+    let files =
+        [("empty.onnx", &b""[..]), ("damaged.safetensors", b"???"), ("LOUD.ONNX", b"???"), ("empty", b"")];
     assert_eq!(found(&files), ["LOUD.ONNX", "damaged.safetensors", "empty.onnx"]);
 }
 
@@ -89,8 +91,10 @@ fn folders_are_no_models() {
 fn links_count_where_they_lead_to_a_file() {
     let folder = Folder::new();
     folder.put("blobs/1234", onnx());
-    for (target, link) in [("blobs/1234", "model.onnx"), ("nowhere", "broken.onnx"), ("blobs", "folder.onnx")] {
-        std::os::unix::fs::symlink(target, folder.path().join(link)).expect("the temporary folder can have links");
+    for (target, link) in [("blobs/1234", "model.onnx"), ("nowhere", "broken.onnx"), ("blobs", "folder.onnx")]
+    {
+        std::os::unix::fs::symlink(target, folder.path().join(link))
+            .expect("the temporary folder can have links");
     }
     assert_eq!(models_in(folder.path()).expect("readable"), [folder.path().join("model.onnx")]);
 }

@@ -35,7 +35,12 @@ fn matmul_nbits(bits: i64, block: i64) -> Node {
 fn nibbles(graph: Graph) -> Graph {
     graph
         .input("a", data_type::FLOAT, [1, 6])
-        .initializer("b", data_type::UINT8, [2, 2, 2], Storage::Raw(vec![0x10, 0x32, 0x54, 0, 0x76, 0x98, 0xba, 0]))
+        .initializer(
+            "b",
+            data_type::UINT8,
+            [2, 2, 2],
+            Storage::Raw(vec![0x10, 0x32, 0x54, 0, 0x76, 0x98, 0xba, 0]),
+        )
         .initializer("s", data_type::FLOAT, [4], Storage::floats(&[1.0, 2.0, 0.5, 10.0]))
 }
 
@@ -47,7 +52,10 @@ fn nibbles_without_zero_points_are_about_eight() {
     assert_eq!(real(&source, "b"), (vec![2, 6], expected.to_vec()));
     let weight = source.model().parameter(source.model().parameter_named("b").expect("is there"));
     let quantization = weight.quantization.as_ref().expect("is described");
-    assert_eq!((weight.role, quantization.encoding, quantization.bits), (Role::Weight, Encoding::MatMulNBits, 4));
+    assert_eq!(
+        (weight.role, quantization.encoding, quantization.bits),
+        (Role::Weight, Encoding::MatMulNBits, 4)
+    );
     assert_eq!(quantization.granularity, Granularity::Block(vec![1, 4]));
     assert_eq!(source.model().parameter_count(), 12);
 }
@@ -55,14 +63,16 @@ fn nibbles_without_zero_points_are_about_eight() {
 #[test]
 fn zero_points_are_packed_in_padded_rows_or_are_floats() {
     let node = || matmul_nbits(4, 4).inputs(["a", "b", "s", "z"]).outputs(["y"]);
-    let packed = nibbles(Graph::new("main")).initializer("z", data_type::UINT8, [2], Storage::Raw(vec![0x21, 0x43]));
+    let packed =
+        nibbles(Graph::new("main")).initializer("z", data_type::UINT8, [2], Storage::Raw(vec![0x21, 0x43]));
     let source = open(packed.node(node()));
     let id = source.model().parameter_named("b").expect("is there");
     assert_eq!(source.values(id, Part::ZeroPoints).expect("readable"), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!(real(&source, "b").1[..6], [-1.0, 0.0, 1.0, 2.0, 4.0, 6.0]);
 
     let floats = Storage::floats(&[0.5, 0.0, 0.0, 0.0]);
-    let source = open(nibbles(Graph::new("main")).initializer("z", data_type::FLOAT, [2, 2], floats).node(node()));
+    let source =
+        open(nibbles(Graph::new("main")).initializer("z", data_type::FLOAT, [2, 2], floats).node(node()));
     assert_eq!(real(&source, "b").1[..2], [-0.5, 0.5]);
 }
 

@@ -20,6 +20,7 @@ pub mod gguf;
 mod mutate;
 pub mod onnx;
 mod pack;
+pub mod pickle;
 mod random;
 pub mod safetensors;
 pub mod strategies;

@@ -304,18 +304,26 @@ impl Selection {
         let mut parameters = BTreeSet::new();
         let mut layers = BTreeSet::new();
         for name in &request.layers {
-            let before = layers.len();
-            layers.extend(all_layers().filter(|&id| model.layer(id).name == *name));
-            if layers.len() == before && !layers.iter().any(|&id| model.layer(id).name == *name) {
+            let named: Vec<LayerId> = all_layers().filter(|&id| model.layer(id).name == *name).collect();
+            // The name of a module stands for all that is in it.
+            let inside = |id: &LayerId| {
+                model.layer(*id).name.strip_prefix(name).is_some_and(|it| it.starts_with(['.', '/']))
+            };
+            let found = if named.is_empty() { all_layers().filter(inside).collect() } else { named };
+            if found.is_empty() {
                 return Err(unknown("layer", name, model.layers.iter().map(|layer| layer.name.as_str())));
             }
+            layers.extend(found);
         }
         for &layer in &layers {
             parameters.extend(&model.layer(layer).parameters);
         }
         for name in &request.parameters {
             let id = model.parameter_named(name).ok_or_else(|| {
-                unknown("parameter", name, model.parameters.iter().map(|parameter| parameter.name.as_str()))
+                // Weights come before their scales: they are more often meant.
+                let (learnt, others): (Vec<_>, Vec<_>) =
+                    model.parameters.iter().partition(|it| it.role.is_learnt());
+                unknown("parameter", name, learnt.into_iter().chain(others).map(|it| it.name.as_str()))
             })?;
             parameters.insert(id);
             layers.extend(model.parameter(id).layer);

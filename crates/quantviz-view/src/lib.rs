@@ -29,4 +29,4 @@ pub use inspection::{
 };
 pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
 pub use numbers::{bytes, count, number};
-pub use table::{Header, ParameterTable, RangeCells, Row, SpreadCells};
+pub use table::{Bars, Header, ParameterTable, RangeCells, Row, SpreadCells};

@@ -2,17 +2,30 @@
 
 use quantviz_core::Error;
 
-/// An error for a name that is not there, with the nearest one that is.
+/// An error for a name that is not there, with the nearest one that is, if one is near. Of names that are equally
+/// near, the first is taken.
 pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
-    let nearest = known
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .min_by_key(|(distance, candidate)| (!candidate.contains(name), *distance));
-    match nearest {
+    let wanted = name.to_lowercase();
+    let near = known.filter_map(|candidate| Some((distance(&wanted, &candidate.to_lowercase())?, candidate)));
+    match near.min_by_key(|(distance, _)| *distance) {
         Some((_, nearest)) => {
             Error::not_found(format!("no {what} is named {name:?}; the nearest is {nearest:?}"))
         }
-        None => Error::not_found(format!("no {what} is named {name:?}: there are none")),
+        None => Error::not_found(format!("no {what} is named {name:?}, nor anything near it")),
     }
+}
+
+/// How far a name is from what was typed: that it begins with it, then that it holds it, then slips of the keyboard.
+/// `None` if it is too far to be meant.
+fn distance(wanted: &str, candidate: &str) -> Option<(u8, usize)> {
+    if candidate.starts_with(wanted) {
+        return Some((0, 0));
+    }
+    if candidate.contains(wanted) {
+        return Some((1, 0));
+    }
+    let slips = strsim::damerau_levenshtein(wanted, candidate);
+    (slips <= wanted.chars().count().div_ceil(3)).then_some((2, slips))
 }
 
 #[cfg(test)]
@@ -20,10 +33,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_hold_what_was_typed_come_first() {
-        let names = ["fc.bias", "layer3.conv2.weight_quantized", "conv1.weight"];
+    fn names_that_begin_with_what_was_typed_come_first() {
+        let names = ["fc.bias", "layer3.conv2.weight_quantized", "conv1.weight", "conv2.weight"];
         let message = |name| unknown("parameter", name, names.into_iter()).to_string();
         assert_eq!(message("fc.bais"), r#"no parameter is named "fc.bais"; the nearest is "fc.bias""#);
         assert!(message("layer3.conv2.weight").ends_with(r#""layer3.conv2.weight_quantized""#));
+        assert!(message("CONV2").ends_with(r#""conv2.weight""#));
+        assert_eq!(
+            message("nothinglikeit"),
+            r#"no parameter is named "nothinglikeit", nor anything near it"#
+        );
     }
 }

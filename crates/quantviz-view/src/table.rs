@@ -50,8 +50,23 @@ pub struct Row {
     pub zero_point: Option<SpreadCells>,
     /// How its scales are spread over it, if there are many: `axis 0`, `blocks of 1×32`.
     pub granularity: Option<String>,
-    /// The histogram of the stored elements: the share of the fullest bin that each bin has, and the range.
-    pub histogram: Option<(Vec<f64>, String, String)>,
+    /// What else is to be known of its values: `2 NaN, 1 inf`.
+    pub oddities: Option<String>,
+    /// The histogram of the stored elements.
+    pub histogram: Option<Bars>,
+}
+
+/// A histogram to be drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bars {
+    /// For each bin, its share of the fullest one.
+    pub shares: Vec<f64>,
+    /// The left edge of the first bin.
+    pub low: String,
+    /// The right edge of the last bin.
+    pub high: String,
+    /// Whether it is of codes, and not of the real values.
+    pub codes: bool,
 }
 
 /// The values of a tensor in four numbers.
@@ -144,13 +159,32 @@ impl Row {
             scale: quantization.and_then(|it| it.scale.as_ref()).map(SpreadCells::of),
             zero_point: quantization.and_then(|it| it.zero_point.as_ref()).map(SpreadCells::of),
             granularity: quantization.and_then(granularity),
+            oddities: parameter.summary.as_ref().and_then(oddities),
             histogram: parameter.histogram.as_ref().map(|histogram| {
                 let fullest = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
-                let shares = histogram.counts.iter().map(|&bin| bin as f64 / fullest as f64).collect();
-                (shares, number(histogram.low), number(histogram.high))
+                Bars {
+                    shares: histogram.counts.iter().map(|&bin| bin as f64 / fullest as f64).collect(),
+                    low: number(histogram.low),
+                    high: number(histogram.high),
+                    codes: quantization.is_some(),
+                }
             }),
         }
     }
+}
+
+/// What the statistics leave out.
+fn oddities(summary: &SummaryView) -> Option<String> {
+    if summary.count == 0 {
+        return Some("no elements".to_owned());
+    }
+    let counts = [(summary.nan, "NaN"), (summary.pos_inf, "inf"), (summary.neg_inf, "-inf")];
+    let found: Vec<String> = counts
+        .iter()
+        .filter(|(times, _)| *times > 0)
+        .map(|(times, what)| format!("{} {what}", count(*times)))
+        .collect();
+    (!found.is_empty()).then(|| found.join(", "))
 }
 
 fn granularity(quantization: &QuantizationView) -> Option<String> {

@@ -44,11 +44,11 @@ pub(super) fn sixteen_scales(bytes: &[u8]) -> [u8; 16] {
 /// byte of their own; the last four share a byte, and have their upper two bits above those of the first.
 pub(super) fn scales_and_minima(bytes: &[u8]) -> [[u8; 8]; 2] {
     let mut both = [[0; 8]; 2];
-    for (half, values) in both.iter_mut().enumerate() {
+    for (which, values) in both.iter_mut().enumerate() {
         for index in 0..4 {
-            let (own, shared) = (bytes[4 * half + index], bytes[8 + index]);
+            let (own, shared) = (bytes[4 * which + index], bytes[8 + index]);
             values[index] = own & 0x3f;
-            values[4 + index] = (shared >> (4 * half) & 0x0f) | (own >> 6 << 4);
+            values[4 + index] = (shared >> (4 * which) & 0x0f) | (own >> 6 << 4);
         }
     }
     both

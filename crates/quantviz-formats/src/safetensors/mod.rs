@@ -1,6 +1,7 @@
 //! safetensors: a JSON header, then the tensors; alone, or as shards under an index.
 
 mod header;
+mod quant;
 mod shards;
 
 use std::ops::{ControlFlow, Range};
@@ -8,24 +9,29 @@ use std::path::Path;
 
 use quantviz_core::{
     DType, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result, Role, Sink, Warning,
-    WarningKind, check_range, read_derived, role_from_name,
+    WarningKind, check_range, part_len, read_derived, role_from_name,
 };
 
 use crate::bytes::{Extent, read_elements};
 use crate::file::ModelFile;
 use crate::{BoxedSource, Limits};
 use header::Header;
+use quant::Readings;
 
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let is_index = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".index.json"));
-    let mut source =
-        SafetensorsSource { model: Model::new(Format::Safetensors), files: Vec::new(), extents: Vec::new() };
+    let mut source = SafetensorsSource {
+        model: Model::new(Format::Safetensors),
+        files: Vec::new(),
+        extents: Vec::new(),
+        readings: Readings::new(),
+    };
     if is_index {
         shards::open(&mut source, path, limits)?;
     } else {
         source.add_file(ModelFile::open(path)?, limits)?;
     }
-    source.model.add_module_layers();
+    quant::describe_all(&mut source, path);
     Ok(Box::new(source))
 }
 
@@ -34,6 +40,8 @@ struct SafetensorsSource {
     files: Vec<ModelFile>,
     /// Where the elements of each parameter are.
     extents: Vec<Extent>,
+    /// How parts are read that are not simply stored.
+    readings: Readings,
 }
 
 impl SafetensorsSource {
@@ -81,10 +89,16 @@ impl ParameterSource for SafetensorsSource {
         range: Range<u64>,
         sink: &mut dyn Sink,
     ) -> Result<ControlFlow<()>> {
+        let parameter = self.model.parameter(id);
+        if let Some(reading) = self.readings.get(&(id, part)) {
+            return part_len(&self.model, id, part)
+                .and_then(|len| check_range(&range, len))
+                .and_then(|()| reading.read(&self.files, range, sink))
+                .map_err(|error| error.in_tensor(&parameter.name));
+        }
         if part != Part::Stored {
             return read_derived(self, id, part, range, sink);
         }
-        let parameter = self.model.parameter(id);
         let extent = self.extents[id.index()];
         check_range(&range, parameter.shape.elements())
             .and_then(|()| {

@@ -39,6 +39,10 @@ impl Folder {
         path
     }
 
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.path().join(name)).expect("it was written before");
+    }
+
     /// Opens a file that there is nothing wrong with.
     pub(crate) fn open(&self, name: &str) -> BoxedSource {
         quantviz_formats::open(self.path().join(name)).expect("a readable file")

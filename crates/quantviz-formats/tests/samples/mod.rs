@@ -4,9 +4,9 @@
 use quantviz_testkit::onnx::{Attribute, Graph, Node, OnnxBuilder, Storage, data_type, tensor};
 use quantviz_testkit::{SafetensorsBuilder, pack};
 
-/// ONNX files; the last two want [`external_bytes`] in a file `weights.bin` beside them.
+/// ONNX files; the last one wants [`external_bytes`] in a file `weights.bin` beside them.
 pub(crate) fn onnx() -> Vec<Vec<u8>> {
-    let models = [storages(), qdq(), code_operators(), attributes(), external()];
+    let models = [storages(), qdq(), code_operators(), blocks(), attributes(), external()];
     models
         .map(|graph| OnnxBuilder::new(graph).producer("samples", "1").metadata("key", "value").build())
         .into()
@@ -97,6 +97,43 @@ fn code_operators() -> Graph {
                 .attribute("alpha", Attribute::Float(0.5)),
         )
         .node(Node::new("DequantizeLinear").inputs(["e", "y_s", "z"]).outputs(["y"]))
+        .output("y", data_type::FLOAT, [1, 2])
+}
+
+/// Operators on packed blocks.
+fn blocks() -> Graph {
+    let attributes = |node: Node, pairs: &[(&str, i64)]| {
+        let add = |node: Node, (name, value): &(&str, i64)| node.attribute(name, Attribute::Int(*value));
+        pairs.iter().fold(node.domain("com.microsoft"), add)
+    };
+    let node = |operator: &str, inputs: &[&str], output: &str| {
+        Node::new(operator).inputs(inputs.iter().copied()).outputs([output])
+    };
+    let floats = |graph: Graph, name: &str, values: &[f32]| {
+        graph.initializer(name, data_type::FLOAT, [values.len() as i64], Storage::floats(values))
+    };
+    let bytes = |graph: Graph, name: &str, dims: &[i64]| {
+        let bytes = (0..dims.iter().product::<i64>() as u8).collect();
+        graph.initializer(name, data_type::UINT8, dims, Storage::Raw(bytes))
+    };
+    let graph = Graph::new("blocks").input("x", data_type::FLOAT, [1, 6]);
+    let graph = bytes(bytes(bytes(graph, "n", &[2, 2, 2]), "n_z", &[2]), "g", &[2, 4]);
+    let graph =
+        floats(floats(bytes(graph, "b", &[6]), "n_s", &[1.0, 2.0, 0.5, 4.0]), "b_s", &[1.0, 2.0, 3.0]);
+    graph
+        .initializer("n_g", data_type::INT32, [6], Storage::int32s(&[0, 1, 0, 1, 0, 1]))
+        .node(attributes(
+            node("MatMulNBits", &["x", "n", "n_s", "n_z", "n_g"], "h"),
+            &[("N", 2), ("K", 6), ("bits", 4), ("block_size", 4)],
+        ))
+        .node(attributes(
+            node("MatMulBnb4", &["h", "b", "b_s"], "i"),
+            &[("N", 6), ("K", 2), ("block_size", 4), ("quant_type", 1)],
+        ))
+        .node(attributes(
+            node("GatherBlockQuantized", &["g", "i", "n_s"], "y"),
+            &[("bits", 4), ("block_size", 4), ("quantize_axis", 1)],
+        ))
         .output("y", data_type::FLOAT, [1, 2])
 }
 

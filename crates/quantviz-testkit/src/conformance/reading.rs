@@ -16,7 +16,8 @@ pub(super) fn check_parameter(source: &dyn ParameterSource, id: ParameterId) {
         stored
             .require(values == earlier.values, || "it differs from the parameter that it shares with".into());
     }
-    let derived = [Part::Codes, Part::Scales, Part::OuterScales, Part::ZeroPoints, Part::Offsets].map(|part| Subject { part, ..stored });
+    let derived = [Part::Codes, Part::Scales, Part::OuterScales, Part::ZeroPoints, Part::Offsets]
+        .map(|part| Subject { part, ..stored });
     match &source.model().parameter(id).quantization {
         Some(quantization) => {
             let [codes, ..] = derived.each_ref().map(Subject::check);

@@ -1,0 +1,254 @@
+//! The parameters of a file as they are found: checked against their storages, told apart, counted against the limits.
+
+use std::collections::HashMap;
+
+use quantviz_core::{
+    DType, Error, ErrorKind, Format, Model, Parameter, ParameterId, Result, Role, Warning, WarningKind,
+    byte_len, one_line, role_from_name,
+};
+
+use super::bytes::Bytes;
+use super::storages::Storages;
+use super::strided::View;
+use super::tensor::{Tensor, Values, rows_first};
+use crate::Limits;
+use crate::file::ModelFile;
+
+/// Where the elements of a parameter are.
+#[derive(Debug)]
+pub(super) enum Location {
+    View(View),
+    Unreadable(ErrorKind, String),
+}
+
+/// What has been found so far, and what may still be.
+pub(super) struct Catalogue<'a> {
+    pub(super) file: &'a ModelFile,
+    pub(super) limits: &'a Limits,
+    /// Bytes that compressed entries may still inflate to.
+    pub(super) inflatable: u64,
+    pub(super) model: Model,
+    pub(super) locations: Vec<Location>,
+    /// The class of the module that owns a parameter, where the file says it.
+    classes: Vec<Option<String>>,
+    /// The first parameter with just these elements.
+    known: HashMap<Identity, ParameterId>,
+    name_bytes: usize,
+    data_bytes: u64,
+}
+
+/// What two views have in common whose elements are the same.
+#[derive(PartialEq, Eq, Hash)]
+struct Identity {
+    bytes: u64,
+    offset: u64,
+    dtype: DType,
+    dims: Vec<u64>,
+    strides: Vec<u64>,
+}
+
+/// Bytes of values that a file may always have, however small it is.
+const FREE_BYTES: u64 = 64 << 20;
+
+impl<'a> Catalogue<'a> {
+    pub(super) fn new(file: &'a ModelFile, limits: &'a Limits) -> Self {
+        let mut model = Model::new(Format::Torch);
+        model.file_bytes = file.len();
+        Catalogue {
+            file,
+            limits,
+            inflatable: limits.inflated_bytes,
+            model,
+            locations: Vec::new(),
+            classes: Vec::new(),
+            known: HashMap::new(),
+            name_bytes: 0,
+            data_bytes: 0,
+        }
+    }
+
+    /// Adds a tensor as a parameter; without a role, its name tells which it has.
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        tensor: Tensor,
+        storages: &mut Storages,
+        role: Option<Role>,
+        class: Option<String>,
+    ) -> Result<ParameterId> {
+        self.check_name(name)?;
+        let in_tensor = |error: Error| error.in_tensor(name);
+        let id =
+            ParameterId::new(self.model.parameters.len()).ok_or_else(|| Error::limit("too many tensors"))?;
+        let role = role.or_else(|| role_from_name(name, &tensor.shape)).unwrap_or(Role::Other);
+        let mut parameter = Parameter::new(name, tensor.dtype, tensor.shape.clone(), role);
+        if let Some((kind, message)) = &tensor.remark {
+            self.warn(name, *kind, message);
+        }
+        let location = self.locate(tensor, storages).map_err(in_tensor)?;
+        match &location {
+            Location::View(view) if parameter.shape.elements() > 0 => {
+                let first = *self.known.entry(identity(&parameter, view)).or_insert(id);
+                parameter.shares = Some(first).filter(|&first| first != id);
+            }
+            Location::View(_) => {}
+            Location::Unreadable(kind, message) => self.warn(name, warning_kind(*kind), message),
+        }
+        self.model.parameters.push(parameter);
+        self.locations.push(location);
+        self.classes.push(class);
+        Ok(id)
+    }
+
+    pub(super) fn warn(&mut self, name: &str, kind: WarningKind, message: &str) {
+        self.model.warnings.push(Warning::about(name, kind, message));
+    }
+
+    /// Notes which of the many kinds of files this is.
+    pub(super) fn set_container(&mut self, kind: &str) {
+        self.model.metadata.insert("torch.container".to_owned(), kind.to_owned());
+    }
+
+    fn check_name(&mut self, name: &str) -> Result<()> {
+        if self.model.parameters.len() >= self.limits.tensors {
+            return Err(Error::limit(format!("more than {} tensors", self.limits.tensors)));
+        }
+        self.name_bytes += name.len();
+        if self.name_bytes > self.limits.name_bytes {
+            return Err(Error::limit(format!("names of more than {} bytes", self.limits.name_bytes)));
+        }
+        Ok(())
+    }
+
+    fn locate(&mut self, tensor: Tensor, storages: &mut Storages) -> Result<Location> {
+        let Tensor { dtype, shape, strides, offset, values, .. } = tensor;
+        let unreadable = |kind, message: &str| Ok(Location::Unreadable(kind, message.to_owned()));
+        let Some(bits) = dtype.bits() else {
+            return unreadable(ErrorKind::Unsupported, "its dtype is not known here");
+        };
+        self.claim(byte_len(dtype, &shape)?)?;
+        let bytes = match values {
+            Values::Nowhere(reason) => return unreadable(ErrorKind::NotFound, reason),
+            Values::Inline(bytes) => Bytes::hold(&bytes)?,
+            Values::Storage(key, len) => {
+                check_bounds(&shape, &strides, offset, bits, len)?;
+                match storages.find(&key, self.file, &mut self.inflatable) {
+                    Ok(Some(bytes)) if bytes.len() >= len => bytes,
+                    Ok(Some(bytes)) => {
+                        let message = format!("its storage {key:?} has {} bytes, not {len}", bytes.len());
+                        return Err(Error::malformed(message));
+                    }
+                    Ok(None) => {
+                        let message = format!("its storage {:?} is not in the file", one_line(&key));
+                        return unreadable(ErrorKind::NotFound, &message);
+                    }
+                    // An entry that cannot be read takes only its own tensors with it.
+                    Err(error) if error.kind() != ErrorKind::Io => {
+                        return unreadable(error.kind(), &one_line(&error.to_string()));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        check_bounds(&shape, &strides, offset, bits, bytes.len())?;
+        let offset = if shape.elements() == 0 { 0 } else { offset };
+        let strides = Some(strides).filter(|strides| !is_contiguous(&shape, strides));
+        if strides.is_some() && bits < 8 {
+            return unreadable(ErrorKind::Unsupported, "it is a view of packed elements that skips some");
+        }
+        Ok(Location::View(View { bytes, offset, strides }))
+    }
+
+    /// Counts the bytes that reading everything would deliver: views of little can be large, and many.
+    fn claim(&mut self, bytes: u64) -> Result<()> {
+        self.data_bytes = self.data_bytes.saturating_add(bytes);
+        let inflated = self.limits.inflated_bytes - self.inflatable;
+        let stored = self.file.len().saturating_add(inflated);
+        let most = stored.saturating_mul(self.limits.view_repeats).saturating_add(FREE_BYTES);
+        if self.data_bytes > most.min(self.limits.data_bytes) {
+            let message =
+                format!("the tensors up to here take {} bytes, in a file of {stored}", self.data_bytes);
+            return Err(Error::limit(message));
+        }
+        Ok(())
+    }
+
+    /// The model, with a layer for each path, and the way to every parameter's elements.
+    pub(super) fn finish(mut self) -> (Model, Vec<Location>) {
+        self.known = HashMap::new();
+        if self.model.parameters.is_empty() {
+            self.model.warnings.push(Warning::general(WarningKind::Odd, "there is no tensor in this file"));
+        }
+        self.warn_of_equal_names();
+        self.model.add_module_layers();
+        for (parameter, class) in self.model.parameters.iter().zip(self.classes) {
+            let layer = parameter.layer.and_then(|layer| self.model.layers.get_mut(layer.index()));
+            if let (Some(layer), Some(class)) = (layer, class) {
+                layer.op.get_or_insert(class);
+            }
+        }
+        (self.model, self.locations)
+    }
+
+    /// A dot in a key can make two paths read the same.
+    fn warn_of_equal_names(&mut self) {
+        let mut names: Vec<&str> = self.model.parameters.iter().map(|it| it.name.as_str()).collect();
+        names.sort_unstable();
+        let twice: Vec<&str> =
+            names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        let Some(name) = twice.first() else { return };
+        let message = format!("{} tensors have the name of another, such as this one", twice.len());
+        let warning = Warning::about(*name, WarningKind::Odd, message);
+        self.model.warnings.push(warning);
+    }
+}
+
+fn identity(parameter: &Parameter, view: &View) -> Identity {
+    Identity {
+        bytes: view.bytes.identity(),
+        offset: view.offset,
+        dtype: parameter.dtype,
+        dims: parameter.shape.dims().to_vec(),
+        strides: view.strides.clone().unwrap_or_default(),
+    }
+}
+
+fn warning_kind(kind: ErrorKind) -> WarningKind {
+    match kind {
+        ErrorKind::NotFound | ErrorKind::Io => WarningKind::Missing,
+        ErrorKind::Unsupported | ErrorKind::Limit => WarningKind::Unsupported,
+        _ => WarningKind::Malformed,
+    }
+}
+
+/// Refuses a view that has elements beyond the end of its storage.
+fn check_bounds(
+    shape: &quantviz_core::Shape,
+    strides: &[u64],
+    offset: u64,
+    bits: u32,
+    bytes: u64,
+) -> Result<()> {
+    if shape.elements() == 0 {
+        return Ok(());
+    }
+    let last = shape
+        .dims()
+        .iter()
+        .zip(strides)
+        .try_fold(offset, |last, (dim, stride)| last.checked_add((dim - 1).checked_mul(*stride)?));
+    let end = last.map(|last| (u128::from(last) + 1) * u128::from(bits));
+    if end.is_some_and(|end| end <= u128::from(bytes) * 8) {
+        return Ok(());
+    }
+    Err(Error::malformed(format!(
+        "{shape} by strides of {strides:?} from {offset} is beyond its storage of {bytes} bytes"
+    )))
+}
+
+/// Whether elements lie row after row. Axes of one element can have any stride.
+fn is_contiguous(shape: &quantviz_core::Shape, strides: &[u64]) -> bool {
+    let dims = shape.dims().iter().zip(strides).zip(rows_first(shape));
+    shape.elements() == 0
+        || dims.into_iter().all(|((dim, stride), expected)| *dim == 1 || *stride == expected)
+}

@@ -1,0 +1,130 @@
+//! compressed-tensors' packed and plain whole numbers.
+
+use quantviz_core::{Encoding, Granularity, Part, Role, WarningKind};
+
+use crate::{COUNTING, COUNTING_ON, Tensor, f32s, i32s, opened, opened_beside, word};
+
+fn shape(dims: [i64; 2]) -> Tensor<'static> {
+    ("fc.weight_shape", "I64", &[2], dims.iter().flat_map(|dim| dim.to_le_bytes()).collect())
+}
+
+fn tensors() -> Vec<Tensor<'static>> {
+    vec![
+        ("fc.weight_packed", "I32", &[2, 1], i32s(&[word(COUNTING), word(COUNTING_ON)])),
+        ("fc.weight_scale", "F32", &[2, 2], f32s(&[1.0, 2.0, 0.5, 4.0])),
+        shape([2, 8]),
+    ]
+}
+
+#[test]
+fn rows_of_words() {
+    let model = opened(&tensors());
+    let quantization = model.quantization("fc.weight_packed");
+    assert_eq!((quantization.encoding, quantization.bits), (Encoding::CompressedTensors, 4));
+    assert_eq!(quantization.granularity, Granularity::Block(vec![1, 4]));
+    assert_eq!((quantization.code_range, &quantization.zero_point), ((-8.0, 7.0), &None));
+    let expected =
+        [-8.0, -7.0, -6.0, -5.0, -8.0, -6.0, -4.0, -2.0, 0.0, 0.5, 1.0, 1.5, 16.0, 20.0, 24.0, 28.0];
+    assert_eq!(model.real("fc.weight_packed"), expected);
+    assert_eq!(model.roles(), [Role::Weight, Role::Scale, Role::Constant]);
+}
+
+#[test]
+fn rows_that_end_within_a_word() {
+    let mut tensors = tensors();
+    tensors[2] = shape([2, 6]);
+    let model = opened(&tensors);
+    assert_eq!(model.quantization("fc.weight_packed").granularity, Granularity::Block(vec![1, 3]));
+    assert_eq!(
+        model.codes("fc.weight_packed"),
+        [-8.0, -7.0, -6.0, -5.0, -4.0, -3.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    );
+}
+
+#[test]
+fn zero_points_are_packed_down_columns() {
+    let mut tensors = tensors();
+    // One word for the two rows of each of the two groups: less than the middle by 0, 1, 2 and 3.
+    tensors.push(("fc.weight_zero_point", "I32", &[1, 2], i32s(&[0x68, 0x57])));
+    let model = opened(&tensors);
+    assert_eq!(model.part("fc.weight_packed", Part::ZeroPoints), [0.0, -1.0, -2.0, -3.0]);
+    assert_eq!(model.real("fc.weight_packed")[..5], [-8.0, -7.0, -6.0, -5.0, -6.0]);
+    tensors[3] = ("fc.weight_zero_point", "I8", &[2, 2], vec![0, 255, 254, 253]);
+    let older = opened(&tensors);
+    assert_eq!(older.real("fc.weight_packed"), model.real("fc.weight_packed"));
+    assert_eq!(older.roles()[3], Role::ZeroPoint);
+}
+
+#[test]
+fn columns_in_any_order() {
+    let mut tensors = tensors();
+    tensors.push(("fc.weight_g_idx", "I32", &[8], i32s(&[1, 0, 1, 0, 0, 1, 0, 1])));
+    let model = opened(&tensors);
+    assert_eq!(model.real("fc.weight_packed")[..8], [-16.0, -7.0, -12.0, -5.0, -4.0, -6.0, -2.0, -2.0]);
+}
+
+#[test]
+fn three_bits_without_gaps() {
+    let codes: Vec<u128> = (0..12).map(|code| code % 8).collect();
+    let mut words = quantviz_testkit::pack(codes, 3);
+    words.resize(8, 0xff);
+    let config = r#"{"quantization_config": {"config_groups": {"group_0": {"weights": {"num_bits": 3}}}}}"#;
+    let model = opened_beside(
+        &[
+            ("fc.weight_packed", "I32", &[1, 2], words),
+            ("fc.weight_scale", "F32", &[1, 1], f32s(&[1.0])),
+            shape([1, 12]),
+        ],
+        &[("config.json", config)],
+    );
+    assert_eq!(
+        model.real("fc.weight_packed"),
+        [-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, -4.0, -3.0, -2.0, -1.0]
+    );
+}
+
+#[test]
+fn bytes() {
+    let mut tensors: Vec<Tensor<'_>> = vec![
+        ("fc.weight", "I8", &[2, 2], vec![1, 255, 2, 128]),
+        ("fc.weight_scale", "F32", &[2, 1], f32s(&[1.0, 0.5])),
+    ];
+    let model = opened(&tensors);
+    assert_eq!(model.quantization("fc.weight").granularity, Granularity::Axis(0));
+    assert_eq!(model.real("fc.weight"), [1.0, -1.0, 1.0, -64.0]);
+    tensors.push(("fc.weight_zero_point", "I8", &[2, 1], vec![1, 254]));
+    assert_eq!(opened(&tensors).real("fc.weight"), [0.0, -2.0, 2.0, -63.0]);
+}
+
+#[test]
+fn parts_that_do_not_fit() {
+    use WarningKind::{Malformed, Missing};
+    let with = |index: usize, tensor: Tensor<'static>| {
+        let mut tensors = tensors();
+        tensors.resize(tensors.len().max(index + 1), tensor.clone());
+        tensors[index] = tensor;
+        tensors
+    };
+    let no_shape = "its weight_shape does not fit its words";
+    let cases: [(Vec<Tensor<'_>>, WarningKind, &str); 6] = [
+        (tensors().into_iter().step_by(2).collect(), Missing, "its scales are missing"),
+        (with(2, shape([2, 33])), Malformed, no_shape),
+        (with(2, shape([3, 8])), Malformed, no_shape),
+        (with(2, shape([2, i64::MIN])), Malformed, no_shape),
+        (
+            with(3, ("fc.weight_zero_point", "I32", &[2, 2], i32s(&[0; 4]))),
+            Malformed,
+            "its zero-points of shape [2, 2] do not fit its scales",
+        ),
+        (
+            with(3, ("fc.weight_g_idx", "I32", &[9], i32s(&[0; 9]))),
+            Malformed,
+            "its g_idx of shape [9] is not for 8 columns",
+        ),
+    ];
+    for (tensors, kind, message) in cases {
+        let model = opened(&tensors);
+        assert_eq!(model.only_warning("fc.weight_packed"), (kind, message));
+        assert_eq!(model.unreadable("fc.weight_packed").message(), message);
+    }
+}

@@ -91,6 +91,9 @@ struct QuantizedTruth {
     values: String,
     axis: Option<usize>,
     block_size: Option<u64>,
+    /// The shape of the codes, where they are packed, and that of the blocks which have a scale each.
+    logical: Option<Vec<u64>>,
+    block: Option<Vec<u64>>,
     /// Whether the library rounded them.
     in_float32: bool,
 }

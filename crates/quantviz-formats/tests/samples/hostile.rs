@@ -2,8 +2,11 @@
 
 use quantviz_testkit::wire::Message;
 
-/// What each is made of, and how to make about so many bytes of it.
-pub(crate) const FILES: &[(&str, fn(usize) -> Vec<u8>)] = &[
+/// Makes a file of about so many bytes.
+type Make = fn(usize) -> Vec<u8>;
+
+/// What each file is made of.
+pub(crate) const FILES: &[(&str, Make)] = &[
     ("empty nodes", |size| model(repeat(1, b"", size))),
     ("empty tensors", |size| model(repeat(5, b"", size))),
     ("empty inputs", |size| model(repeat(11, b"", size))),

@@ -3,14 +3,13 @@
 use quantviz_core::{DType, Encoding, Operand, Part, QuantDescriptor, Role};
 
 use super::catalogue::{Catalogue, Tensor};
-use super::grouping::granularity;
-use super::grouping::with_last;
+use super::grouping::{granularity, with_last};
 use super::reading::{Reading, Stored};
 use super::{Misfit, Quantized};
 use crate::unpack::Packing;
 
 /// Where the codes of a word are, counted from its low end: words are filled with codes 0, 2, 4, 6, 1, 3, 5, 7.
-const ORDER: &[u8] = &[0, 4, 1, 5, 2, 6, 3, 7];
+const ORDER: [u8; 8] = [0, 4, 1, 5, 2, 6, 3, 7];
 const PER_WORD: u64 = 8;
 const BITS: u32 = 4;
 
@@ -38,7 +37,7 @@ fn fit(catalogue: &Catalogue<'_>, qweight: Tensor<'_>, scales: Tensor<'_>) -> Re
     let mut descriptor = QuantDescriptor::of_packed(Encoding::Awq, "AWQ", logical, BITS, granularity, scale);
     descriptor.zero_point = Some(Operand::Packed);
     let shuffled =
-        |tensor: Tensor<'_>| Reading::Packed(tensor.extent, Packing::shuffled(BITS, ORDER), Stored::Plain);
+        |tensor: Tensor<'_>| Reading::Packed(tensor.extent, Packing::Shuffled(ORDER), Stored::Plain);
     Ok(Quantized::new(descriptor)
         .reading(Part::Codes, shuffled(qweight))
         .reading(Part::ZeroPoints, shuffled(qzeros))

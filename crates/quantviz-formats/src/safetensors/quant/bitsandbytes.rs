@@ -15,8 +15,6 @@ use crate::bytes::{Extent, read_elements};
 use crate::file::ModelFile;
 use crate::unpack::Packing;
 
-/// The first of two codes is in the upper half of its byte.
-const HIGH_FIRST: &[u8] = &[1, 0];
 /// Bytes of the JSON that describes a tensor.
 const STATE_BYTES: u64 = 4096;
 
@@ -79,7 +77,7 @@ fn fit_four_bits(
     descriptor.scheme = Scheme::Codebook;
     let table = table.into_iter().map(|value| value as f32).collect();
     descriptor.table = Some(table);
-    let codes = Reading::Packed(weight.extent, Packing::shuffled(4, HIGH_FIRST), Stored::Plain);
+    let codes = Reading::Packed(weight.extent, Packing::high_nibbles_first(), Stored::Plain);
     let mut quantized = Quantized::new(descriptor)
         .reading(Part::Codes, codes)
         .part(absmax, Role::Scale)

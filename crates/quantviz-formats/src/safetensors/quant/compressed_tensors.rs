@@ -124,7 +124,7 @@ impl<'a> PackedWeight<'a> {
             let message = format!("its zero-points of shape {:?} do not fit its scales", tensor.dims());
             return Err(Misfit::malformed(message));
         }
-        let packing = Packing::columns(bits, tensor.dims()[1]);
+        let packing = Packing::Columns { bits: bits.into(), columns: tensor.dims()[1] };
         Ok((Operand::Packed, Some(Reading::Packed(tensor.extent, packing, Stored::Raised(1 << (bits - 1))))))
     }
 }

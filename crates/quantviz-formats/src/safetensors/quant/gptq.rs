@@ -70,7 +70,7 @@ fn fit(catalogue: &Catalogue<'_>, qweight: Tensor<'_>) -> Result<Quantized, Misf
         }
         descriptor.group_index = Some(GroupIndex { axis: 0, parameter: g_idx.id });
     }
-    let codes = Packing::columns(bits, columns);
+    let codes = Packing::Columns { bits: bits.into(), columns };
     Ok(Quantized::new(descriptor)
         .reading(Part::Codes, Reading::Packed(qweight.extent, codes, Stored::Plain))
         .reading(Part::ZeroPoints, Reading::Packed(qzeros.extent, zeros, stored))

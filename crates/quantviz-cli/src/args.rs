@@ -14,7 +14,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Look into the parameters of neural networks.
 ///
-/// quantviz opens model files (ONNX, safetensors) and shows what is in them: shapes, dtypes, ranges, and what
+/// quantviz opens model files (ONNX, safetensors, GGUF, PyTorch) and shows what is in them: shapes, dtypes, ranges, and what
 /// quantization made of them. Nothing in a file is ever run.
 #[derive(Parser)]
 #[command(name = "quantviz", version, styles = STYLES, after_help = EXAMPLES)]

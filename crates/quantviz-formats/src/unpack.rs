@@ -53,7 +53,8 @@ impl Packing {
                 })
             }
             Packing::Columns { bits, columns } => {
-                let mut columns = Columns { file, offset, bits, columns, held: Default::default(), codes: Vec::new() };
+                let mut columns =
+                    Columns { file, offset, bits, columns, held: Default::default(), codes: Vec::new() };
                 columns.read(range, sink)
             }
         }
@@ -127,7 +128,8 @@ impl Columns<'_> {
         let low = self.hold(word_row, columns)?;
         // A code of three bits may begin in one word and end in the one below.
         let high = if shift + self.bits > 32 { self.hold(word_row + 1, columns)? } else { low };
-        let words = |slot: usize| self.held[slot].bytes.as_chunks::<4>().0.iter().copied().map(u32::from_le_bytes);
+        let words =
+            |slot: usize| self.held[slot].bytes.as_chunks::<4>().0.iter().copied().map(u32::from_le_bytes);
         let mask = u8::MAX >> (8 - self.bits);
         self.codes.clear();
         self.codes.extend(words(low).zip(words(high)).map(|(low, high)| {

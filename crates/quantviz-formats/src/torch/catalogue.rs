@@ -126,37 +126,39 @@ impl<'a> Catalogue<'a> {
         let Some(bits) = dtype.bits() else {
             return unreadable(ErrorKind::Unsupported, "its dtype is not known here");
         };
-        self.claim(byte_len(dtype, &shape)?)?;
+        let len = byte_len(dtype, &shape)?;
         let bytes = match values {
             Values::Nowhere(reason) => return unreadable(ErrorKind::NotFound, reason),
             Values::Inline(bytes) => Bytes::hold(&bytes)?,
-            Values::Storage(key, len) => {
-                check_bounds(&shape, &strides, offset, bits, len)?;
-                match storages.find(&key, self.file, &mut self.inflatable) {
-                    Ok(Some(bytes)) if bytes.len() >= len => bytes,
-                    Ok(Some(bytes)) => {
-                        let message = format!("its storage {key:?} has {} bytes, not {len}", bytes.len());
-                        return Err(Error::malformed(message));
-                    }
-                    Ok(None) => {
-                        let message = format!("its storage {:?} is not in the file", one_line(&key));
-                        return unreadable(ErrorKind::NotFound, &message);
-                    }
-                    // An entry that cannot be read takes only its own tensors with it.
-                    Err(error) if error.kind() != ErrorKind::Io => {
-                        return unreadable(error.kind(), &one_line(&error.to_string()));
-                    }
-                    Err(error) => return Err(error),
+            Values::Storage(key, storage_len) => {
+                check_bounds(&shape, &strides, offset, bits, storage_len)?;
+                match self.storage(&key, storage_len, storages)? {
+                    Ok(bytes) => bytes,
+                    Err(error) => return unreadable(error.kind(), &one_line(error.message())),
                 }
             }
         };
         check_bounds(&shape, &strides, offset, bits, bytes.len())?;
+        self.claim(len)?;
         let offset = if shape.elements() == 0 { 0 } else { offset };
         let strides = Some(strides).filter(|strides| !is_contiguous(&shape, strides));
         if strides.is_some() && bits < 8 {
             return unreadable(ErrorKind::Unsupported, "it is a view of packed elements that skips some");
         }
         Ok(Location::View(View { bytes, offset, strides }))
+    }
+
+    /// The bytes of a storage that is said to have so many; or why they cannot be had, which concerns its tensors only.
+    fn storage(&mut self, key: &str, len: u64, storages: &mut Storages) -> Result<Result<Bytes>> {
+        match storages.find(key, self.file, &mut self.inflatable) {
+            Ok(Some(bytes)) if bytes.len() < len => {
+                Err(Error::malformed(format!("its storage {key:?} has {} bytes, not {len}", bytes.len())))
+            }
+            Ok(Some(bytes)) => Ok(Ok(bytes)),
+            Ok(None) => Ok(Err(Error::not_found(format!("its storage {key:?} is not in the file")))),
+            Err(error) if error.kind() == ErrorKind::Io => Err(error),
+            Err(error) => Ok(Err(error)),
+        }
     }
 
     /// Counts the bytes that reading everything would deliver: views of little can be large, and many.

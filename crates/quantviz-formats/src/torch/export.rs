@@ -137,14 +137,16 @@ fn add(
     if strides.len() != shape.rank() || shape.rank() > catalogue.limits.rank {
         return Err(Error::malformed(format!("{} strides for {} dimensions", strides.len(), shape.rank())));
     }
-    let len = archive.bytes(catalogue.file, &format!("{folder}/{}", payload.path_name), &mut 0);
-    let len = len.ok().flatten().map_or(0, |bytes| bytes.len());
+    let values = match archive.len_of(&format!("{folder}/{}", payload.path_name)) {
+        Some(len) => Values::Storage(payload.path_name, len),
+        None => Values::Nowhere("its values are not in the archive"),
+    };
     let tensor = Tensor {
         dtype: dtypes::of_export(meta.dtype).unwrap_or(DType::Unknown),
         shape,
         strides,
         offset: meta.storage_offset.as_int,
-        values: Values::Storage(payload.path_name, len),
+        values,
         quantizer: None,
         remark: None,
     };

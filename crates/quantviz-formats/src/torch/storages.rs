@@ -71,10 +71,10 @@ impl Storages {
         let mut at = keys.end;
         for &key in keys.arena.items(keys.root).unwrap_or_default() {
             let key = keys.arena.text(key).ok_or_else(|| Error::malformed("a storage without a key"))?;
-            let count = i64::from_le_bytes(Input::new(file, whole, at, 8).array()?);
             let unit = units.get(&*key).copied().ok_or_else(|| {
                 Error::malformed(format!("no tensor says how long the storage {key:?} is")).at_byte(at)
             })?;
+            let count = i64::from_le_bytes(Input::new(file, whole, at, 8).array()?);
             let len = u64::try_from(count).ok().and_then(|count| count.checked_mul(unit));
             let end = len.and_then(|len| (at + 8).checked_add(len)).filter(|&end| end <= whole.len());
             let (Some(len), Some(end)) = (len, end) else {

@@ -36,6 +36,9 @@ const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
 const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
 const LOCAL_ENTRY: &[u8] = b"PK\x03\x04";
 
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
+
 /// Lengths of what these begin, without what varies.
 const END_LEN: u64 = 22;
 const END_64_LEN: u64 = 56;
@@ -61,19 +64,18 @@ impl Archive {
         self.entries.contains_key(name)
     }
 
+    /// How many bytes an entry has, or will have.
+    pub(super) fn len_of(&self, name: &str) -> Option<u64> {
+        self.entries.get(name).map(|entry| entry.len)
+    }
+
     /// The bytes of an entry, if there is one of this name: in the file, or inflated to at most `budget` bytes, which
     /// are taken off it.
     pub(super) fn bytes(&self, file: &ModelFile, name: &str, budget: &mut u64) -> Result<Option<Bytes>> {
-        const STORED: u16 = 0;
-        const DEFLATED: u16 = 8;
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
         match entry.method {
             _ if entry.encrypted => Err(Error::unsupported(format!("{name} is encrypted"))),
-            STORED if entry.len == entry.stored.len => Ok(Some(Bytes::Stored(entry.stored))),
-            STORED => Err(Error::malformed(format!(
-                "{name} is not compressed, and yet {} bytes are said to be {}",
-                entry.stored.len, entry.len
-            ))),
+            STORED => Ok(Some(Bytes::Stored(entry.stored))),
             DEFLATED => entry.inflate(file, name, budget).map(Some),
             method => Err(Error::unsupported(format!("{name} is compressed by method {method}"))),
         }
@@ -152,7 +154,7 @@ impl Directory {
         if disks != [0, 0] {
             return Err(Error::unsupported("the archive is in several parts"));
         }
-        let fits = directory.offset.checked_add(directory.len).is_some_and(|end| end <= ends_by);
+        let fits = directory.offset.checked_add(directory.len) == Some(ends_by);
         if !fits || directory.entries > directory.len / DIRECTORY_ENTRY_LEN {
             let message = "the archive's directory is not where its end says";
             return Err(Error::malformed(message).at_byte(region.offset + end_at));
@@ -208,9 +210,14 @@ impl Directory {
                 "{name} is said to take {stored_len} bytes, which are not there"
             )));
         }
+        let method = fields.u16(10);
+        if method == STORED && entry_len != stored_len {
+            let message =
+                format!("{name} is not compressed, and yet {stored_len} bytes are said to be {entry_len}");
+            return Err(Error::malformed(message));
+        }
         let stored = Extent { file: 0, offset: headers.region.offset + start, len: stored_len };
-        let entry =
-            Entry { stored, len: entry_len, method: fields.u16(10), encrypted: fields.u16(8) & 1 != 0 };
+        let entry = Entry { stored, len: entry_len, method, encrypted: fields.u16(8) & 1 != 0 };
         Ok((name, entry, len))
     }
 }

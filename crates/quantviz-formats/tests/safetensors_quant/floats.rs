@@ -9,7 +9,8 @@ const FLOATS: [u8; 4] = [0x38, 0x40, 0xb8, 0x7e];
 
 #[test]
 fn one_scale() {
-    for (ending, shape) in [("weight_scale", &[][..]), ("weight_scale", &[1]), ("weight_scale_inv", &[1, 1])] {
+    for (ending, shape) in [("weight_scale", &[][..]), ("weight_scale", &[1]), ("weight_scale_inv", &[1, 1])]
+    {
         let scale = format!("fc.{ending}");
         let model = opened(&[
             ("fc.weight", "F8_E4M3", &[2, 2], FLOATS.to_vec()),
@@ -100,15 +101,15 @@ fn block() -> Vec<u8> {
 
 #[test]
 fn mxfp4() {
-    let tensors: [(&str, &str, &str, &[u64], &[u64]); 3] = [
-        ("mlp.weight_packed", "U8", "mlp.weight_scale", &[2, 16], &[2, 1]),
-        ("mlp.up_blocks", "U8", "mlp.up_scales", &[1, 2, 1, 16], &[1, 2, 1]),
-        ("mlp.weight", "U32", "mlp.scales", &[2, 4], &[2, 1]),
+    let layouts = [
+        ("mlp.weight_packed", "U8", &[2, 16][..], "mlp.weight_scale"),
+        ("mlp.up_blocks", "U8", &[2, 1, 16], "mlp.up_scales"),
+        ("mlp.weight", "U32", &[2, 4], "mlp.scales"),
     ];
-    for (codes, dtype, scales, shape, scale_shape) in tensors {
+    for (codes, dtype, shape, scales) in layouts {
         let model = opened(&[
             (codes, dtype, shape, [block(), block()].concat()),
-            (scales, "U8", scale_shape, vec![126, 129]),
+            (scales, "U8", &[2, 1], vec![126, 129]),
         ]);
         let quantization = model.quantization(codes);
         assert_eq!((quantization.encoding, quantization.bits), (Encoding::Mxfp4, 4));
@@ -160,7 +161,10 @@ fn nvfp4_without_its_outer_scale() {
         ("fc.weight_packed", "U8", &[1, 16], block()),
         ("fc.weight_scale", "F8_E4M3", &[1, 2], vec![0x38, 0x40]),
     ]);
-    assert_eq!(model.only_warning("fc.weight_packed"), (WarningKind::Missing, "its outer scales are missing"));
+    assert_eq!(
+        model.only_warning("fc.weight_packed"),
+        (WarningKind::Missing, "its outer scales are missing")
+    );
     assert_eq!(model.unreadable("fc.weight_packed").message(), "its outer scales are missing");
 }
 

@@ -21,7 +21,9 @@ const MODEL: &str = "model.safetensors";
 type Tensor<'a> = (&'a str, &'a str, &'a [u64], Vec<u8>);
 
 fn file(tensors: &[Tensor<'_>]) -> Vec<u8> {
-    let add = |file: SafetensorsBuilder, (name, dtype, shape, bytes): &Tensor<'_>| file.tensor(name, dtype, shape, bytes);
+    let add = |file: SafetensorsBuilder, (name, dtype, shape, bytes): &Tensor<'_>| {
+        file.tensor(name, dtype, shape, bytes)
+    };
     tensors.iter().fold(SafetensorsBuilder::new(), add).build()
 }
 
@@ -45,7 +47,12 @@ fn opened_beside(tensors: &[Tensor<'_>], files: &[(&str, &str)]) -> Opened {
 
 impl Opened {
     fn real(&self, name: &str) -> Vec<f64> {
-        self.source.real_array(self.id(name)).expect("readable").iter().map(|&value| f64::from(value)).collect()
+        self.source
+            .real_array(self.id(name))
+            .expect("readable")
+            .iter()
+            .map(|&value| f64::from(value))
+            .collect()
     }
 
     fn codes(&self, name: &str) -> Vec<f64> {

@@ -24,7 +24,10 @@ fn nf4_by_its_table() {
     let model = opened(&nf4(r#"{"quant_type": "nf4", "blocksize": 4, "dtype": "float16", "shape": [2, 4]}"#));
     let quantization = model.quantization("fc.weight");
     assert_eq!((quantization.encoding, quantization.scheme), (Encoding::BitsAndBytes, Scheme::Codebook));
-    assert_eq!((quantization.source.as_str(), &quantization.granularity), ("NF4", &Granularity::Block(vec![1, 4])));
+    assert_eq!(
+        (quantization.source.as_str(), &quantization.granularity),
+        ("NF4", &Granularity::Block(vec![1, 4]))
+    );
     assert_eq!(model.codes("fc.weight"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 15.0, 15.0]);
     assert_eq!(model.real("fc.weight"), [-8.0, -7.0, -6.0, -5.0, -8.0, -6.0, 14.0, 14.0]);
     assert_eq!(model.roles(), [Role::Weight, Role::Scale, Role::Constant, Role::Constant]);

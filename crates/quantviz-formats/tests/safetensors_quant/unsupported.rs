@@ -38,7 +38,8 @@ fn words_are_never_measured() {
         ("fc.q_groups", "I16", &[2], vec![0; 4]),
         ("fc.bias", "F32", &[1], f32s(&[1.0])),
     ]);
-    let measured = model.source.scan(&Scan::new(), &|_| ControlFlow::Continue(())).expect("nobody called it off");
+    let measured =
+        model.source.scan(&Scan::new(), &|_| ControlFlow::Continue(())).expect("nobody called it off");
     let summaries: Vec<bool> = measured.iter().map(|measured| measured.summary.is_some()).collect();
     assert_eq!(summaries, [false, true, true]);
     assert_eq!(model.unreadable("fc.q_weight").message(), "unsupported: EXL2");

@@ -58,8 +58,8 @@ impl Hints {
         let first = |names: &[&str]| names.iter().find_map(|name| config.get(name)?.as_u64());
         let bits = first(&["bits", "w_bit", "nbits", "num_bits"]).and_then(small_bits);
         let group_size = first(&["group_size", "q_group_size"]).filter(|&size| size > 0);
-        self.bits.extend(bits);
-        self.group_sizes.extend(group_size);
+        mention(&mut self.bits, bits);
+        mention(&mut self.group_sizes, group_size);
         let tile =
             ["weight_block_size", "block_structure"].iter().find_map(|name| config.get(name)?.as_array());
         if let Some(tile) = tile.filter(|tile| tile.len() <= 2) {
@@ -89,6 +89,11 @@ impl Hints {
             scheme.filter(|(_, value)| !value.is_object()).map(|(key, value)| (key.clone(), value.clone()));
         self.add(&Value::Object(flat.collect()));
     }
+}
+
+/// Adds what is new. Every tensor may ask for all of them, so they are to stay few.
+fn mention<T: PartialEq>(hints: &mut Vec<T>, hint: Option<T>) {
+    hints.extend(hint.filter(|hint| hints.len() < 16 && !hints.contains(hint)));
 }
 
 fn small_bits(bits: u64) -> Option<u32> {

@@ -57,19 +57,11 @@ fn fit(catalogue: &Catalogue<'_>, qweight: Tensor<'_>) -> Result<Quantized, Misf
         ZeroPoints::Plain => ("GPTQ v2", Stored::Plain),
     };
     let scale = catalogue.operand(scales);
-    let rows = logical.dims()[0];
     let mut descriptor =
         QuantDescriptor::of_packed(Encoding::Gptq, source, logical, bits, granularity, scale);
     descriptor.zero_point = Some(Operand::Packed);
-    if let Some(g_idx) = g_idx.filter(|_| groups > 1) {
-        if g_idx.dims() != [rows] {
-            return Err(Misfit::malformed(format!(
-                "its g_idx of shape {:?} is not for {rows} rows",
-                g_idx.dims()
-            )));
-        }
-        descriptor.group_index = Some(GroupIndex { axis: 0, parameter: g_idx.id });
-    }
+    let index = g_idx.filter(|_| groups > 1).map(|g_idx| GroupIndex { axis: 0, parameter: g_idx.id });
+    descriptor.group_index = index;
     let codes = Packing::Columns { bits: bits.into(), columns };
     Ok(Quantized::new(descriptor)
         .reading(Part::Codes, Reading::Packed(qweight.extent, codes, Stored::Plain))

@@ -66,7 +66,8 @@ mod tests {
     #[test]
     fn shapes_of_scales() {
         let block = |sizes: &[u64]| Some(Granularity::Block(sizes.to_vec()));
-        let cases: &[(&[u64], &[u64], &[&[u64]], Option<Granularity>)] = &[
+        type Case<'a> = (&'a [u64], &'a [u64], &'a [&'a [u64]], Option<Granularity>);
+        let cases: &[Case<'_>] = &[
             (&[4, 64], &[], &[], Some(Granularity::Tensor)),
             (&[4, 64], &[1, 1], &[], Some(Granularity::Tensor)),
             (&[4, 64], &[4], &[], Some(Granularity::Axis(0))),

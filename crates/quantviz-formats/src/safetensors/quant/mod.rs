@@ -165,11 +165,12 @@ fn add_layers(model: &mut Model, owners: &BTreeMap<ParameterId, ParameterId>) {
         model.parameters[part.index()].layer = LayerId::new(0);
     }
     model.add_module_layers();
-    for (&part, &codes) in elsewhere {
+    for &(&part, &codes) in &elsewhere {
         let Some(layer) = model.parameter(codes).layer else { continue };
         model.parameters[part.index()].layer = Some(layer);
-        let parameters = &mut model.layers[layer.index()].parameters;
-        parameters.push(part);
-        parameters.sort_unstable();
+        model.layers[layer.index()].parameters.push(part);
+    }
+    if !elsewhere.is_empty() {
+        model.layers.iter_mut().for_each(|layer| layer.parameters.sort_unstable());
     }
 }

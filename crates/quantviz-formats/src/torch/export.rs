@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use quantviz_core::{DType, Error, Result, Role, Shape};
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::archive::read_nested;
@@ -13,6 +13,9 @@ use super::dtypes;
 use super::storages::Storages;
 use super::tensor::{Tensor, Values};
 use super::zip::Archive;
+
+/// More than any model has tensors.
+const MOST_ENTRIES: usize = 1 << 18;
 
 /// The description of a model's weights, or of its constants.
 #[derive(Deserialize)]
@@ -58,6 +61,9 @@ fn in_order<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, P
             let mut entries = Vec::new();
             while let Some(entry) = map.next_entry()? {
                 entries.push(entry);
+                if entries.len() > MOST_ENTRIES {
+                    return Err(A::Error::custom("too many entries"));
+                }
             }
             Ok(entries)
         }

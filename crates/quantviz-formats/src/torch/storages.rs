@@ -7,7 +7,6 @@ use quantviz_core::{Error, Result};
 
 use super::arena::{Arena, Node};
 use super::bytes::Bytes;
-use super::input::Input;
 use super::pickle;
 use super::tensor::Storage;
 use super::zip::Archive;
@@ -74,7 +73,9 @@ impl Storages {
             let unit = units.get(&*key).copied().ok_or_else(|| {
                 Error::malformed(format!("no tensor says how long the storage {key:?} is")).at_byte(at)
             })?;
-            let count = i64::from_le_bytes(Input::new(file, whole, at, 8).array()?);
+            let mut count = [0; 8];
+            whole.read_at(file, at, &mut count).map_err(|error| error.at_byte(at))?;
+            let count = i64::from_le_bytes(count);
             let len = u64::try_from(count).ok().and_then(|count| count.checked_mul(unit));
             let end = len.and_then(|len| (at + 8).checked_add(len)).filter(|&end| end <= whole.len());
             let (Some(len), Some(end)) = (len, end) else {
@@ -82,7 +83,9 @@ impl Storages {
                     format!("the storage {key:?} is said to have {count} elements, which are not there");
                 return Err(Error::malformed(message).at_byte(at));
             };
-            table.insert(key.into_owned(), Extent { file: 0, offset: at + 8, len });
+            if table.insert(key.to_string(), Extent { file: 0, offset: at + 8, len }).is_some() {
+                return Err(Error::malformed(format!("two storages have the key {key:?}")).at_byte(at));
+            }
             at = end;
         }
         Ok(Storages::Table(table))

@@ -74,7 +74,7 @@ impl View {
             let end = range.end.min(start + AT_ONCE);
             wanted.clear();
             wanted.extend((0..end - start).zip(places(dims, strides, start)).map(Wanted::new));
-            wanted.sort_unstable();
+            wanted.sort();
             let flow = with_buffer((end - start) * width, |buffer| {
                 for run in wanted.chunk_by(|a, b| (b.place() - a.place()) * width <= GAP) {
                     self.fetch(file, run, width, &mut found, buffer)?;

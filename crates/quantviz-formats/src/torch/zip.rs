@@ -15,7 +15,6 @@ use crate::file::ModelFile;
 /// A zip archive: a whole file, or an entry of another archive.
 #[derive(Debug)]
 pub(super) struct Archive {
-    region: Extent,
     entries: BTreeMap<String, Entry>,
 }
 
@@ -52,7 +51,7 @@ impl Archive {
         let directory = Directory::find(file, region)?;
         let entries = directory.entries(file, region, limits)?;
         check_overlaps(&entries)?;
-        Ok(Archive { region, entries })
+        Ok(Archive { entries })
     }
 
     /// The names of all entries, sorted.

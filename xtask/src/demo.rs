@@ -16,11 +16,15 @@ pub(crate) fn run(args: &[String]) -> Result {
     let workspace = Metadata::of_workspace()?;
     let quantviz = crate::quantviz::build(&workspace)?;
 
-    title("A model as it was trained");
-    show(Command::new(&quantviz).args(["inspect", &format!("{MODELS}/resnet8_fp32.onnx")]))?;
-
-    title("The same model beside its quantized variants");
+    let int8 = format!("{MODELS}/resnet8_int8.onnx");
+    title("The models of a folder: as trained, and quantized");
     show(Command::new(&quantviz).args(["inspect", MODELS]))?;
+
+    title("What one of them is made of");
+    show(Command::new(&quantviz).args(["layers", &int8]))?;
+
+    title("One layer, closely");
+    show(Command::new(&quantviz).args(["inspect", &int8, "--layer", "node_linear", "--bins", "64"]))?;
 
     title("The same report for a program, with a histogram of every parameter");
     let report = workspace.target_directory.join("demo").join("inspect.json");
@@ -66,8 +70,7 @@ fn what_next(quantviz: &Path, report: &Path) {
     title("What next");
     println!("# a model of yours, or a folder of them");
     println!("{quantviz} inspect YOUR_MODEL.onnx");
-    println!("# its layers, and what each option does");
-    println!("{quantviz} layers {MODELS}/resnet8_int8.onnx");
+    println!("# what each option does");
     println!("{quantviz} inspect --help");
     println!("# the report that was written just now");
     println!("less {report}");

@@ -21,13 +21,13 @@ pub struct Limits {
     pub graph_items: usize,
     /// Bytes of memory that an ONNX graph may take, beyond 32 for every byte of its file.
     pub graph_memory: u64,
-    /// Bytes of a pickle, or of an archive's directory, in a PyTorch file.
+    /// Bytes of all pickles of a PyTorch file, and of its archives' directories.
     pub pickle_bytes: u64,
-    /// Values in a pickle, and references to them.
+    /// Values in the pickles of a PyTorch file, and references to them; and how many may be looked at, again and again.
     pub pickle_items: usize,
     /// Values inside values in a pickle.
     pub pickle_depth: usize,
-    /// Bytes that the compressed entries of a PyTorch archive may inflate to, all together.
+    /// Bytes of a PyTorch file that may have to be kept in memory: compressed entries, and arrays inside a pickle.
     pub inflated_bytes: u64,
     /// Times that the tensors of a PyTorch file may cover its bytes, all together: views can share storages.
     pub view_repeats: u64,

@@ -35,7 +35,8 @@ pub(super) fn read(catalogue: &mut Catalogue<'_>) -> Result<()> {
 }
 
 fn read_archive(catalogue: &mut Catalogue<'_>, region: Extent) -> Result<()> {
-    let archive = Rc::new(Archive::open(catalogue.file, region, catalogue.limits)?);
+    let archive =
+        Rc::new(Archive::open(catalogue.file, region, catalogue.limits, &mut catalogue.pickles.bytes)?);
     if read_saved(catalogue, &archive, "", None)? || export::read(catalogue, &archive)? {
         return Ok(());
     }
@@ -51,7 +52,8 @@ pub(super) fn read_nested(
     path: &str,
     role: Option<Role>,
 ) -> Result<()> {
-    let archive = Rc::new(Archive::open(catalogue.file, region, catalogue.limits)?);
+    let archive =
+        Rc::new(Archive::open(catalogue.file, region, catalogue.limits, &mut catalogue.pickles.bytes)?);
     if read_saved(catalogue, &archive, path, role)? {
         return Ok(());
     }
@@ -95,18 +97,20 @@ fn read_pickle(
     path: &str,
     role: Option<Role>,
 ) -> Result<()> {
-    let (file, limits) = (catalogue.file, catalogue.limits);
+    let file = catalogue.file;
     let entry = archive.bytes(file, &format!("{root}{name}.pkl"), &mut catalogue.inflatable)?;
     let Some(bytes) = entry else { return Ok(()) };
-    let pickle = pickle::read(file, &bytes, 0, limits)?;
+    let pickle = pickle::read(file, &bytes, 0, &mut catalogue.pickles)?;
     let mut storages = Storages::of_archive(archive, format!("{root}{name}/"));
     tree::collect(&pickle, &mut storages, catalogue, path, role)
 }
 
 /// What torch.save wrote until version 1.6: pickles, then storages. Or one pickle that torch had no part in.
 fn read_pickles(catalogue: &mut Catalogue<'_>, whole: &Bytes) -> Result<()> {
-    let (file, limits) = (catalogue.file, catalogue.limits);
-    let first = pickle::read(file, whole, 0, limits)?;
+    let file = catalogue.file;
+    let read =
+        |catalogue: &mut Catalogue<'_>, start| pickle::read(file, whole, start, &mut catalogue.pickles);
+    let first = read(catalogue, 0)?;
     if !is_magic(&first) {
         catalogue.set_container("pickle");
         tree::collect(&first, &mut Storages::Nowhere, catalogue, "", None)?;
@@ -117,16 +121,17 @@ fn read_pickles(catalogue: &mut Catalogue<'_>, whole: &Bytes) -> Result<()> {
         }
         return Ok(());
     }
-    let version = pickle::read(file, whole, first.end, limits)?;
-    let system = pickle::read(file, whole, version.end, limits)?;
+    let version = read(catalogue, first.end)?;
+    let system = read(catalogue, version.end)?;
     let little_endian = system.arena.value(system.root, "little_endian");
     if little_endian.is_some_and(|id| matches!(system.arena.node(id), Node::Bool(false))) {
         return Err(Error::unsupported("its numbers are big-endian"));
     }
     catalogue.set_container("legacy");
-    let pickle = pickle::read(file, whole, system.end, limits)?;
-    let mut storages = Storages::behind(file, whole, pickle.end, &pickle.arena, limits)?;
-    tree::collect(&pickle, &mut storages, catalogue, "", None)
+    let object = read(catalogue, system.end)?;
+    let keys = read(catalogue, object.end)?;
+    let mut storages = Storages::behind(file, whole, &keys, &object.arena)?;
+    tree::collect(&object, &mut storages, catalogue, "", None)
 }
 
 /// Whether this is the number 0x1950a86a20f9469cfc6c.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use quantviz_core::{Error, Result};
+
 /// The place of a [`Node`] in its [`Arena`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct NodeId(u32);
@@ -175,6 +177,20 @@ impl Arena {
         }
     }
 
+    pub(super) fn is_text(&self, id: NodeId, text: &str) -> bool {
+        matches!(self.node(id), Node::Text(span) | Node::Bytes(span) if self.span(span) == text.as_bytes())
+    }
+
+    /// A text that is no longer than what torch and Python call things. Longer ones would cost their length again
+    /// every time that something refers to them.
+    pub(super) fn word(&self, id: NodeId) -> Option<Cow<'_, str>> {
+        const LONGEST: u32 = 1024;
+        match self.node(id) {
+            Node::Text(span) | Node::Bytes(span) if span.len <= LONGEST => self.text(id),
+            _ => None,
+        }
+    }
+
     /// The text; what Python can hold and UTF-8 cannot is replaced.
     pub(super) fn text(&self, id: NodeId) -> Option<Cow<'_, str>> {
         match self.node(id) {
@@ -184,21 +200,17 @@ impl Arena {
     }
 
     /// The bytes; also those that old protocols could only write as the text that they are in Latin-1.
-    pub(super) fn raw_bytes(&self, id: NodeId) -> Option<Cow<'_, [u8]>> {
+    pub(super) fn raw_bytes(&self, id: NodeId) -> Result<Cow<'_, [u8]>> {
         if let Node::Bytes(span) = self.node(id) {
-            return Some(Cow::Borrowed(self.span(span)));
+            return Ok(Cow::Borrowed(self.span(span)));
         }
-        let object = self.object(id)?;
-        let encode = self.is_global(object.class, "_codecs", "encode");
-        let &[text, encoding] = self.items(object.args)? else { return None };
-        if !encode || self.text(encoding)? != "latin1" {
-            return None;
-        }
-        self.text(text)?
-            .chars()
-            .map(|char| u8::try_from(char).ok())
-            .collect::<Option<Vec<u8>>>()
-            .map(Cow::Owned)
+        let call = self.object(id).filter(|object| self.is_global(object.class, "_codecs", "encode"));
+        let text = call.and_then(|call| match *self.items(call.args)? {
+            [text, encoding] if self.is_text(encoding, "latin1") => self.text(text),
+            _ => None,
+        });
+        let bytes = text.and_then(|text| text.chars().map(|char| u8::try_from(char).ok()).collect());
+        bytes.map(Cow::Owned).ok_or_else(|| Error::malformed("its values are no bytes"))
     }
 
     /// The items of a tuple, a list, or a `torch.Size`.
@@ -232,31 +244,29 @@ impl Arena {
 
     /// The last value that a dictionary has for a key.
     pub(super) fn value(&self, id: NodeId, key: &str) -> Option<NodeId> {
-        self.pairs(id)?
-            .filter(|(name, _)| self.text(*name).is_some_and(|name| name == key))
-            .last()
-            .map(|it| it.1)
+        self.pairs(id)?.filter(|(name, _)| self.is_text(*name, key)).last().map(|pair| pair.1)
     }
 
     /// Module and name of a class or a function.
     pub(super) fn global(&self, id: NodeId) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
-        match self.node(id) {
-            Node::Global(module, name) => Some((self.text(module)?, self.text(name)?)),
+        let class = match self.node(id) {
             // Old files keep the source of a module's class beside the class.
             Node::Persistent(of) => match (self.node(of), self.items(of)?) {
-                (Node::Tuple(_), &[kind, class, ..]) if self.text(kind)? == "module" => {
-                    match self.node(class) {
-                        Node::Global(module, name) => Some((self.text(module)?, self.text(name)?)),
-                        _ => None,
-                    }
-                }
-                _ => None,
+                (Node::Tuple(_), &[kind, class, ..]) if self.is_text(kind, "module") => class,
+                _ => return None,
             },
+            _ => id,
+        };
+        match self.node(class) {
+            Node::Global(module, name) => Some((self.word(module)?, self.word(name)?)),
             _ => None,
         }
     }
 
     pub(super) fn is_global(&self, id: NodeId, module: &str, name: &str) -> bool {
-        self.global(id).is_some_and(|it| it.0 == module && it.1 == name)
+        match self.node(id) {
+            Node::Global(in_module, named) => self.is_text(in_module, module) && self.is_text(named, name),
+            _ => false,
+        }
     }
 }

@@ -40,7 +40,7 @@ impl Bytes {
     pub(super) fn identity(&self) -> u64 {
         match self {
             Bytes::Stored(extent) => extent.offset,
-            // Addresses are never as small as files are long; even if they were, nothing but a badge is at stake.
+            // No file is as long as the address with this bit.
             Bytes::Held(held) => Arc::as_ptr(held).addr() as u64 | 1 << 63,
         }
     }

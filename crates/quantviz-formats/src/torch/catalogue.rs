@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use quantviz_core::{
-    DType, Error, ErrorKind, Format, Model, Parameter, ParameterId, Result, Role, Warning, WarningKind,
-    byte_len, one_line, role_from_name,
+    DType, Error, ErrorKind, Format, Model, Parameter, ParameterId, Result, Role, Shape, Warning,
+    WarningKind, byte_len, one_line, role_from_name,
 };
 
 use super::bytes::Bytes;
+use super::pickle::Budget;
 use super::storages::Storages;
-use super::strided::View;
+use super::strided::{View, bytes_to_read};
 use super::tensor::{Tensor, Values, rows_first};
 use crate::Limits;
 use crate::file::ModelFile;
@@ -25,8 +26,11 @@ pub(super) enum Location {
 pub(super) struct Catalogue<'a> {
     pub(super) file: &'a ModelFile,
     pub(super) limits: &'a Limits,
-    /// Bytes that compressed entries may still inflate to.
+    /// Bytes that may still be held in memory: compressed entries, and values that are in a pickle.
     pub(super) inflatable: u64,
+    pub(super) pickles: Budget,
+    /// How many more values may be looked at.
+    pub(super) visits: usize,
     pub(super) model: Model,
     pub(super) locations: Vec<Location>,
     /// The class of the module that owns a parameter, where the file says it.
@@ -34,7 +38,8 @@ pub(super) struct Catalogue<'a> {
     /// The first parameter with just these elements.
     known: HashMap<Identity, ParameterId>,
     name_bytes: usize,
-    data_bytes: u64,
+    delivered: u64,
+    read: u64,
 }
 
 /// What two views have in common whose elements are the same.
@@ -58,12 +63,15 @@ impl<'a> Catalogue<'a> {
             file,
             limits,
             inflatable: limits.inflated_bytes,
+            pickles: Budget::new(limits),
+            visits: limits.pickle_items,
             model,
             locations: Vec::new(),
             classes: Vec::new(),
             known: HashMap::new(),
             name_bytes: 0,
-            data_bytes: 0,
+            delivered: 0,
+            read: 0,
         }
     }
 
@@ -76,14 +84,17 @@ impl<'a> Catalogue<'a> {
         role: Option<Role>,
         class: Option<String>,
     ) -> Result<ParameterId> {
-        self.check_name(name)?;
+        if self.model.parameters.len() >= self.limits.tensors {
+            return Err(Error::limit(format!("more than {} tensors", self.limits.tensors)));
+        }
+        self.pay_for_name(name)?;
         let in_tensor = |error: Error| error.in_tensor(name);
         let id =
             ParameterId::new(self.model.parameters.len()).ok_or_else(|| Error::limit("too many tensors"))?;
         let role = role.or_else(|| role_from_name(name, &tensor.shape)).unwrap_or(Role::Other);
         let mut parameter = Parameter::new(name, tensor.dtype, tensor.shape.clone(), role);
         if let Some((kind, message)) = &tensor.remark {
-            self.warn(name, *kind, message);
+            self.warn(name, *kind, message)?;
         }
         let location = self.locate(tensor, storages).map_err(in_tensor)?;
         match &location {
@@ -92,7 +103,7 @@ impl<'a> Catalogue<'a> {
                 parameter.shares = Some(first).filter(|&first| first != id);
             }
             Location::View(_) => {}
-            Location::Unreadable(kind, message) => self.warn(name, warning_kind(*kind), message),
+            Location::Unreadable(kind, message) => self.warn(name, warning_kind(*kind), message)?,
         }
         self.model.parameters.push(parameter);
         self.locations.push(location);
@@ -100,8 +111,10 @@ impl<'a> Catalogue<'a> {
         Ok(id)
     }
 
-    pub(super) fn warn(&mut self, name: &str, kind: WarningKind, message: &str) {
+    pub(super) fn warn(&mut self, name: &str, kind: WarningKind, message: &str) -> Result<()> {
+        self.pay_for_name(name)?;
         self.model.warnings.push(Warning::about(name, kind, message));
+        Ok(())
     }
 
     /// Notes which of the many kinds of files this is.
@@ -109,10 +122,7 @@ impl<'a> Catalogue<'a> {
         self.model.metadata.insert("torch.container".to_owned(), kind.to_owned());
     }
 
-    fn check_name(&mut self, name: &str) -> Result<()> {
-        if self.model.parameters.len() >= self.limits.tensors {
-            return Err(Error::limit(format!("more than {} tensors", self.limits.tensors)));
-        }
+    fn pay_for_name(&mut self, name: &str) -> Result<()> {
         self.name_bytes += name.len();
         if self.name_bytes > self.limits.name_bytes {
             return Err(Error::limit(format!("names of more than {} bytes", self.limits.name_bytes)));
@@ -129,7 +139,7 @@ impl<'a> Catalogue<'a> {
         let len = byte_len(dtype, &shape)?;
         let bytes = match values {
             Values::Nowhere(reason) => return unreadable(ErrorKind::NotFound, reason),
-            Values::Inline(bytes) => Bytes::hold(&bytes)?,
+            Values::Inline(bytes) => self.hold(&bytes)?,
             Values::Storage(key, storage_len) => {
                 check_bounds(&shape, &strides, offset, bits, storage_len)?;
                 match self.storage(&key, storage_len, storages)? {
@@ -138,14 +148,22 @@ impl<'a> Catalogue<'a> {
                 }
             }
         };
-        check_bounds(&shape, &strides, offset, bits, bytes.len())?;
-        self.claim(len)?;
+        let span = check_bounds(&shape, &strides, offset, bits, bytes.len())?;
+        self.claim(len, bytes_to_read(shape.elements(), span))?;
         let offset = if shape.elements() == 0 { 0 } else { offset };
         let strides = Some(strides).filter(|strides| !is_contiguous(&shape, strides));
         if strides.is_some() && bits < 8 {
             return unreadable(ErrorKind::Unsupported, "it is a view of packed elements that skips some");
         }
         Ok(Location::View(View { bytes, offset, strides }))
+    }
+
+    /// A copy of values that are in a pickle.
+    fn hold(&mut self, bytes: &[u8]) -> Result<Bytes> {
+        self.inflatable = self.inflatable.checked_sub(bytes.len() as u64).ok_or_else(|| {
+            Error::limit(format!("more than {} bytes of values in pickles", self.limits.inflated_bytes))
+        })?;
+        Bytes::hold(bytes)
     }
 
     /// The bytes of a storage that is said to have so many; or why they cannot be had, which concerns its tensors only.
@@ -161,18 +179,23 @@ impl<'a> Catalogue<'a> {
         }
     }
 
-    /// Counts the bytes that reading everything would deliver: views of little can be large, and many.
-    fn claim(&mut self, bytes: u64) -> Result<()> {
-        self.data_bytes = self.data_bytes.saturating_add(bytes);
+    /// Counts the bytes that reading everything would deliver, and would read for that: views of little can be large,
+    /// and many.
+    fn claim(&mut self, delivered: u64, read: u64) -> Result<()> {
+        /// Reading costs so much less than looking at what was read.
+        const CHEAPER: u64 = 8;
+        self.delivered = self.delivered.saturating_add(delivered);
+        self.read = self.read.saturating_add(read);
         let inflated = self.limits.inflated_bytes - self.inflatable;
-        let stored = self.file.len().saturating_add(inflated);
-        let most = stored.saturating_mul(self.limits.view_repeats).saturating_add(FREE_BYTES);
-        if self.data_bytes > most.min(self.limits.data_bytes) {
-            let message =
-                format!("the tensors up to here take {} bytes, in a file of {stored}", self.data_bytes);
-            return Err(Error::limit(message));
-        }
-        Ok(())
+        let most = self.file.len().saturating_mul(self.limits.view_repeats);
+        let most = most.saturating_add(inflated + FREE_BYTES).min(self.limits.data_bytes);
+        let (what, bytes) = match self.delivered > most {
+            true => ("take", self.delivered),
+            false if self.read / CHEAPER > most => ("are spread over", self.read),
+            false => return Ok(()),
+        };
+        let file = self.file.len();
+        Err(Error::limit(format!("the tensors up to here {what} {bytes} bytes, in a file of {file}")))
     }
 
     /// The model, with a layer for each path, and the way to every parameter's elements.
@@ -223,33 +246,30 @@ fn warning_kind(kind: ErrorKind) -> WarningKind {
     }
 }
 
-/// Refuses a view that has elements beyond the end of its storage.
-fn check_bounds(
-    shape: &quantviz_core::Shape,
-    strides: &[u64],
-    offset: u64,
-    bits: u32,
-    bytes: u64,
-) -> Result<()> {
+/// Refuses a view that has elements beyond the end of its storage. Tells how many bytes it reaches over.
+fn check_bounds(shape: &Shape, strides: &[u64], offset: u64, bits: u32, bytes: u64) -> Result<u64> {
     if shape.elements() == 0 {
-        return Ok(());
+        return Ok(0);
     }
-    let last = shape
+    let reach = shape
         .dims()
         .iter()
         .zip(strides)
-        .try_fold(offset, |last, (dim, stride)| last.checked_add((dim - 1).checked_mul(*stride)?));
-    let end = last.map(|last| (u128::from(last) + 1) * u128::from(bits));
-    if end.is_some_and(|end| end <= u128::from(bytes) * 8) {
-        return Ok(());
+        .try_fold(0u64, |reach, (dim, stride)| reach.checked_add((dim - 1).checked_mul(*stride)?));
+    let in_bits = |elements: u64| (u128::from(elements) + 1) * u128::from(bits);
+    if let Some((reach, last)) = reach.and_then(|reach| Some((reach, reach.checked_add(offset)?)))
+        && in_bits(last) <= u128::from(bytes) * 8
+    {
+        // Less than the bytes of the storage.
+        return Ok(u64::try_from(in_bits(reach).div_ceil(8)).unwrap_or(bytes));
     }
-    Err(Error::malformed(format!(
-        "{shape} by strides of {strides:?} from {offset} is beyond its storage of {bytes} bytes"
-    )))
+    let message =
+        format!("{shape} by strides of {strides:?} from {offset} is beyond its storage of {bytes} bytes");
+    Err(Error::malformed(message))
 }
 
 /// Whether elements lie row after row. Axes of one element can have any stride.
-fn is_contiguous(shape: &quantviz_core::Shape, strides: &[u64]) -> bool {
+fn is_contiguous(shape: &Shape, strides: &[u64]) -> bool {
     let dims = shape.dims().iter().zip(strides).zip(rows_first(shape));
     shape.elements() == 0
         || dims.into_iter().all(|((dim, stride), expected)| *dim == 1 || *stride == expected)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use quantviz_core::{DType, Error, Result, Role, Shape};
+use quantviz_core::{DType, Error, Result, Role, Shape, WarningKind};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -103,9 +103,9 @@ fn read_payloads(
 ) -> Result<()> {
     let file = catalogue.file;
     let Some(bytes) = archive.bytes(file, name, &mut catalogue.inflatable)? else { return Ok(()) };
-    if bytes.len() > catalogue.limits.pickle_bytes {
-        return Err(Error::limit(format!("{name} has {} bytes", bytes.len())));
-    }
+    let left = catalogue.pickles.bytes.checked_sub(bytes.len());
+    catalogue.pickles.bytes =
+        left.ok_or_else(|| Error::limit(format!("{name} has {} bytes", bytes.len())))?;
     let mut json = vec![0; usize::try_from(bytes.len()).map_err(|_| Error::limit("more than memory"))?];
     bytes.read_at(file, 0, &mut json)?;
     let payloads: Payloads = serde_json::from_slice(&json)
@@ -130,9 +130,9 @@ fn add(
 ) -> Result<()> {
     if payload.use_pickle {
         let entry = format!("{folder}/{}", payload.path_name);
-        return match archive.region(catalogue.file, &entry)? {
+        return match archive.region(&entry) {
             Some(region) => read_nested(catalogue, region, name, role),
-            None => Ok(()),
+            None => catalogue.warn(name, WarningKind::Missing, "it is not in the archive as it is"),
         };
     }
     // What is no tensor has no description of one.
@@ -168,7 +168,7 @@ fn read_older(catalogue: &mut Catalogue<'_>, archive: &Rc<Archive>) -> Result<bo
     let mut found = false;
     for (file, path, role) in entries {
         let name = archive.names().find(|name| name.rsplit('/').next() == Some(file));
-        if let Some(region) = name.map(|name| archive.region(catalogue.file, name)).transpose()?.flatten() {
+        if let Some(region) = name.and_then(|name| archive.region(name)) {
             read_nested(catalogue, region, path, role)?;
             found = true;
         }

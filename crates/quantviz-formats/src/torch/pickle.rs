@@ -19,26 +19,43 @@ pub(super) struct Pickle {
     pub(super) end: u64,
 }
 
+/// What the pickles of a file may still cost, all together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pub(super) bytes: u64,
+    /// Values, and references to them.
+    items: usize,
+    /// How many there were at first.
+    most_items: usize,
+}
+
+impl Budget {
+    pub(super) fn new(limits: &Limits) -> Self {
+        /// What an index of 32 bits can reach, whatever the limits say.
+        const REACH: usize = 1 << 30;
+        let most_items = limits.pickle_items.min(REACH);
+        Budget { bytes: limits.pickle_bytes.min(REACH as u64), items: most_items, most_items }
+    }
+}
+
 /// Reads the pickle that begins at the byte `start` of `source`.
-pub(super) fn read(file: &ModelFile, source: &Bytes, start: u64, limits: &Limits) -> Result<Pickle> {
-    /// What an index of 32 bits can reach, whatever the limits say.
-    const REACH: usize = 1 << 30;
-    let most_items = limits.pickle_items.min(REACH);
+pub(super) fn read(file: &ModelFile, source: &Bytes, start: u64, budget: &mut Budget) -> Result<Pickle> {
     let mut machine = Machine {
-        input: Input::new(file, source, start, limits.pickle_bytes.min(REACH as u64)),
+        input: Input::new(file, source, start, budget.bytes),
         arena: Arena::default(),
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
-        budget: most_items,
-        most_items,
+        budget: *budget,
     };
     let mut at = start;
     loop {
         match machine.step() {
             Ok(None) => at = machine.input.position(),
             Ok(Some(root)) => {
-                return Ok(Pickle { arena: machine.arena, root, end: machine.input.position() });
+                let end = machine.input.position();
+                *budget = Budget { bytes: budget.bytes - (end - start), ..machine.budget };
+                return Ok(Pickle { arena: machine.arena, root, end });
             }
             Err(error) => match source.place(at) {
                 Some(place) => return Err(error.at_byte(place)),
@@ -55,9 +72,7 @@ struct Machine<'a> {
     /// Heights of the stack.
     marks: Vec<u32>,
     memo: HashMap<u32, NodeId>,
-    /// How many more values, and references to them, there may be.
-    budget: usize,
-    most_items: usize,
+    budget: Budget,
 }
 
 impl Machine<'_> {
@@ -250,16 +265,16 @@ impl Machine<'_> {
 
     /// Pays for values that the arena keeps.
     fn charge(&mut self, cost: usize) -> Result<()> {
-        self.budget = self
-            .budget
-            .checked_sub(cost)
-            .ok_or_else(|| Error::limit(format!("a pickle of more than {} values", self.most_items)))?;
+        let left = self.budget.items.checked_sub(cost);
+        self.budget.items = left.ok_or_else(|| {
+            Error::limit(format!("pickles of more than {} values and references", self.budget.most_items))
+        })?;
         Ok(())
     }
 
     fn push(&mut self, id: NodeId) -> Result<()> {
         // The stack is not paid for, since it shrinks again, but it must not outgrow what is.
-        if self.stack.len() >= self.most_items {
+        if self.stack.len() >= self.budget.most_items {
             return Err(Error::limit(format!("a pickle with {} values at hand", self.stack.len())));
         }
         self.stack.push(id);
@@ -369,7 +384,7 @@ impl Machine<'_> {
     }
 
     fn mark(&mut self) -> Result<()> {
-        if self.marks.len() >= self.most_items {
+        if self.marks.len() >= self.budget.most_items {
             return Err(Error::limit(format!("a pickle with {} open brackets", self.marks.len())));
         }
         self.marks.push(u32::try_from(self.stack.len()).unwrap_or(u32::MAX));

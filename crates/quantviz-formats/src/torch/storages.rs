@@ -7,10 +7,9 @@ use quantviz_core::{Error, Result};
 
 use super::arena::{Arena, Node};
 use super::bytes::Bytes;
-use super::pickle;
+use super::pickle::Pickle;
 use super::tensor::Storage;
 use super::zip::Archive;
-use crate::Limits;
 use crate::bytes::Extent;
 use crate::file::ModelFile;
 
@@ -50,16 +49,9 @@ impl Storages {
         }
     }
 
-    /// The table behind the pickle of a file of torch's first format: a list of keys, then for each a number of
-    /// elements and the elements. How long one is, only the pickle says.
-    pub(super) fn behind(
-        file: &ModelFile,
-        whole: &Bytes,
-        start: u64,
-        arena: &Arena,
-        limits: &Limits,
-    ) -> Result<Self> {
-        let keys = pickle::read(file, whole, start, limits)?;
+    /// The table at the end of a file of torch's first format: for each of these keys a number of elements, and the
+    /// elements. How long one is, only the tensors say.
+    pub(super) fn behind(file: &ModelFile, whole: &Bytes, keys: &Pickle, arena: &Arena) -> Result<Self> {
         let units: HashMap<String, u64> = arena
             .ids()
             .filter(|&id| matches!(arena.node(id), Node::Persistent(_)))

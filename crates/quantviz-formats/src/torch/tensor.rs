@@ -1,7 +1,5 @@
 //! The calls by which torch and numpy rebuild tensors, understood from their arguments alone.
 
-use std::borrow::Cow;
-
 use quantviz_core::{DType, Error, Result, Shape, WarningKind};
 
 use super::arena::{Arena, Node, NodeId, Object};
@@ -67,8 +65,8 @@ pub(super) fn made(arena: &Arena, object: &Object, rank_limit: usize) -> Result<
 }
 
 /// The storage that a pickle leaves to its reader, as a tensor of one dimension.
-pub(super) fn bare_storage(arena: &Arena, id: NodeId) -> Result<Option<Made>> {
-    let Some(storage) = Storage::at(arena, id) else { return Ok(None) };
+pub(super) fn bare_storage(arena: &Arena, id: NodeId) -> Option<Made> {
+    let storage = Storage::at(arena, id)?;
     let (dtype, count) = match storage.dtype {
         Some(dtype) => (dtype, storage.bytes * 8 / u64::from(dtype.bits().unwrap_or(8))),
         None => (DType::U8, storage.bytes),
@@ -82,7 +80,7 @@ pub(super) fn bare_storage(arena: &Arena, id: NodeId) -> Result<Option<Made>> {
         quantizer: None,
         remark: None,
     };
-    Ok(Some(Made::Tensor(Box::new(tensor))))
+    Some(Made::Tensor(Box::new(tensor)))
 }
 
 struct Rebuild<'a> {
@@ -144,8 +142,9 @@ impl Rebuild<'_> {
     /// Storage, offset, sizes and strides; then flags.
     fn strided(&self, args: &Args<'_>, dtype: Option<DType>, flags: Option<NodeId>) -> Result<Made> {
         let mut tensor = self.view(args, dtype)?;
-        let is_set = |flag| flags.and_then(|flags| self.arena.value(flags, flag)).is_some();
-        if is_set("conj") || is_set("neg") {
+        // There are two flags at most.
+        let mut set = flags.and_then(|flags| self.arena.pairs(flags)).into_iter().flatten().take(2);
+        if set.any(|(flag, _)| self.arena.is_text(flag, "conj") || self.arena.is_text(flag, "neg")) {
             let message =
                 "its values are to be conjugated or negated when they are read, which is not done here";
             tensor.remark = Some((WarningKind::Odd, message.to_owned()));
@@ -170,9 +169,7 @@ impl Rebuild<'_> {
                 let dtype = dtype.or(storage.dtype).unwrap_or(DType::Unknown);
                 (dtype, Values::Storage(storage.key, storage.bytes))
             }
-            None => {
-                (dtype.unwrap_or(DType::Unknown), Values::Nowhere("its storage is not one of this file's"))
-            }
+            None => (dtype.unwrap_or(DType::Unknown), Values::Nowhere("its storage is none of this file's")),
         };
         Ok(Tensor { dtype, shape, strides, offset, values, quantizer: None, remark: None })
     }
@@ -218,7 +215,7 @@ impl Rebuild<'_> {
     fn sparse(&self, args: &Args<'_>) -> Result<Made> {
         let layout = self.arena.object(args.get(0)?).and_then(|object| {
             let name = *self.arena.items(object.args)?.first()?;
-            self.arena.text(name)
+            self.arena.word(name)
         });
         let names: &[&'static str] = match layout.as_deref() {
             Some("torch.sparse_csr" | "torch.sparse_bsr") => &["crow_indices", "col_indices", "values"],
@@ -232,26 +229,25 @@ impl Rebuild<'_> {
 
     /// An array of numpy, with its values in the pickle.
     fn array(&self, object: &Object, name: &str, args: &Args<'_>) -> Result<Option<Made>> {
-        let (shape, dtype, order, bytes) =
-            match (name, object.state.and_then(|state| self.arena.items(state))) {
-                ("_reconstruct", Some(&[_, shape, dtype, is_fortran, bytes])) => {
-                    let order = if self.arena.int(is_fortran) == Some(1) { "F" } else { "C" };
-                    (shape, dtype, Cow::from(order), bytes)
-                }
-                ("_frombuffer", _) => (
-                    args.get(2)?,
-                    args.get(1)?,
-                    self.arena.text(args.get(3)?).unwrap_or_default(),
-                    args.get(0)?,
-                ),
-                _ => return Ok(None),
-            };
-        // Arrays of objects have a list instead.
-        let Some(bytes) = self.arena.raw_bytes(bytes) else { return Ok(None) };
+        let state = object.state.and_then(|state| self.arena.items(state));
+        let (shape, dtype, by_columns, bytes) = match (name, state) {
+            ("_reconstruct", Some(&[_, shape, dtype, by_columns, bytes])) => {
+                (shape, dtype, self.arena.int(by_columns) == Some(1), bytes)
+            }
+            ("_frombuffer", _) => {
+                (args.get(2)?, args.get(1)?, self.arena.is_text(args.get(3)?, "F"), args.get(0)?)
+            }
+            _ => return Ok(None),
+        };
         let shape = self.sizes(shape)?;
-        let strides = if order == "F" { columns_first(&shape) } else { rows_first(&shape) };
+        let strides = if by_columns { columns_first(&shape) } else { rows_first(&shape) };
         let dtype = self.numpy_dtype(dtype).unwrap_or(DType::Unknown);
-        let values = Values::Inline(bytes.into_owned());
+        let values = match dtype {
+            // Arrays of objects, for one, have a list of them instead of bytes.
+            DType::Unknown if self.arena.items(bytes).is_some() => return Ok(None),
+            DType::Unknown => Values::Nowhere("its dtype is not known here"),
+            _ => Values::Inline(self.arena.raw_bytes(bytes)?.into_owned()),
+        };
         let tensor = Tensor { dtype, shape, strides, offset: 0, values, quantizer: None, remark: None };
         Ok(Some(Made::Tensor(Box::new(tensor))))
     }
@@ -259,9 +255,9 @@ impl Rebuild<'_> {
     /// The type of a little-endian array.
     fn numpy_dtype(&self, id: NodeId) -> Option<DType> {
         let object = self.arena.object(id)?;
-        let code = self.arena.text(*self.arena.items(object.args)?.first()?)?;
-        let order = object.state.and_then(|state| self.arena.text(*self.arena.items(state)?.get(1)?));
-        let is_big_endian = order.is_some_and(|order| order == ">");
+        let code = self.arena.word(*self.arena.items(object.args)?.first()?)?;
+        let order = object.state.and_then(|state| self.arena.items(state)?.get(1).copied());
+        let is_big_endian = order.is_some_and(|order| self.arena.is_text(order, ">"));
         dtypes::of_numpy(&code).filter(|_| !is_big_endian)
     }
 
@@ -324,18 +320,18 @@ impl Storage {
         let Node::Persistent(id) = arena.node(id) else { return None };
         let list = arena.items(id)?;
         let &[kind, class, key, _, count, ..] = list else { return None };
-        if arena.text(kind)? != "storage" {
+        if !arena.is_text(kind, "storage") {
             return None;
         }
         let (_, class) = arena.global(class)?;
         let (dtype, unit) = match dtypes::of_storage(&class) {
             Some((dtype, unit)) => (Some(dtype), unit),
-            None if class == "UntypedStorage" => (None, 1),
+            None if class.ends_with("UntypedStorage") => (None, 1),
             None => return None,
         };
         let key = match arena.node(key) {
             Node::Int(key) => key.to_string(),
-            _ => arena.text(key)?.into_owned(),
+            _ => arena.word(key)?.into_owned(),
         };
         let bytes = u64::try_from(arena.int(count)?).ok()?.checked_mul(unit)?;
         let view = list.get(5).and_then(|&view| arena.items(view)).and_then(|view| view.get(1));

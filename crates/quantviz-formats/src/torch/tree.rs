@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use quantviz_core::{
     DType, Encoding, Error, Granularity, Operand, ParameterId, QuantDescriptor, Result, Role, Shape,
-    WarningKind,
+    WarningKind, one_line,
 };
 
 use super::arena::{Arena, Node, NodeId, Object};
@@ -21,7 +21,6 @@ pub(super) fn collect(
     path: &str,
     role: Option<Role>,
 ) -> Result<()> {
-    let budget = catalogue.limits.pickle_items;
     let mut walk = Walk {
         arena: &pickle.arena,
         storages,
@@ -31,7 +30,6 @@ pub(super) fn collect(
         role,
         open: Vec::new(),
         barren: HashSet::new(),
-        budget,
     };
     walk.visit(pickle.root, None).map(drop)
 }
@@ -56,8 +54,6 @@ struct Walk<'a, 'b> {
     open: Vec<NodeId>,
     /// Values that have been looked into and hold no tensor.
     barren: HashSet<NodeId>,
-    /// How many more values may be looked at: shared ones are met again and again.
-    budget: usize,
 }
 
 /// The class of the module whose attributes are looked at, if it is one.
@@ -66,11 +62,7 @@ type Class<'c> = Option<&'c str>;
 impl Walk<'_, '_> {
     /// Looks into a value. Tells whether there was a tensor in it.
     fn visit(&mut self, id: NodeId, class: Class<'_>) -> Result<bool> {
-        let holds_others = matches!(
-            self.arena.node(id),
-            Node::Tuple(_) | Node::List(_) | Node::Dict(_) | Node::Persistent(_) | Node::Object(_)
-        );
-        if !holds_others || self.barren.contains(&id) || self.open.contains(&id) {
+        if !self.holds_others(id) || self.barren.contains(&id) || self.open.contains(&id) {
             return Ok(false);
         }
         let depth = self.catalogue.limits.pickle_depth;
@@ -79,19 +71,26 @@ impl Walk<'_, '_> {
         }
         self.open.push(id);
         let found = match self.arena.node(id) {
-            Node::Dict(_) => self.visit_pairs(id, class),
-            Node::Persistent(_) => match bare_storage(self.arena, id)? {
+            Node::Dict(_) => self.visit_pairs(id, None),
+            Node::Persistent(_) => match bare_storage(self.arena, id) {
                 Some(made) => self.visit_made(made, class),
                 None => Ok(false),
             },
             Node::Object(_) => self.visit_object(id, class),
-            _ => self.visit_items(self.arena.items(id).unwrap_or_default(), class),
+            _ => self.visit_items(self.arena.items(id).unwrap_or_default(), None),
         }?;
         self.open.pop();
         if !found {
             self.barren.insert(id);
         }
         Ok(found)
+    }
+
+    fn holds_others(&self, id: NodeId) -> bool {
+        matches!(
+            self.arena.node(id),
+            Node::Tuple(_) | Node::List(_) | Node::Dict(_) | Node::Persistent(_) | Node::Object(_)
+        )
     }
 
     fn visit_items(&mut self, items: &[NodeId], class: Class<'_>) -> Result<bool> {
@@ -116,17 +115,29 @@ impl Walk<'_, '_> {
         self.charge(pairs.clone().count())?;
         let mut found = false;
         for (index, (key, value)) in pairs.enumerate() {
-            let name = arena.text(key).map(|text| text.into_owned());
-            let name = name.or_else(|| arena.int(key).map(|key| key.to_string()));
-            let name = name.unwrap_or_else(|| index.to_string());
+            let name = self.name_of(key, index)?;
             self.note(&name, value, class);
             found |= self.visit_named(&name, value, class)?;
         }
         Ok(found)
     }
 
+    /// What a key adds to a path; that of an object is nothing that can be written.
+    fn name_of(&mut self, key: NodeId, index: usize) -> Result<String> {
+        let name = match self.arena.text(key) {
+            Some(text) => text.into_owned(),
+            None => self.arena.int(key).map_or(index.to_string(), |key| key.to_string()),
+        };
+        // A long name costs its length for every key that refers to it.
+        self.charge(name.len() / 16)?;
+        Ok(name)
+    }
+
     /// Looks into a value that has a name of its own.
     fn visit_named(&mut self, name: &str, id: NodeId, class: Class<'_>) -> Result<bool> {
+        if !self.holds_others(id) {
+            return Ok(false);
+        }
         let outer = self.path.len();
         self.extend_path(name)?;
         self.names += 1;
@@ -150,7 +161,7 @@ impl Walk<'_, '_> {
     fn visit_object(&mut self, id: NodeId, class: Class<'_>) -> Result<bool> {
         let Some(object) = self.arena.object(id) else { return Ok(false) };
         let made = made(self.arena, &object, self.catalogue.limits.rank)
-            .map_err(|error| error.in_tensor(&self.path))?;
+            .map_err(|error| error.in_tensor(self.name()))?;
         if let Some(made) = made {
             return self.visit_made(made, class);
         }
@@ -172,10 +183,9 @@ impl Walk<'_, '_> {
                 let entries = arena.items(only).unwrap_or_default();
                 self.charge(entries.len())?;
                 let mut found = false;
-                for entry in entries {
-                    if let Some(&[key, value]) = arena.items(*entry)
-                        && let Some(name) = arena.text(key)
-                    {
+                for (index, entry) in entries.iter().enumerate() {
+                    if let Some(&[key, value]) = arena.items(*entry) {
+                        let name = self.name_of(key, index)?;
                         found |= self.visit_named(&name, value, None)?;
                     }
                 }
@@ -200,6 +210,7 @@ impl Walk<'_, '_> {
             (Node::Tuple(_), Some(&[attributes, slots])) if matches!(arena.node(slots), Node::Dict(_)) => {
                 Ok(self.visit_attributes(attributes, class)? | self.visit_attributes(slots, class)?)
             }
+            (_, Some(items)) => self.visit_items(items, class),
             _ => self.visit(state, class),
         }
     }
@@ -211,9 +222,9 @@ impl Walk<'_, '_> {
         };
         self.charge(pairs.clone().count())?;
         let mut found = false;
-        for (key, value) in pairs {
-            let Some(name) = arena.text(key) else { continue };
-            found |= match OWN.contains(&&*name) {
+        for (index, (key, value)) in pairs.enumerate() {
+            let name = self.name_of(key, index)?;
+            found |= match OWN.contains(&name.as_str()) {
                 true => self.visit_pairs(value, class)?,
                 false => self.visit_named(&name, value, class)?,
             };
@@ -236,24 +247,32 @@ impl Walk<'_, '_> {
             Made::Tensor(tensor) => self.add(*tensor, class),
             Made::Same(id) => self.visit(id, class),
             Made::Parts(parts, reason) => {
-                self.catalogue.warn(&self.path, WarningKind::Odd, reason);
+                let mut found = false;
                 for (name, part) in parts {
-                    self.visit_named(name, part, class)?;
+                    found |= self.visit_named(name, part, class)?;
                 }
-                Ok(true)
+                let name = self.name().to_owned();
+                self.catalogue.warn(&name, WarningKind::Odd, reason)?;
+                Ok(found)
             }
             Made::Wrapper(wrapper, state) => {
                 let found = self.visit_attributes(state, None)?;
                 let message = format!("unsupported: {wrapper}; the tensors inside are shown as they are");
-                self.catalogue.warn(&self.path, WarningKind::Unsupported, &quantviz_core::one_line(&message));
+                let name = self.name().to_owned();
+                self.catalogue.warn(&name, WarningKind::Unsupported, &one_line(&message))?;
                 Ok(found)
             }
         }
     }
 
+    /// What a tensor here is called. One that is all there is has no path.
+    fn name(&self) -> &str {
+        if self.path.is_empty() { "tensor" } else { &self.path }
+    }
+
     fn add(&mut self, tensor: Tensor, class: Class<'_>) -> Result<bool> {
         self.charge(1)?;
-        let name = if self.path.is_empty() { "tensor".to_owned() } else { self.path.clone() };
+        let name = self.name().to_owned();
         let quantizer = tensor.quantizer;
         let id = self.catalogue.add(&name, tensor, self.storages, self.role, class.map(str::to_owned))?;
         if let Some(quantizer) = quantizer {
@@ -328,8 +347,10 @@ impl Walk<'_, '_> {
         object.is_some_and(|it| self.arena.is_global(it.class, "torch._utils", "_rebuild_qtensor"))
     }
 
+    /// Pays for values that are looked at: shared ones are met again and again.
     fn charge(&mut self, cost: usize) -> Result<()> {
-        self.budget = self.budget.checked_sub(cost + 1).ok_or_else(|| {
+        let left = self.catalogue.visits.checked_sub(cost + 1);
+        self.catalogue.visits = left.ok_or_else(|| {
             let most = self.catalogue.limits.pickle_items;
             Error::limit(format!("values that refer to each other in more than {most} ways"))
         })?;

@@ -46,9 +46,13 @@ const DIRECTORY_ENTRY_LEN: u64 = 46;
 const LOCAL_ENTRY_LEN: u64 = 30;
 
 impl Archive {
-    /// Reads the directory of the archive that these bytes of the file are.
-    pub(super) fn open(file: &ModelFile, region: Extent, limits: &Limits) -> Result<Self> {
+    /// Reads the directory of the archive that these bytes of the file are; its bytes are taken off the budget.
+    pub(super) fn open(file: &ModelFile, region: Extent, limits: &Limits, budget: &mut u64) -> Result<Self> {
         let directory = Directory::find(file, region)?;
+        // Looking for an end takes as much, however short it is.
+        const LOOKING: u64 = 4096;
+        let left = budget.checked_sub(directory.len.saturating_add(LOOKING));
+        *budget = left.ok_or_else(|| Error::limit("the directories of archives are over the limit"))?;
         let entries = directory.entries(file, region, limits)?;
         check_overlaps(&entries)?;
         Ok(Archive { entries })
@@ -81,12 +85,10 @@ impl Archive {
         .map_err(|error| error.at_byte(entry.stored.offset))
     }
 
-    /// The entry as an archive of its own, which can only be read in place.
-    pub(super) fn region(&self, file: &ModelFile, name: &str) -> Result<Option<Extent>> {
-        match self.bytes(file, name, &mut 0)? {
-            Some(Bytes::Stored(extent)) => Ok(Some(extent)),
-            _ => Ok(None),
-        }
+    /// Where an entry lies that is neither compressed nor encrypted, such as an archive of its own.
+    pub(super) fn region(&self, name: &str) -> Option<Extent> {
+        let entry = self.entries.get(name).filter(|entry| entry.method == STORED && !entry.encrypted);
+        entry.map(|entry| entry.stored)
     }
 }
 
@@ -164,7 +166,7 @@ impl Directory {
     fn entries(&self, file: &ModelFile, region: Extent, limits: &Limits) -> Result<BTreeMap<String, Entry>> {
         // Besides its tensors an archive has a pickle, versions, and source code.
         let most = limits.tensors as u64 + 4096;
-        if self.entries > most || self.len > limits.pickle_bytes {
+        if self.entries > most {
             let message = format!("an archive of {} entries is over the limit of {most}", self.entries);
             return Err(Error::limit(message));
         }

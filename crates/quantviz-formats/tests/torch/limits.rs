@@ -22,10 +22,8 @@ fn beyond(pickle: &Pickle, change: impl FnOnce(&mut Limits)) -> String {
 #[test]
 fn each_limit_is_kept() {
     assert!(beyond(&small(), |limits| limits.pickle_bytes = 100).contains("over the limit"));
-    assert!(
-        beyond(&small().text("x").text(&"x".repeat(1000)).op(b"s"), |limits| limits.pickle_bytes = 900)
-            .contains("900 bytes")
-    );
+    let long = small().text("x").text(&"x".repeat(5000)).op(b"s");
+    assert!(beyond(&long, |limits| limits.pickle_bytes = 9000).contains("a pickle of more than"));
     assert!(beyond(&small(), |limits| limits.pickle_items = 20).contains("20 values"));
     assert!(beyond(&small(), |limits| limits.pickle_depth = 1).contains("more than 1 deep"));
     assert!(beyond(&small(), |limits| limits.name_bytes = 0).contains("names"));
@@ -109,4 +107,31 @@ fn archives_of_too_many_entries_or_too_much() {
     refused(many, |limits| limits.tensors = 100);
     let deflated = Archive::new().with(Entry::deflated("m/data.pkl", &small().build()));
     refused(deflated, |limits| limits.inflated_bytes = 10);
+}
+
+#[test]
+fn costs_that_many_small_things_add_up_to() {
+    // Names, flags, keys and values that are long, once, and referred to again and again.
+    let long = Pickle::new().op(b"](").text(&"k".repeat(50_000)).op(b"q\x00");
+    let keys = (0..2000).fold(long.op(b"}("), |it, _| it.op(b"h\x00]")).op(b"u");
+    let keys = keys.tensor(FLOATS, 0, &[1], &[1]).op(b"e");
+    assert_eq!(refusal(&keys).kind(), ErrorKind::Limit, "keys are copied");
+    let classes = Pickle::new().op(b"}").text("x").op(b"](").global(&"m".repeat(100_000), "C").op(b"q\x00");
+    let classes =
+        (0..100_000).fold(classes, |it, _| it.op(b"h\x00)R")).op(b"es").op(&small().unfinished()[3..]);
+    assert_eq!(crate::read(&classes).model().parameters.len(), 1);
+    let array = |bytes: usize, count: usize| {
+        let dtype = Pickle::new().global("numpy", "dtype").op(b"\x8c\x02u1\x85R").op(b"q\x01");
+        let values = Pickle::new().op(b"B").op((bytes as u32).to_le_bytes()).op(vec![7; bytes]).op(b"q\x02");
+        let start =
+            Pickle::new().op(&dtype.unfinished()[2..]).op(b"0").op(&values.unfinished()[2..]).op(b"0](");
+        let each = Pickle::new()
+            .global("numpy._core.numeric", "_frombuffer")
+            .op(b"(h\x02h\x01")
+            .ints(&[bytes as i64]);
+        let each = each.op(b"\x8c\x01CtR");
+        (0..count).fold(start, |it, _| it.op(&each.unfinished()[2..])).op(b"e")
+    };
+    assert_eq!(crate::read(&array(100_000, 3)).values("2").len(), 100_000);
+    assert_eq!(refusal(&array(1_000_000, 100)).kind(), ErrorKind::Limit);
 }

@@ -4,7 +4,7 @@
 //!   [`ParameterSource`](quantviz_core::ParameterSource) passes it.
 //! - [`strategies`] makes shapes, tensors of every type and granularities for proptest.
 //! - [`OnnxBuilder`], [`SafetensorsBuilder`] and [`GgufBuilder`] write model files, well-formed or hostile, byte for byte;
-//!   [`wire::Message`] writes any protobuf.
+//!   [`wire::Message`] writes any protobuf, [`pickle::Pickle`] any pickle, and [`pickle::TorchBuilder`] the files of torch.
 //! - [`mutations`] damages a valid file in ways that parsers get wrong.
 //!
 //! ```

@@ -1,10 +1,11 @@
 //! The parameters of a file as they are found: checked against their storages, told apart, counted against the limits.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use quantviz_core::{
-    DType, Error, ErrorKind, Format, Model, Parameter, ParameterId, Result, Role, Shape, Warning,
-    WarningKind, byte_len, one_line, role_from_name,
+    Error, ErrorKind, Format, Model, Parameter, ParameterId, Result, Role, Shape, Warning, WarningKind,
+    byte_len, one_line, role_from_name,
 };
 
 use super::bytes::Bytes;
@@ -35,21 +36,11 @@ pub(super) struct Catalogue<'a> {
     pub(super) locations: Vec<Location>,
     /// The class of the module that owns a parameter, where the file says it.
     classes: Vec<Option<String>>,
-    /// The first parameter with just these elements.
-    known: HashMap<Identity, ParameterId>,
+    /// The first parameter for each storage, offset, and hash of what else makes a view.
+    known: HashMap<(u64, u64, u64), ParameterId>,
     name_bytes: usize,
     delivered: u64,
     read: u64,
-}
-
-/// What two views have in common whose elements are the same.
-#[derive(PartialEq, Eq, Hash)]
-struct Identity {
-    bytes: u64,
-    offset: u64,
-    dtype: DType,
-    dims: Vec<u64>,
-    strides: Vec<u64>,
 }
 
 /// Bytes of values that a file may always have, however small it is.
@@ -100,7 +91,8 @@ impl<'a> Catalogue<'a> {
         match &location {
             Location::View(view) if parameter.shape.elements() > 0 => {
                 let first = *self.known.entry(identity(&parameter, view)).or_insert(id);
-                parameter.shares = Some(first).filter(|&first| first != id);
+                parameter.shares =
+                    Some(first).filter(|&first| first != id && self.is_same(first, &parameter, view));
             }
             Location::View(_) => {}
             Location::Unreadable(kind, message) => self.warn(name, warning_kind(*kind), message)?,
@@ -109,6 +101,13 @@ impl<'a> Catalogue<'a> {
         self.locations.push(location);
         self.classes.push(class);
         Ok(id)
+    }
+
+    /// Whether an earlier parameter from the same place of the same storage has the same elements.
+    fn is_same(&self, first: ParameterId, parameter: &Parameter, view: &View) -> bool {
+        let earlier = self.model.parameter(first);
+        (earlier.dtype, &earlier.shape) == (parameter.dtype, &parameter.shape)
+            && matches!(&self.locations[first.index()], Location::View(it) if it.strides == view.strides)
     }
 
     pub(super) fn warn(&mut self, name: &str, kind: WarningKind, message: &str) -> Result<()> {
@@ -228,14 +227,10 @@ impl<'a> Catalogue<'a> {
     }
 }
 
-fn identity(parameter: &Parameter, view: &View) -> Identity {
-    Identity {
-        bytes: view.bytes.identity(),
-        offset: view.offset,
-        dtype: parameter.dtype,
-        dims: parameter.shape.dims().to_vec(),
-        strides: view.strides.clone().unwrap_or_default(),
-    }
+fn identity(parameter: &Parameter, view: &View) -> (u64, u64, u64) {
+    let mut hasher = DefaultHasher::new();
+    (parameter.dtype, &parameter.shape, &view.strides).hash(&mut hasher);
+    (view.bytes.identity(), view.offset, hasher.finish())
 }
 
 fn warning_kind(kind: ErrorKind) -> WarningKind {

@@ -224,9 +224,11 @@ impl Walk<'_, '_> {
         let mut found = false;
         for (index, (key, value)) in pairs.enumerate() {
             let name = self.name_of(key, index)?;
-            found |= match OWN.contains(&name.as_str()) {
-                true => self.visit_pairs(value, class)?,
-                false => self.visit_named(&name, value, class)?,
+            found |= match name.as_str() {
+                name if OWN.contains(&name) => self.visit_pairs(value, class)?,
+                // Recurrent modules list their own parameters a second time.
+                "_flat_weights" => false,
+                name => self.visit_named(name, value, class)?,
             };
         }
         Ok(found)

@@ -78,7 +78,7 @@ fn check(file: &str, source: &BoxedSource, truth: &Truth) {
         assert_eq!(shared, tensor.shares.is_some(), "{what} shares with {shares:?}");
         let layer = parameter.layer.map(|layer| model.layer(layer)).expect("every parameter has one");
         if let Some(op) = &tensor.op {
-            assert!(layer.op.as_ref() == Some(op) || file.contains("state_dict"), "{what}: {:?}", layer.op);
+            assert_eq!(layer.op.as_ref(), Some(op), "{what}");
         }
         if let Some(role) = &tensor.role {
             assert_eq!(parameter.role.name(), role, "{what}");

@@ -29,8 +29,8 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
         match inspect(&path, &request, terminal) {
             Ok(inspection) => inspections.push(inspection),
             Err(error) if !is_folder => return Err(Trouble::with(&path, error)),
-            // A name that one model lacks, another may have.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            // A name that one model lacks, another may have; a missing file is another matter, and names the file.
+            Err(error) if error.kind() == ErrorKind::NotFound && error.file().is_none() => {
                 unknown_name = unknown_name.or(Some((path, error)))
             }
             // One model that cannot be read does not hide the others.

@@ -28,8 +28,9 @@ impl Stream for Stderr {
     }
 }
 
+/// Terminals that nobody told a size say that it is zero.
 fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
-    size.map_or(80, |(width, _)| usize::from(width.0))
+    size.map(|(width, _)| usize::from(width.0)).filter(|&width| width > 0).unwrap_or(80)
 }
 
 /// Whether a stream is a terminal that shows colour, and whoever sits there wants it.
@@ -52,9 +53,7 @@ impl Terminal<'_> {
         let on = match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                self.out.columns().is_some() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
-            }
+            Color::Auto => wants_color(self.out),
         };
         Paint { on }
     }

@@ -86,7 +86,7 @@ fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String 
     let titles = titles(&rows).map(|title| title.replace("zero-point", "zero"));
     let all_rows = || [&titles].into_iter().chain(&rows);
     let columns = Columns::fitting(&ALIGNS[NUMBERS..], all_rows().map(|row| &row[NUMBERS..]));
-    let columns = columns.within(width - INDENT.len());
+    let columns = columns.within(width.saturating_sub(INDENT.len()));
     // The layer stands at the right edge of the table, not of the terminal.
     let heads = Columns::fitting(&ALIGNS[..NUMBERS], all_rows().map(|row| &row[..NUMBERS]));
     let table_width = width.min(heads.total_width().max(columns.total_width() + INDENT.len()));

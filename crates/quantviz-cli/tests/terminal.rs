@@ -201,3 +201,28 @@ fn a_folder_of_which_nothing_can_be_read_is_trouble() {
         assert!(error(&[command, &path]).contains("old.gguf"));
     }
 }
+
+#[test]
+fn a_model_whose_files_are_missing_is_not_passed_over() {
+    in_fixtures();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy("resnet8/resnet8_fp32.onnx", folder.path().join("a.onnx")).expect("a copy");
+    let index = r#"{"weight_map": {"w": "model-00001-of-00001.safetensors"}}"#;
+    std::fs::write(folder.path().join("model.safetensors.index.json"), index).expect("written");
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let path = folder.path().to_string_lossy().into_owned();
+    assert_eq!(run(["quantviz", "inspect", &path], &mut out, &mut err), Exit::Trouble);
+    assert!(String::from_utf8_lossy(&out).contains("a.onnx"));
+    assert!(String::from_utf8_lossy(&err).contains("index.json"), "{}", String::from_utf8_lossy(&err));
+}
+
+#[test]
+fn no_terminal_is_too_narrow_to_print() {
+    in_fixtures();
+    for columns in [0, 1, 2, 20] {
+        assert!(
+            screen(columns, &["inspect", "resnet8/resnet8_int8.onnx", "--bins", "8"]).contains("fc.weight")
+        );
+        assert!(!screen(columns, &["layers", "resnet8/resnet8_int8.onnx"]).is_empty());
+    }
+}

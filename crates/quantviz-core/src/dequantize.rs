@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What every group that a range of a parameter touches is computed with.
-struct Calibration {
+pub(crate) struct Calibration {
     groups: Groups,
     first_group: u64,
     scales: Vec<f64>,
@@ -28,16 +28,20 @@ struct OuterCalibration {
 }
 
 /// Codes that are computed with the same numbers.
-struct Run<'a> {
-    codes: Elements<'a>,
+pub(crate) struct Run<'a> {
+    pub(crate) codes: Elements<'a>,
     table: Option<&'a [f32]>,
-    scale: f64,
-    zero_point: f64,
+    pub(crate) scale: f64,
+    pub(crate) zero_point: f64,
     offset: f64,
 }
 
 impl Calibration {
-    fn load<S: ParameterSource + ?Sized>(source: &S, id: ParameterId, range: &Range<u64>) -> Result<Self> {
+    pub(crate) fn load<S: ParameterSource + ?Sized>(
+        source: &S,
+        id: ParameterId,
+        range: &Range<u64>,
+    ) -> Result<Self> {
         let parameter = source.model().parameter(id);
         let misfit = || Error::malformed("its scales do not fit its shape").in_tensor(&parameter.name);
         let descriptor = parameter.quantization.as_ref().ok_or_else(misfit)?;
@@ -70,7 +74,7 @@ impl Calibration {
         })
     }
 
-    fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
+    pub(crate) fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
         let mut done = 0;
         while done < block.elements.len() {
             let start = block.start + done as u64;

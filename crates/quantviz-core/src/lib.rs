@@ -101,6 +101,7 @@ mod model;
 mod names;
 mod parallel;
 mod quant;
+mod quantize;
 mod roles;
 mod scan;
 mod shape;

@@ -16,6 +16,41 @@ pub fn code_values(dtype: DType) -> Option<&'static [f32]> {
     TABLES.iter().find(|(of, _)| *of == dtype).map(|(_, table)| table.as_slice())
 }
 
+/// Rounding to the numbers of a small float type.
+pub(crate) struct Rounding {
+    /// Its finite numbers in ascending order, and whether their codes are even.
+    numbers: Vec<(f32, bool)>,
+}
+
+impl Rounding {
+    pub(crate) fn to(dtype: DType) -> Self {
+        let codes = code_values(dtype).unwrap_or_default().iter().enumerate();
+        let mut numbers: Vec<(f32, bool)> = codes
+            .filter(|(_, value)| value.is_finite())
+            .map(|(code, &value)| (value, code % 2 == 0))
+            .collect();
+        numbers.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        Rounding { numbers }
+    }
+
+    /// The nearest number, the one with the even code where two are; the last where there is none so large.
+    pub(crate) fn nearest(&self, value: f32) -> f32 {
+        if value.is_nan() {
+            return value;
+        }
+        let above = self.numbers.partition_point(|(number, _)| number.total_cmp(&value).is_lt());
+        let number = |index: usize| self.numbers.get(index).copied();
+        match (above.checked_sub(1).and_then(number), number(above)) {
+            (Some((below, below_is_even)), Some((above, _))) => {
+                let (down, up) = (f64::from(value) - f64::from(below), f64::from(above) - f64::from(value));
+                if down < up || (down == up && below_is_even) { below } else { above }
+            }
+            (Some((last, _)), None) | (None, Some((last, _))) => last,
+            (None, None) => f32::NAN,
+        }
+    }
+}
+
 /// What the codes with all exponent bits set stand for.
 #[derive(PartialEq)]
 enum Top {
@@ -93,6 +128,18 @@ mod tests {
         assert_eq!(table(DType::F6E2M3)[31], 7.5);
         assert_eq!(table(DType::F6E3M2)[31], 28.0);
         assert_eq!((table(DType::F8E8M0)[127], table(DType::F8E8M0)[0]), (1.0, 2f32.powi(-127)));
+    }
+
+    #[test]
+    fn the_nearest_of_a_few_numbers() {
+        let e4m3 = |value| Rounding::to(DType::F8E4M3Fn).nearest(value);
+        assert_eq!((e4m3(0.99), e4m3(-3.3), e4m3(1e9), e4m3(f32::NEG_INFINITY)), (1.0, -3.25, 448.0, -448.0));
+        // 17 lies between 16 and 18, 19 between 18 and 20: the even code is that of 16, then that of 20.
+        assert_eq!((e4m3(17.0), e4m3(19.0), e4m3(-17.0)), (16.0, 20.0, -16.0));
+        assert!(e4m3(f32::NAN).is_nan());
+        let e2m1 = Rounding::to(DType::F4E2M1);
+        assert_eq!((e2m1.nearest(5.0), e2m1.nearest(2.5), e2m1.nearest(0.0)), (4.0, 2.0, 0.0));
+        assert!(e2m1.nearest(-0.0).is_sign_negative());
     }
 
     #[test]

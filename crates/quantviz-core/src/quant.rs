@@ -243,6 +243,9 @@ pub struct QuantDescriptor {
     pub table: Option<Vec<f32>>,
     /// The group of every index along an axis, where groups are not runs of neighbours.
     pub group_index: Option<GroupIndex>,
+    /// The type of the codes, where they are not stored: the stored elements are the real numbers before they are
+    /// quantized, and codes follow from them as `clamp(round(stored / scale) + zero point)`.
+    pub computed: Option<DType>,
 }
 
 impl QuantDescriptor {
@@ -271,6 +274,7 @@ impl QuantDescriptor {
             offset: None,
             table: None,
             group_index: None,
+            computed: None,
         })
     }
 
@@ -299,6 +303,7 @@ impl QuantDescriptor {
             offset: None,
             table: None,
             group_index: None,
+            computed: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
+use crate::quantize::compute_codes;
 use crate::{Elements, Error, Groups, Model, Operand, ParameterId, QuantDescriptor, Result, Shape};
 
 /// What of a parameter is read.
@@ -198,6 +199,9 @@ pub fn read_derived<S: ParameterSource + ?Sized>(
     let Some(quantization) = &parameter.quantization else {
         return source.read(id, Part::Stored, range, sink);
     };
+    if let (Part::Codes, Some(dtype)) = (part, quantization.computed) {
+        return compute_codes(source, id, dtype, range, sink);
+    }
     let operand = match part {
         Part::Stored | Part::Codes => return source.read(id, Part::Stored, range, sink),
         Part::Scales => Some(&quantization.scale),

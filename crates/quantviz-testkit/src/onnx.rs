@@ -150,6 +150,8 @@ pub enum Attribute {
     Ints(Vec<i64>),
     /// Strings.
     Strings(Vec<String>),
+    /// A tensor of which only some elements are there: values, indices, dimensions.
+    SparseTensor(Message, Message, Vec<i64>),
 }
 
 impl Attribute {
@@ -166,6 +168,9 @@ impl Attribute {
             }
             Attribute::Ints(values) => {
                 values.iter().fold(head, |head, &value| head.int(8, value)).varint(20, 7)
+            }
+            Attribute::SparseTensor(values, indices, dims) => {
+                head.message(22, &sparse(&values, &indices, &dims)).varint(20, 11)
             }
             Attribute::Strings(values) => {
                 values.iter().fold(head, |head, value| head.bytes(9, value)).varint(20, 8)
@@ -215,6 +220,14 @@ impl Node {
     }
 }
 
+impl Node {
+    /// An attribute of a function's node that has the value of another one of the call.
+    #[must_use]
+    pub fn attribute_of_call(self, name: &str, of_call: &str) -> Self {
+        Node(self.0.message(5, &Message::new().bytes(1, name).bytes(21, of_call)))
+    }
+}
+
 /// A `GraphProto`.
 #[derive(Clone, Debug)]
 pub struct Graph(Message);
@@ -241,8 +254,7 @@ impl Graph {
     /// the name of the first is that of the whole.
     #[must_use]
     pub fn sparse_initializer(self, values: &Message, indices: &Message, dims: &[i64]) -> Self {
-        let sparse = Message::new().message(1, values).message(2, indices);
-        self.field(15, &dims.iter().fold(sparse, |sparse, &dim| sparse.int(3, dim)))
+        self.field(15, &sparse(values, indices, dims))
     }
 
     /// A value that the graph is given.
@@ -359,6 +371,12 @@ impl OnnxBuilder {
         let opset = |(domain, version): &(String, i64)| Message::new().bytes(1, domain).int(2, *version);
         self.opsets.iter().fold(head, |head, it| head.message(8, &opset(it))).into_bytes()
     }
+}
+
+/// A `SparseTensorProto`.
+fn sparse(values: &Message, indices: &Message, dims: &[i64]) -> Message {
+    let sparse = Message::new().message(1, values).message(2, indices);
+    dims.iter().fold(sparse, |sparse, &dim| sparse.int(3, dim))
 }
 
 /// A `StringStringEntryProto`.

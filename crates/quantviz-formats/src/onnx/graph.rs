@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::iter::successors;
 
-use onnx_ir::{GraphProto, NodeProto, TensorProto};
+use onnx_ir::NodeProto;
 use quantviz_core::{Error, Layer, LayerId, LayerKind, ParameterId, Result, Role};
 
+use super::flatten::node_name;
+use super::quant::{IntegerProduct, integer_products};
 use super::roles::role_in;
 use super::tensor::Tensors;
 
@@ -13,8 +15,12 @@ use super::tensor::Tensors;
 pub(super) struct Graph<'a> {
     pub(super) nodes: &'a [NodeProto],
     constants: HashMap<&'a str, ParameterId>,
+    /// The node that makes a value.
+    makers: HashMap<&'a str, usize>,
     /// The hidden node that hands a value on.
     carriers: HashMap<&'a str, usize>,
+    /// Products of codes, by the index of their node.
+    pub(super) products: HashMap<usize, IntegerProduct<'a>>,
     /// Nodes that only carry a parameter or an activation to the node that computes with it, and from where.
     hidden: Vec<Option<Origin<'a>>>,
 }
@@ -36,19 +42,25 @@ pub(super) enum Source<'a> {
 }
 
 pub(super) fn is_quantize(node: &NodeProto) -> bool {
-    node.op_type == "QuantizeLinear"
+    let op = node.op_type.as_str();
+    matches!(op, "QuantizeLinear" | "DynamicQuantizeLinear")
+        || matches!(op, "TRT_FP8QuantizeLinear" | "TRT_INT4QuantizeLinear" | "TRT_INT8QuantizeLinear")
 }
 
 pub(super) fn is_dequantize(node: &NodeProto) -> bool {
-    node.op_type == "DequantizeLinear"
+    let op = node.op_type.as_str();
+    op == "DequantizeLinear"
+        || matches!(op, "TRT_FP8DequantizeLinear" | "TRT_INT4DequantizeLinear" | "TRT_INT8DequantizeLinear")
 }
 
-/// The tensor of a Constant node.
-pub(super) fn constant_tensor(node: &NodeProto) -> Option<(&str, &TensorProto)> {
-    let value =
-        node.attribute.iter().find(|attribute| node.op_type == "Constant" && attribute.name == "value");
-    let output = node.output.first().filter(|name| !name.is_empty());
-    Some((output?, value?.t.as_ref()?))
+/// Whether it quantizes and dequantizes at once.
+pub(super) fn is_fake_quantize(node: &NodeProto) -> bool {
+    matches!(node.op_type.as_str(), "Quant" | "IntQuant" | "BipolarQuant")
+}
+
+/// Whether its second input is a scale and its third a zero-point.
+pub(super) fn is_linear(node: &NodeProto) -> bool {
+    is_quantize(node) || is_dequantize(node) || is_fake_quantize(node)
 }
 
 /// The input in a slot; `None` where the slot is empty or missing.
@@ -57,47 +69,77 @@ pub(super) fn input(node: &NodeProto, slot: usize) -> Option<&str> {
 }
 
 /// Operators that hand a constant on in another type or arrangement.
-fn is_carrier(node: &NodeProto) -> bool {
-    const CARRIERS: &[&str] =
-        &["Cast", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Clip"];
-    CARRIERS.contains(&node.op_type.as_str()) || is_quantize(node) || is_dequantize(node)
-}
+const CARRIERS: &[&str] =
+    &["Cast", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Clip"];
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(graph: &'a GraphProto, constants: HashMap<&'a str, ParameterId>) -> Self {
-        let nodes = &graph.node;
+    pub(super) fn new(nodes: &'a [NodeProto], constants: HashMap<&'a str, ParameterId>) -> Self {
+        let outputs = nodes.iter().enumerate().flat_map(|(index, node)| {
+            node.output.iter().map(move |name| (name.as_str(), index)).filter(|(name, _)| !name.is_empty())
+        });
+        let makers = outputs.collect();
+        let products = integer_products(nodes);
+        let absorbed: HashSet<usize> = products.values().flat_map(|it| it.nodes.iter().copied()).collect();
         let hidden = Vec::with_capacity(nodes.len());
-        let mut graph = Graph { nodes, constants, carriers: HashMap::new(), hidden };
+        let mut graph = Graph { nodes, constants, makers, carriers: HashMap::new(), products, hidden };
         for (index, node) in nodes.iter().enumerate() {
-            // Nodes are sorted, so what a value passed through is known already; a hostile graph that runs in
-            // circles ends where it would refer to a later node.
+            // Nodes are sorted, so what a value passed through is known already.
             let origin = graph.origin(input(node, 0).unwrap_or_default());
-            let carries_constant = is_carrier(node) && matches!(origin.source, Source::Parameter(_));
-            let is_hidden = carries_constant
-                || is_quantize(node)
-                || is_dequantize(node)
-                || constant_tensor(node).is_some();
-            if is_hidden {
-                let outputs = node.output.iter().map(String::as_str).filter(|name| !name.is_empty());
-                graph.carriers.extend(outputs.map(|name| (name, index)));
+            let carries = graph.is_constant(node) || is_linear(node);
+            if carries && let Some(output) = node.output.first().filter(|name| !name.is_empty()) {
+                // What else DynamicQuantizeLinear makes is no form of its input.
+                graph.carriers.insert(output, index);
             }
+            let is_list = graph.constants.contains_key(node.output.first().map_or("", String::as_str));
+            let is_hidden = carries || is_list || absorbed.contains(&index);
             graph.hidden.push(is_hidden.then_some(origin));
         }
         graph
     }
 
+    /// Whether a node makes a constant of constants, in a way that leaves the first of them recognisable.
+    pub(super) fn is_constant(&self, node: &NodeProto) -> bool {
+        let is_constant = |name: &String| self.parameter(name).is_some();
+        match node.op_type.as_str() {
+            "Mul" | "Div" => node.input.iter().all(is_constant),
+            op => (CARRIERS.contains(&op) || is_linear(node)) && node.input.first().is_some_and(is_constant),
+        }
+    }
+
     /// Where a value comes from.
     pub(super) fn origin(&self, name: &'a str) -> Origin<'a> {
-        if let Some(&parameter) = self.constants.get(name).filter(|_| !name.is_empty()) {
-            return Origin { source: Source::Parameter(parameter), carrier: None, quantized: false };
+        self.known_origin(name).unwrap_or(Origin {
+            source: Source::Value(name),
+            carrier: None,
+            quantized: false,
+        })
+    }
+
+    /// The same for what is a parameter, or passed through a hidden node.
+    fn known_origin(&self, name: &str) -> Option<Origin<'a>> {
+        if let Some(parameter) = self.constant(name).filter(|_| !name.is_empty()) {
+            return Some(Origin { source: Source::Parameter(parameter), carrier: None, quantized: false });
         }
-        match self.carriers.get(name).and_then(|&carrier| Some((carrier, self.hidden[carrier]?))) {
-            Some((carrier, origin)) => {
-                let quantized = origin.quantized || is_quantize(&self.nodes[carrier]);
-                Origin { carrier: Some(carrier), quantized, ..origin }
-            }
-            None => Origin { source: Source::Value(name), carrier: None, quantized: false },
-        }
+        let carrier = *self.carriers.get(name)?;
+        let origin = self.hidden[carrier]?;
+        let quantized = origin.quantized || is_quantize(&self.nodes[carrier]);
+        Some(Origin { carrier: Some(carrier), quantized, ..origin })
+    }
+
+    /// The parameter of this name, without looking through nodes.
+    pub(super) fn constant(&self, name: &str) -> Option<ParameterId> {
+        self.constants.get(name).copied()
+    }
+
+    /// The node that makes a value.
+    pub(super) fn maker(&self, name: &str) -> Option<&'a NodeProto> {
+        self.makers.get(name).map(|&index| &self.nodes[index])
+    }
+
+    /// The first output of a node; that of a product of codes once it is scaled.
+    pub(super) fn output(&self, index: usize) -> Option<&'a str> {
+        let output = self.products.get(&index).map(|product| product.output);
+        output.or_else(|| self.nodes[index].output.first().map(String::as_str))
     }
 
     /// The hidden nodes that a value passed through, the last one first.
@@ -107,8 +149,8 @@ impl<'a> Graph<'a> {
     }
 
     /// The parameter that a value is, possibly after hidden nodes.
-    pub(super) fn parameter(&self, name: &'a str) -> Option<ParameterId> {
-        match self.origin(name).source {
+    pub(super) fn parameter(&self, name: &str) -> Option<ParameterId> {
+        match self.known_origin(name)?.source {
             Source::Parameter(id) => Some(id),
             Source::Value(_) => None,
         }
@@ -119,9 +161,14 @@ impl<'a> Graph<'a> {
         self.nodes.iter().zip(&self.hidden).filter(|(_, hidden)| hidden.is_some()).map(|(node, _)| node)
     }
 
+    /// All other nodes, in order, with their indices.
+    fn layers(&self) -> impl Iterator<Item = (usize, &'a NodeProto)> {
+        self.nodes.iter().enumerate().filter(|(index, _)| self.hidden[*index].is_none())
+    }
+
     /// All other nodes, in order.
-    fn layer_nodes(&self) -> impl Iterator<Item = &'a NodeProto> {
-        self.nodes.iter().zip(&self.hidden).filter(|(_, hidden)| hidden.is_none()).map(|(node, _)| node)
+    pub(super) fn layer_nodes(&self) -> impl Iterator<Item = &'a NodeProto> {
+        self.layers().map(|(_, node)| node)
     }
 }
 
@@ -139,7 +186,7 @@ impl<'a> Layers<'a> {
     /// A layer for every input of the graph and every node that is not hidden, with the parameters that it is the
     /// first to compute with. `on_path` hears of what lies between a parameter and its layer.
     pub(super) fn of(
-        inputs: impl Iterator<Item = &'a str>,
+        inputs: &'a [String],
         graph: &Graph<'a>,
         tensors: &mut Tensors,
         at_most: usize,
@@ -148,21 +195,21 @@ impl<'a> Layers<'a> {
         // A long name costs a hostile file little where hidden nodes give it a short one.
         let mut room = at_most;
         let mut layers = Layers::default();
-        for name in inputs.filter(|name| !graph.constants.contains_key(name)) {
-            if let Some(id) = layers.push(Layer::new(name, Some("Input".to_owned()), LayerKind::Operation)) {
+        for name in inputs.iter().filter(|name| !graph.constants.contains_key(name.as_str())) {
+            if let Some(id) =
+                layers.push(Layer::new(name.as_str(), Some("Input".to_owned()), LayerKind::Operation))
+            {
                 layers.makes(id, name);
             }
         }
-        for node in graph.layer_nodes() {
-            let first_output = node.output.first().map_or("", String::as_str);
-            let name = match node.name.as_str() {
-                "" => format!("{}:{first_output}", node.op_type),
-                name => name.to_owned(),
-            };
-            let layer = Layer::new(name, Some(node.op_type.clone()), LayerKind::Operation);
+        for (index, node) in graph.layers() {
+            let layer = Layer::new(node_name(node), Some(node.op_type.clone()), LayerKind::Operation);
             let Some(id) = layers.push(layer) else { break };
-            for output in node.output.iter().filter(|name| !name.is_empty()) {
-                layers.makes(id, output);
+            let product = graph.products.get(&index).map(|product| product.output);
+            let outputs = node.output.iter().map(String::as_str).filter(|name| !name.is_empty());
+            match product {
+                Some(product) => layers.makes(id, product),
+                None => outputs.for_each(|output| layers.makes(id, output)),
             }
             let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
             for (slot, name) in node.input.iter().enumerate() {
@@ -190,6 +237,15 @@ impl<'a> Layers<'a> {
     /// The layer that makes a value.
     pub(super) fn maker(&self, value: &str) -> Option<LayerId> {
         self.makers.get(value).copied()
+    }
+
+    /// Gives a parameter to a layer that knows better than the slot what it is for, unless an earlier one has it.
+    pub(super) fn claim_as(&mut self, tensors: &mut Tensors, layer: LayerId, id: ParameterId, role: Role) {
+        let entry = &mut tensors.parameters[id.index()];
+        if entry.layer == Some(layer) {
+            entry.role = role;
+        }
+        self.claim(tensors, layer, id, role);
     }
 
     /// Gives a parameter to a layer, unless an earlier one has it; false if so.

@@ -1,10 +1,11 @@
 //! ONNX: a walk that notes where the weights are, a graph parsed from what is left, and layers made of the graph.
 
-mod blocks;
+mod flatten;
 mod graph;
 mod packed;
 mod quant;
 mod roles;
+mod sparse;
 mod tensor;
 mod typed;
 mod wire;
@@ -13,15 +14,16 @@ use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
-use onnx_ir::{Message, ModelProto};
+use onnx_ir::{Message, ModelProto, NodeProto};
 use quantviz_core::{
-    Error, Format, Model, ParameterId, ParameterSource, Part, Result, Role, Sink, Warning, WarningKind,
-    check_range, part_len, read_derived, role_from_name,
+    DType, Error, Format, Layer, Model, ParameterId, ParameterSource, Part, Result, Role, Sink, check_range,
+    part_len, read_derived, role_from_name,
 };
 
 use crate::file::ModelFile;
 use crate::{BoxedSource, Limits};
-use graph::{Graph, Layers, constant_tensor};
+use flatten::{FlatGraph, SparseTensor, flatten};
+use graph::{Graph, Layers};
 use tensor::Tensors;
 use wire::Skeleton;
 
@@ -33,14 +35,12 @@ struct OnnxSource {
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let file = ModelFile::open(path)?;
     let Skeleton { bytes, payloads } = wire::skeleton(&file, limits)?;
-    let proto = ModelProto::parse_from_bytes(&bytes)
+    let mut proto = ModelProto::parse_from_bytes(&bytes)
         .map_err(|error| Error::malformed(format!("this is no ONNX model, or a damaged one: {error}")))?;
     drop(bytes);
-    if proto.graph.is_none() {
-        return Err(Error::malformed("this is no ONNX model: it has no graph"));
-    }
+    let graph = flatten(&mut proto, limits)?;
     let mut tensors = Tensors::new(file, payloads, *limits);
-    let layers = read_graph(&proto, &mut tensors, limits)?;
+    let layers = read_graph(&graph, &mut tensors, limits)?;
 
     let mut model = Model::new(Format::Onnx);
     model.file_bytes = tensors.file_bytes();
@@ -52,55 +52,61 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     Ok(Box::new(OnnxSource { model, tensors }))
 }
 
-fn read_graph(
-    proto: &ModelProto,
-    tensors: &mut Tensors,
-    limits: &Limits,
-) -> Result<Vec<quantviz_core::Layer>> {
-    let graph_proto = &proto.graph;
-    let initializers = graph_proto.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor));
+fn read_graph(flat: &FlatGraph, tensors: &mut Tensors, limits: &Limits) -> Result<Vec<Layer>> {
     let mut constants = HashMap::new();
-    for (name, tensor) in initializers.chain(graph_proto.node.iter().filter_map(constant_tensor)) {
-        if constants.len() == limits.tensors {
-            return Err(Error::limit(format!("more than {} tensors", limits.tensors)));
-        }
-        if constants.insert(name, tensors.add(name, tensor)?).is_some() {
-            return Err(Error::malformed("two tensors have this name").in_tensor(name));
+    let mut know = |name, id| match constants.insert(name, id) {
+        None => Ok(()),
+        Some(_) => Err(Error::malformed("two tensors have this name").in_tensor(name)),
+    };
+    for tensor in &flat.tensors {
+        know(tensor.name.as_str(), tensors.add(&tensor.name, tensor)?)?;
+    }
+    for sparse in &flat.sparse {
+        know(sparse.values.name.as_str(), tensors.add_sparse(&sparse.values.name, sparse)?)?;
+    }
+    for node in flat.nodes.iter().filter(|node| node.op_type == "Constant") {
+        let Some(name) = node.output.first().filter(|name| !name.is_empty()) else { continue };
+        if let Some(id) = add_constant(node, name, tensors)? {
+            know(name, id)?;
         }
     }
-    let graph = Graph::new(graph_proto, constants);
-    let inputs = graph_proto.input.iter().map(|input| input.name.as_str());
-    quant::describe_parameters(&graph, tensors);
-    blocks::describe_blocks(&graph, tensors);
+    let graph = Graph::new(&flat.nodes, constants);
+    quant::describe_constants(&graph, tensors);
     let mut layers =
-        Layers::of(inputs, &graph, tensors, limits.graph_bytes, |layers, tensors, layer, origin| {
+        Layers::of(&flat.inputs, &graph, tensors, limits.graph_bytes, |layers, tensors, layer, origin| {
             quant::claim_path(&graph, layers, tensors, layer, origin);
         })?;
-    // Q/DQ pairs first: they know the names of float values.
-    quant::describe_activations(&graph, &mut layers, tensors);
-    quant::describe_code_operators(&graph, &mut layers, tensors);
+    quant::describe_layers(&graph, &flat.annotations, &mut layers, tensors);
     for parameter in tensors.parameters.iter_mut().filter(|parameter| parameter.layer.is_none()) {
         parameter.role = role_from_name(&parameter.name, &parameter.shape).unwrap_or(Role::Other);
     }
-    warn_of_what_is_left_out(proto, tensors);
     Ok(layers.list)
 }
 
-/// Names what this reader passes over, so that nobody takes silence for absence.
-fn warn_of_what_is_left_out(proto: &ModelProto, tensors: &mut Tensors) {
-    let graph = &proto.graph;
-    let with_subgraphs = graph
-        .node
-        .iter()
-        .filter(|node| node.attribute.iter().any(|it| it.g.is_some() || !it.graphs.is_empty()));
-    let left_out = [
-        (with_subgraphs.count(), "nodes with subgraphs, whose tensors are not read yet"),
-        (graph.sparse_initializer.len(), "sparse initializers, which are not read yet"),
-    ];
-    for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
-        let message = format!("the graph has {count} {what}");
-        tensors.warnings.push(Warning::general(WarningKind::Unsupported, message));
+/// The tensor of a Constant node; `None` where it holds texts.
+fn add_constant(node: &NodeProto, name: &str, tensors: &mut Tensors) -> Result<Option<ParameterId>> {
+    for attribute in &node.attribute {
+        let id = match attribute.name.as_str() {
+            "value" => attribute.t.as_ref().map(|tensor| tensors.add(name, tensor)),
+            "sparse_value" => attribute.sparse_tensor.as_ref().map(|sparse| {
+                let values = sparse.values.clone().unwrap_or_default();
+                let indices = sparse.indices.clone().unwrap_or_default();
+                tensors.add_sparse(name, &SparseTensor { values, indices, dims: sparse.dims.clone() })
+            }),
+            "value_float" => {
+                let bytes = u64::from(attribute.f.to_bits()).to_le_bytes();
+                Some(tensors.add_number(name, DType::F32, bytes))
+            }
+            "value_int" => Some(tensors.add_number(name, DType::I64, attribute.i.to_le_bytes())),
+            "value_floats" => Some(tensors.add_list(name, DType::F32, attribute)),
+            "value_ints" => Some(tensors.add_list(name, DType::I64, attribute)),
+            _ => None,
+        };
+        if id.is_some() {
+            return id.transpose();
+        }
     }
+    Ok(None)
 }
 
 /// Who wrote the file, for which operators, and what else it says about itself.

@@ -4,17 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 
-use onnx_ir::TensorProto;
+use onnx_ir::{AttributeProto, TensorProto};
 use quantviz_core::{
-    DType, Error, ErrorKind, Parameter, ParameterId, Part, Result, Role, Shape, Sink, Warning, WarningKind,
-    byte_len, check_range, one_line,
+    Block, DType, Elements, Error, ErrorKind, Parameter, ParameterId, Part, Result, Role, Shape, Sink,
+    Warning, WarningKind, byte_len, check_range, one_line,
 };
 
+use super::flatten::SparseTensor;
 use super::packed::Packed;
+use super::sparse::Sparse;
 use super::typed::TypedValues;
 use super::wire::{Payload, Span};
 use crate::Limits;
-use crate::bytes::{Extent, read_elements};
+use crate::bytes::{Extent, read_elements, with_buffer};
 use crate::confined::{beside, refuse_link_out};
 use crate::file::ModelFile;
 
@@ -26,7 +28,9 @@ pub(super) struct Tensors {
     limits: Limits,
     /// Bytes that the tensors so far take, or would.
     data_bytes: u64,
-    payloads: Vec<Payload>,
+    payloads: Vec<Noted>,
+    /// Bytes that sparse tensors take beyond those in the file.
+    zero_bytes: u64,
     locations: Vec<Location>,
     /// External data that some tensor already claimed.
     external: HashMap<Extent, ParameterId>,
@@ -38,10 +42,22 @@ pub(super) struct Tensors {
     packed_zero_points: HashMap<ParameterId, Packed>,
 }
 
-enum Location {
+/// Where the elements of a tensor are.
+pub(super) enum Location {
     Bytes(Extent),
     Typed(TypedValues),
+    Sparse(Box<Sparse>),
+    /// The one element there is, as memory holds it.
+    Here([u8; 8]),
+    /// Where another parameter has them.
+    Same(ParameterId),
     Unreadable(ErrorKind, String),
+}
+
+/// What the walk noted of a tensor: a function's are asked for whenever it is called.
+enum Noted {
+    Payload(Payload),
+    Taken(ParameterId),
 }
 
 /// `TensorProto.DataType`, by number.
@@ -86,7 +102,8 @@ impl Tensors {
             files: vec![model],
             limits,
             data_bytes: 0,
-            payloads,
+            payloads: payloads.into_iter().map(Noted::Payload).collect(),
+            zero_bytes: 0,
             locations: Vec::new(),
             external: HashMap::new(),
             parameters: Vec::new(),
@@ -104,15 +121,84 @@ impl Tensors {
 
     /// Adds a tensor as a parameter.
     pub(super) fn add(&mut self, name: &str, tensor: &TensorProto) -> Result<ParameterId> {
+        let id = self.next_id()?;
         let in_tensor = |error: Error| error.in_tensor(name);
-        let id = ParameterId::new(self.parameters.len()).ok_or_else(|| Error::limit("too many tensors"))?;
         let shape = shape_of(&tensor.dims, self.limits.rank).map_err(in_tensor)?;
         let mut parameter = Parameter::new(name, dtype_of(tensor.data_type), shape, Role::Other);
         if parameter.dtype == DType::Unknown {
             let message = format!("the data type {} is not known here", tensor.data_type);
             self.warnings.push(Warning::about(name, WarningKind::Unsupported, message));
         }
-        let location = self.locate(tensor, &mut parameter, id).map_err(in_tensor)?;
+        let location = self.locate(tensor, parameter.dtype, &parameter.shape, id).map_err(in_tensor)?;
+        parameter.shares = match &location {
+            Location::Bytes(extent) if extent.file > 0 && extent.len > 0 => {
+                Some(*self.external.entry(*extent).or_insert(id)).filter(|&first| first != id)
+            }
+            Location::Same(first) => Some(*first),
+            _ => None,
+        };
+        let shares_all = |first: &ParameterId| {
+            let first = &self.parameters[first.index()];
+            first.dtype == parameter.dtype && first.shape == parameter.shape
+        };
+        parameter.shares = parameter.shares.filter(shares_all);
+        self.push(parameter, location);
+        Ok(id)
+    }
+
+    /// Adds a tensor of which the file holds only some elements.
+    pub(super) fn add_sparse(&mut self, name: &str, sparse: &SparseTensor) -> Result<ParameterId> {
+        let id = self.next_id()?;
+        let in_tensor = |error: Error| error.in_tensor(name);
+        let shape = shape_of(&sparse.dims, self.limits.rank).map_err(in_tensor)?;
+        let dtype = dtype_of(sparse.values.data_type);
+        let location = match self.locate_sparse(sparse, dtype, &shape, id) {
+            Ok(sparse) => Location::Sparse(Box::new(sparse)),
+            Err(error) => Location::Unreadable(error.kind(), unreadable_message(&error)),
+        };
+        self.push(Parameter::new(name, dtype, shape, Role::Other), location);
+        Ok(id)
+    }
+
+    /// Adds a list that a node holds as an attribute: `floats` or whole numbers.
+    pub(super) fn add_list(
+        &mut self,
+        name: &str,
+        dtype: DType,
+        attribute: &AttributeProto,
+    ) -> Result<ParameterId> {
+        let id = self.next_id()?;
+        let (elements, location) = match self.take_payload(&attribute.s, id)? {
+            Ok(payload) => {
+                let file = &self.files[0];
+                let values = TypedValues::of_all(dtype, payload, file).map_err(|it| it.in_tensor(name))?;
+                let elements = values.elements();
+                let location = match values.as_plain_bytes() {
+                    Some(Span { offset, len }) => Location::Bytes(Extent { file: 0, offset, len }),
+                    None => Location::Typed(values),
+                };
+                (elements, location)
+            }
+            Err(first) => (self.parameters[first.index()].shape.elements(), Location::Same(first)),
+        };
+        self.push(Parameter::new(name, dtype, Shape::vector(elements), Role::Other), location);
+        Ok(id)
+    }
+
+    /// Adds a single number that a node holds as an attribute.
+    pub(super) fn add_number(&mut self, name: &str, dtype: DType, bytes: [u8; 8]) -> Result<ParameterId> {
+        let id = self.next_id()?;
+        self.push(Parameter::new(name, dtype, Shape::scalar(), Role::Other), Location::Here(bytes));
+        Ok(id)
+    }
+
+    fn next_id(&self) -> Result<ParameterId> {
+        let limit = || Error::limit(format!("more than {} tensors", self.limits.tensors));
+        let count = Some(self.parameters.len()).filter(|&count| count < self.limits.tensors);
+        count.and_then(ParameterId::new).ok_or_else(limit)
+    }
+
+    fn push(&mut self, parameter: Parameter, location: Location) {
         if let Location::Unreadable(kind, message) = &location
             && parameter.dtype.is_numeric()
         {
@@ -121,20 +207,19 @@ impl Tensors {
                 ErrorKind::Unsupported => WarningKind::Unsupported,
                 _ => WarningKind::Malformed,
             };
-            self.warnings.push(Warning::about(name, kind, message));
+            self.warnings.push(Warning::about(&parameter.name, kind, message));
         }
         self.parameters.push(parameter);
         self.locations.push(location);
-        Ok(id)
     }
 
     fn locate(
         &mut self,
         tensor: &TensorProto,
-        parameter: &mut Parameter,
+        dtype: DType,
+        shape: &Shape,
         id: ParameterId,
     ) -> Result<Location> {
-        let (dtype, shape) = (parameter.dtype, &parameter.shape);
         if tensor.segment.is_some() {
             let message = "tensors in segments are not supported".to_owned();
             return Ok(Location::Unreadable(ErrorKind::Unsupported, message));
@@ -145,25 +230,17 @@ impl Tensors {
                 format!("{dtype} values cannot be read"),
             ));
         }
-        let expected = byte_len(dtype, shape)?;
-        self.data_bytes = self.data_bytes.saturating_add(expected);
-        if self.data_bytes > self.limits.data_bytes {
-            let message = format!("the tensors up to here take more than {} bytes", self.limits.data_bytes);
-            return Err(Error::limit(message));
-        }
+        let expected = self.count_bytes(dtype, shape)?;
         if tensor.data_location.value() == EXTERNAL {
             return Ok(match self.locate_external(tensor, expected) {
-                Ok(extent) => {
-                    parameter.shares = Some(*self.external.entry(extent).or_insert(id)).filter(|&first| {
-                        let same = |first: &Parameter| first.dtype == dtype && first.shape == *shape;
-                        first != id && expected > 0 && same(&self.parameters[first.index()])
-                    });
-                    Location::Bytes(extent)
-                }
+                Ok(extent) => Location::Bytes(extent),
                 Err(error) => Location::Unreadable(error.kind(), unreadable_message(&error)),
             });
         }
-        let payload = self.take_payload(tensor)?;
+        let payload = match self.take_payload(&tensor.raw_data, id)? {
+            Ok(payload) => payload,
+            Err(first) => return Ok(Location::Same(first)),
+        };
         let plain = |span: Span| {
             if span.len == expected {
                 return Ok(Location::Bytes(Extent { file: 0, offset: span.offset, len: span.len }));
@@ -186,14 +263,65 @@ impl Tensors {
         }
     }
 
-    /// What the walk noted about a tensor: in the copy, its raw data is the number of the note.
-    fn take_payload(&mut self, tensor: &TensorProto) -> Result<Payload> {
-        if tensor.raw_data.is_empty() {
-            return Ok(Payload::default());
+    fn locate_sparse(
+        &mut self,
+        sparse: &SparseTensor,
+        dtype: DType,
+        shape: &Shape,
+        id: ParameterId,
+    ) -> Result<Sparse> {
+        let dims = |tensor: &TensorProto| shape_of(&tensor.dims, 2);
+        let (values, indices) = (dims(&sparse.values)?, dims(&sparse.indices)?);
+        let count = values.elements();
+        let by_axis = match *indices.dims() {
+            [length] if length == count => false,
+            [length, rank] if length == count && rank == shape.rank() as u64 => true,
+            _ => return Err(Error::malformed(format!("it has {count} values and {indices} indices"))),
+        };
+        if sparse.indices.data_type != INT64 {
+            return Err(Error::malformed("its indices are not i64"));
         }
-        let ticket = <[u8; 4]>::try_from(&tensor.raw_data[..]).ok().map(u32::from_le_bytes);
-        let payload = ticket.and_then(|ticket| self.payloads.get_mut(ticket as usize));
-        payload.map(std::mem::take).ok_or_else(|| Error::malformed("its data was lost"))
+        // Small files can stand for very many zeros, and all of them are looked at.
+        self.zero_bytes = self.zero_bytes.saturating_add(self.count_bytes(dtype, shape)?);
+        if self.zero_bytes > self.limits.inflated_bytes {
+            let message = format!(
+                "the sparse tensors up to here stand for more than {} bytes",
+                self.limits.inflated_bytes
+            );
+            return Err(Error::limit(message));
+        }
+        let values = self.locate(&sparse.values, dtype, &values, id)?;
+        let indices = self.locate(&sparse.indices, DType::I64, &indices, id)?;
+        Ok(Sparse { values, indices, count, by_axis })
+    }
+
+    /// The bytes of a tensor, counted among those of all.
+    fn count_bytes(&mut self, dtype: DType, shape: &Shape) -> Result<u64> {
+        let bytes = byte_len(dtype, shape)?;
+        self.data_bytes = self.data_bytes.saturating_add(bytes);
+        if self.data_bytes > self.limits.data_bytes {
+            let message = format!("the tensors up to here take more than {} bytes", self.limits.data_bytes);
+            return Err(Error::limit(message));
+        }
+        Ok(bytes)
+    }
+
+    /// What the walk noted about a tensor, or the parameter that has it already. In the copy, its data is the number of
+    /// the note.
+    fn take_payload(&mut self, ticket: &[u8], id: ParameterId) -> Result<Result<Payload, ParameterId>> {
+        if ticket.is_empty() {
+            return Ok(Ok(Payload::default()));
+        }
+        let ticket = <[u8; 4]>::try_from(ticket).ok().map(u32::from_le_bytes);
+        let noted = ticket.and_then(|ticket| self.payloads.get_mut(ticket as usize));
+        let noted = noted.ok_or_else(|| Error::malformed("its data was lost"))?;
+        match std::mem::replace(noted, Noted::Taken(id)) {
+            Noted::Payload(payload) => Ok(Ok(payload)),
+            Noted::Taken(first) => {
+                *noted = Noted::Taken(first);
+                Ok(Err(first))
+            }
+        }
     }
 
     fn locate_external(&mut self, tensor: &TensorProto, expected: u64) -> Result<Extent> {
@@ -267,6 +395,22 @@ impl Tensors {
         }
     }
 
+    /// The elements of a short list of whole numbers, such as a shape.
+    pub(super) fn short_list(&self, id: ParameterId) -> Option<Vec<i64>> {
+        let parameter = &self.parameters[id.index()];
+        let len = parameter.shape.elements();
+        if len > self.limits.rank as u64 || !matches!(parameter.dtype, DType::I64 | DType::I32) {
+            return None;
+        }
+        let mut list = Vec::new();
+        let mut sink = |block: Block<'_>| {
+            block.elements.for_each(|element| list.push(element as i64));
+            ControlFlow::Continue(())
+        };
+        let _ = self.read(id, parameter.dtype, &parameter.shape, 0..len, &mut sink).ok()?;
+        Some(list)
+    }
+
     /// The value of a tensor of one element.
     pub(super) fn scalar(&self, id: ParameterId) -> Result<f64> {
         let mut value = f64::NAN;
@@ -288,16 +432,43 @@ impl Tensors {
         sink: &mut dyn Sink,
     ) -> Result<ControlFlow<()>> {
         check_range(&range, shape.elements())?;
-        match &self.locations[id.index()] {
+        self.read_at(&self.locations[id.index()], dtype, shape, range, sink)
+    }
+
+    fn read_at(
+        &self,
+        location: &Location,
+        dtype: DType,
+        shape: &Shape,
+        range: Range<u64>,
+        sink: &mut dyn Sink,
+    ) -> Result<ControlFlow<()>> {
+        match location {
             Location::Bytes(extent) => {
                 read_elements(&self.files[extent.file], extent.offset, dtype, range, sink)
             }
             Location::Typed(values) => values.read(&self.files[0], range, sink),
+            Location::Sparse(sparse) => {
+                let read = |location: &Location, dtype, range, sink: &mut dyn Sink| {
+                    self.read_at(location, dtype, shape, range, sink)
+                };
+                sparse.read(dtype, shape, range, read, sink)
+            }
+            Location::Here(_) if range.is_empty() => Ok(ControlFlow::Continue(())),
+            Location::Here(bytes) => with_buffer(bytes.len() as u64, |buffer| {
+                buffer.copy_from_slice(bytes);
+                let elements = Elements::from_bytes(dtype, buffer, 0, 1);
+                let elements = elements.ok_or_else(|| Error::malformed("the value is no element"))?;
+                Ok(sink.block(Block { start: 0, elements }))
+            }),
+            Location::Same(first) => self.read_at(&self.locations[first.index()], dtype, shape, range, sink),
             Location::Unreadable(kind, message) => Err(Error::new(*kind, message)),
         }
     }
 }
 
+/// `TensorProto.DataType.INT64`
+const INT64: i32 = 7;
 /// `TensorProto.DataLocation.EXTERNAL`
 const EXTERNAL: i32 = 1;
 

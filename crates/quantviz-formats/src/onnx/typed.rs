@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use quantviz_core::{Block, DType, Elements, Error, Result, Sink};
 
-use super::wire::{Cursor, Payload, TypedSpan};
+use super::wire::{Cursor, FLOAT_DATA, INT64_DATA, Payload, TypedSpan};
 use crate::bytes::with_buffer;
 use crate::file::ModelFile;
 
@@ -29,18 +29,16 @@ struct Landmark {
 /// Values between landmarks.
 const STEP: u64 = 1 << 16;
 
-/// `float_data`, `int32_data`, `int64_data`, `double_data`, `uint64_data`.
-const FLOAT: u32 = 4;
+/// `int32_data`, `double_data`, `uint64_data`.
 const INT32: u32 = 5;
-const INT64: u32 = 7;
 const DOUBLE: u32 = 10;
 const UINT64: u32 = 11;
 
 fn field_of(dtype: DType) -> u32 {
     match dtype {
-        DType::F32 | DType::C64 => FLOAT,
+        DType::F32 | DType::C64 => FLOAT_DATA,
         DType::F64 | DType::C128 => DOUBLE,
-        DType::I64 => INT64,
+        DType::I64 => INT64_DATA,
         DType::U32 | DType::U64 => UINT64,
         _ => INT32,
     }
@@ -56,10 +54,27 @@ impl TypedValues {
         (values.expected() <= bytes).then_some(values)
     }
 
+    /// All values that there are of the field that holds elements of this type.
+    pub(super) fn of_all(dtype: DType, payload: Payload, file: &ModelFile) -> Result<Self> {
+        let spans = payload.typed;
+        let mut values = TypedValues { dtype, elements: 0, spans, landmarks: OnceLock::new() };
+        let mut walk = ValueWalk::from(&values, file, Landmark { span: 0, offset: values.start_of(0) });
+        let mut count = 0;
+        while walk.next()?.is_some() {
+            count += 1;
+        }
+        values.elements = count;
+        Ok(values)
+    }
+
+    pub(super) fn elements(&self) -> u64 {
+        self.elements
+    }
+
     /// The one run of bytes that holds all elements just as memory does, if there is one.
     pub(super) fn as_plain_bytes(&self) -> Option<super::wire::Span> {
         match self.spans[..] {
-            [TypedSpan { field: FLOAT | DOUBLE, span, packed: true }] => Some(span),
+            [TypedSpan { field: FLOAT_DATA | DOUBLE, span, packed: true }] => Some(span),
             _ => None,
         }
     }
@@ -218,7 +233,7 @@ impl<'a> ValueWalk<'a> {
                     self.cursor.tag(span.end())?;
                 }
                 return match field {
-                    FLOAT => self.cursor.fixed::<4>(span.end()).map(Some),
+                    FLOAT_DATA => self.cursor.fixed::<4>(span.end()).map(Some),
                     DOUBLE => self.cursor.fixed::<8>(span.end()).map(Some),
                     _ => self.cursor.varint(span.end()).map(Some),
                 };

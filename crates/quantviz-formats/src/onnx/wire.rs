@@ -42,6 +42,7 @@ pub(super) struct Skeleton {
 enum Message {
     Model,
     Graph,
+    Function,
     Node,
     Attribute,
     Tensor,
@@ -66,10 +67,38 @@ enum Action {
     Enter(Message),
     /// Notes where the values of a tensor are.
     Note,
+    /// A list or a text of an attribute: most are skipped, because no rule of ours reads them, and tree ensembles keep
+    /// millions of numbers there.
+    Value,
     Skip,
 }
 
+/// What becomes of the lists of an attribute, as its name tells.
+#[derive(Clone, Copy, PartialEq)]
+enum Lists {
+    Skip,
+    Copy,
+    /// They are a tensor.
+    Note,
+}
+
+impl Lists {
+    fn of(attribute: &str) -> Self {
+        match attribute {
+            "perm" | "axes" | "shape" | "rounding_mode" => Lists::Copy,
+            "value_ints" | "value_floats" => Lists::Note,
+            _ => Lists::Skip,
+        }
+    }
+}
+
+/// Where the copy of an attribute has its ticket, as the copy of a tensor has in its raw data: its text.
+const TEXT: u32 = 4;
+
 const RAW_DATA: u32 = 9;
+/// The fields of a tensor that the lists of an attribute are like.
+pub(super) const FLOAT_DATA: u32 = 4;
+pub(super) const INT64_DATA: u32 = 7;
 
 /// Memory that a field takes once it is parsed, beside its own bytes.
 const FIELD_MEMORY: u64 = 64;
@@ -79,16 +108,19 @@ const MESSAGE_MEMORY: u64 = 512;
 const MEMORY_PER_BYTE: u64 = 32;
 
 impl Message {
-    /// The fields of onnx.proto (IR version 14) that matter here; what is not named is skipped. That includes lists in
-    /// attributes, which no rule of ours reads: tree ensembles keep millions of numbers there.
+    /// The fields of onnx.proto (IR version 14) that matter here; what is not named is skipped.
     fn action(self, field: u32) -> Action {
-        use Action::{Dims, Enter, Note, Number, Text};
+        use Action::{Dims, Enter, Note, Number, Text, Value};
         match (self, field) {
             (Message::Model, 1 | 5) => Number,
             (Message::Model, 2..=4) => Text,
             (Message::Model, 7) => Enter(Message::Graph),
             (Message::Model, 8) => Enter(Message::OperatorSet),
             (Message::Model, 14) => Enter(Message::Entry),
+            (Message::Model, 25) => Enter(Message::Function),
+            (Message::Function, 1 | 4 | 5 | 10 | 13) => Text,
+            (Message::Function, 7) => Enter(Message::Node),
+            (Message::Function, 11) => Enter(Message::Attribute),
             (Message::Graph, 1) => Enter(Message::Node),
             (Message::Graph, 2) => Text,
             (Message::Graph, 5) => Enter(Message::Tensor),
@@ -99,6 +131,7 @@ impl Message {
             (Message::Node, 5) => Enter(Message::Attribute),
             (Message::Attribute, 1 | 21) => Text,
             (Message::Attribute, 2 | 3 | 20) => Number,
+            (Message::Attribute, TEXT | 7 | 8) => Value,
             (Message::Attribute, 5 | 10) => Enter(Message::Tensor),
             (Message::Attribute, 6 | 11) => Enter(Message::Graph),
             (Message::Attribute, 22 | 23) => Enter(Message::SparseTensor),
@@ -160,6 +193,7 @@ impl Walk<'_> {
             return Err(self.limit(format!("messages are nested more than {} deep", self.limits.depth)));
         }
         let mut payload = Payload::default();
+        let mut lists = Lists::Skip;
         let mut graphs = 0;
         while self.cursor.position < end {
             let tag_at = self.cursor.position;
@@ -178,17 +212,23 @@ impl Walk<'_> {
                     self.message(inner, value_at + len, depth + 1)?;
                     self.end_message(place)?;
                 }
-                (Action::Note, wire) => {
-                    if payload.note(field, tag_at, value_at, wire) {
-                        self.charge(FIELD_MEMORY)?;
-                    }
-                    self.cursor.pass(wire);
-                }
+                (Action::Note, wire) => self.note(&mut payload, field, tag_at, wire)?,
+                (Action::Value, wire) => match lists {
+                    Lists::Copy => self.copy(tag_at, wire)?,
+                    Lists::Note if field == 7 => self.note(&mut payload, FLOAT_DATA, tag_at, wire)?,
+                    Lists::Note if field == 8 => self.note(&mut payload, INT64_DATA, tag_at, wire)?,
+                    _ => self.cursor.pass(wire),
+                },
                 (Action::Dims, Wire::Bytes(len)) if len > self.limits.rank as u64 * LONGEST_VARINT => {
                     return Err(self.limit(format!("a tensor of more than {} dimensions", self.limits.rank)));
                 }
-                (Action::Text, Wire::Bytes(_))
-                | (Action::Number, Wire::Varint | Wire::Fixed(_))
+                (Action::Text, Wire::Bytes(_)) => {
+                    let text = self.copy_text(tag_at, wire)?;
+                    if (message, field) == (Message::Attribute, 1) {
+                        lists = Lists::of(text);
+                    }
+                }
+                (Action::Number, Wire::Varint | Wire::Fixed(_))
                 | (Action::Dims, Wire::Varint | Wire::Bytes(_)) => self.copy(tag_at, wire)?,
                 (Action::Skip, wire) => self.cursor.pass(wire),
                 _ => {
@@ -199,9 +239,18 @@ impl Walk<'_> {
                 }
             }
         }
-        if message == Message::Tensor && payload != Payload::default() {
-            self.put_ticket(payload)?;
+        if payload != Payload::default() {
+            let field = if message == Message::Tensor { RAW_DATA } else { TEXT };
+            self.put_ticket(field, payload)?;
         }
+        Ok(())
+    }
+
+    fn note(&mut self, payload: &mut Payload, field: u32, tag_at: u64, wire: Wire) -> Result<()> {
+        if payload.note(field, tag_at, self.cursor.position, wire) {
+            self.charge(FIELD_MEMORY)?;
+        }
+        self.cursor.pass(wire);
         Ok(())
     }
 
@@ -220,6 +269,16 @@ impl Walk<'_> {
         }
         self.cursor.position = tag_at;
         self.cursor.append(tag_len + value_len, &mut self.skeleton.bytes)
+    }
+
+    /// Copies a field of text, and lends the text.
+    fn copy_text(&mut self, tag_at: u64, wire: Wire) -> Result<&str> {
+        let (start, value_at) = (self.skeleton.bytes.len(), self.cursor.position);
+        self.copy(tag_at, wire)?;
+        let tag_len = (value_at - tag_at) as usize;
+        std::str::from_utf8(&self.skeleton.bytes[start + tag_len..]).map_err(|error| {
+            Error::malformed("a name that is not UTF-8").at_byte(value_at + error.valid_up_to() as u64)
+        })
     }
 
     fn begin_message(&mut self, field: u32) -> usize {
@@ -242,11 +301,11 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn put_ticket(&mut self, payload: Payload) -> Result<()> {
+    fn put_ticket(&mut self, field: u32, payload: Payload) -> Result<()> {
         let ticket = u32::try_from(self.skeleton.payloads.len())
             .map_err(|_| self.limit("more tensors than can be numbered".to_owned()))?;
         self.skeleton.payloads.push(payload);
-        put_varint(&mut self.skeleton.bytes, u64::from(RAW_DATA) << 3 | 2);
+        put_varint(&mut self.skeleton.bytes, u64::from(field) << 3 | 2);
         self.skeleton.bytes.push(4);
         self.skeleton.bytes.extend(ticket.to_le_bytes());
         Ok(())

@@ -133,8 +133,7 @@ fn a_field_number_that_does_not_exist() {
 #[test]
 fn names_that_are_no_text() {
     let error = refused_fields(Message::new().message(INITIALIZER, &Message::new().bytes(8, b"\xff\xfe")));
-    assert_eq!(error.kind(), Malformed);
-    assert!(error.message().starts_with("this is no ONNX model, or a damaged one: "), "{error}");
+    assert_error(&error, Malformed, None, Some(8), "a name that is not UTF-8");
 }
 
 #[test]

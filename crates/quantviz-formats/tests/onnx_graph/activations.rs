@@ -104,7 +104,7 @@ fn scales_that_are_computed_are_not_listed() {
             .node(node("Relu", &["e"], &["y"])),
     );
     assert!(opened.model().layers.iter().all(|layer| layer.activations.is_empty()));
-    assert_eq!(layer(&opened, "Relu:y").inputs, ["q"]);
+    assert_eq!(layer(&opened, "Relu:y").inputs, ["x"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Which nodes are layers, what they are called, what they read and make, and which parameters are theirs.
 
 use quantviz_core::{LayerKind, Role};
-use quantviz_testkit::onnx::{Attribute, Graph, Node, Storage, data_type, tensor};
+use quantviz_testkit::onnx::{Attribute, Node, Storage, data_type, tensor};
 
 use crate::{Tensors, graph, layer, layer_names, node, open_graph, parameters};
 
@@ -164,26 +164,4 @@ fn tensors_of_constant_nodes_are_parameters() {
     assert_eq!(layer_names(&opened), ["x", "add"]);
     assert_eq!(parameters(&opened, "add"), ["c"]);
     assert_eq!((opened.values("c"), opened.parameter("c").role), (vec![1.0, 2.0, 3.0, 4.0], Role::Bias));
-}
-
-#[test]
-fn what_is_left_out_is_said() {
-    let branch = Graph::new("branch").floats("inner", &[1], &[1.0]);
-    let sparse = tensor("sparse", data_type::FLOAT, [1], Storage::floats(&[1.5]));
-    let indices = tensor("", data_type::INT64, [1], Storage::int64s(&[2]));
-    let opened = open_graph(
-        graph()
-            .sparse_initializer(&sparse, &indices, &[9])
-            .node(node("If", &["x"], &["y"]).attribute("then_branch", Attribute::Graph(branch))),
-    );
-    let messages: Vec<&str> =
-        opened.model().warnings.iter().map(|warning| warning.message.as_str()).collect();
-    assert_eq!(
-        messages,
-        [
-            "the graph has 1 nodes with subgraphs, whose tensors are not read yet",
-            "the graph has 1 sparse initializers, which are not read yet",
-        ]
-    );
-    assert_eq!(opened.model().parameters.len(), 0);
 }

@@ -5,9 +5,15 @@
 mod common;
 
 mod activations;
+mod annotations;
+mod arranged;
 mod code_operators;
+mod constants;
+mod integer;
 mod layers;
+mod nested;
 mod qdq;
+mod quantized_floats;
 mod roles;
 mod whole_model;
 

@@ -147,18 +147,6 @@ fn scales_of_constant_nodes_and_in_half_precision() {
 }
 
 #[test]
-fn one_scale_reaches_through_rearrangements() {
-    let graph = rows().floats("s", &[], &[0.5]).node(node("Transpose", &["w"], &["t"]));
-    let opened = open_weight(graph.node(dequantize(&["t", "s"])));
-    assert_eq!(real(&opened), [0.5, 1.0, 1.5, 2.0, 2.5, -3.0]);
-    let graph = rows().floats("s", &[2], &[0.5, 1.0]).node(node("Transpose", &["w"], &["t"]));
-    assert_undescribed(
-        graph.node(dequantize(&["t", "s"])),
-        "its scales apply to a rearranged form of it, which is not supported yet",
-    );
-}
-
-#[test]
 fn operators_of_microsoft_have_no_default_axis() {
     let microsoft = |graph: Graph, axis: Option<i64>| {
         let dequantize = dequantize(&["w", "s"]).domain("com.microsoft");

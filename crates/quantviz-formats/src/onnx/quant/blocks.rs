@@ -5,11 +5,11 @@ use quantviz_core::{
     DType, Encoding, Granularity, GroupIndex, Operand, ParameterId, QuantDescriptor, Scheme, Shape,
 };
 
-use super::graph::Graph;
-use super::packed::Packed;
-use super::quant::{constant_input, int_attribute, operand};
-use super::tensor::Tensors;
+use super::{constant_input, int_attribute, operand};
 use crate::bit_rows::BitRows;
+use crate::onnx::graph::Graph;
+use crate::onnx::packed::Packed;
+use crate::onnx::tensor::Tensors;
 
 /// Why a parameter cannot be described.
 type Described = Result<QuantDescriptor, String>;
@@ -28,7 +28,7 @@ const BLOCK_OPERATORS: &[BlockOperator] = &[
 ];
 
 /// Describes the constants of operators on blocks.
-pub(super) fn describe_blocks(graph: &Graph<'_>, tensors: &mut Tensors) {
+pub(super) fn describe(graph: &Graph<'_>, tensors: &mut Tensors) {
     for node in graph.nodes {
         let Some(operator) = BLOCK_OPERATORS.iter().find(|operator| operator.op == node.op_type) else {
             continue;
@@ -46,6 +46,9 @@ pub(super) fn describe_blocks(graph: &Graph<'_>, tensors: &mut Tensors) {
 
 /// `MatMulNBits(A, B, scales, zero_points, g_idx)`: B is N rows of ⌈K / block_size⌉ blocks.
 fn matmul_nbits(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, codes: ParameterId) -> Described {
+    if int_attribute(node, "weight_prepacked").unwrap_or(0) != 0 {
+        return Err("its codes are packed for one kind of machine".into());
+    }
     let [rows, row] = ["N", "K"].map(|name| positive(node, name, None));
     let (rows, row) = (rows?, row?);
     let bits = bits(node)?;

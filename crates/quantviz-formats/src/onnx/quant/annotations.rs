@@ -1,0 +1,80 @@
+//! `quantization_annotation`: scales and zero-points of tensors by name, beside the graph.
+
+use quantviz_core::{Activation, DType, DTypeClass, Encoding, Granularity, Role, Shape};
+
+use super::{Constants, descriptor};
+use crate::onnx::flatten::Annotation;
+use crate::onnx::graph::{Graph, Layers};
+use crate::onnx::tensor::Tensors;
+
+pub(super) fn describe<'a>(
+    graph: &Graph<'a>,
+    annotations: &'a [Annotation],
+    layers: &mut Layers<'a>,
+    tensors: &mut Tensors,
+) {
+    for annotation in annotations {
+        let Some(scale) = &annotation.scale else { continue };
+        let constants = Constants { graph, tensors };
+        let described = constants.scales(scale).and_then(|scales| {
+            let zero_points = annotation.zero_point.as_deref().map(|name| constants.zero_points(name));
+            Ok((scales, zero_points.transpose()?))
+        });
+        if let Some(id) = graph.constant(&annotation.tensor) {
+            let parameter = &tensors.parameters[id.index()];
+            if parameter.quantization.is_some() {
+                continue;
+            }
+            let described = described.and_then(|(scales, zero_points)| {
+                if parameter.dtype.class() == DTypeClass::Float && parameter.dtype.bits() >= Some(16) {
+                    return Err("it is annotated with a scale, but its codes are not in the file".into());
+                }
+                let granularity = granularity(&parameter.shape, &scales.shape)?;
+                let source = "quantization_annotation";
+                descriptor(parameter, Encoding::Annotation, source, granularity, scales, zero_points)
+            });
+            let layer = parameter.layer;
+            match described {
+                Ok(descriptor) => tensors.parameters[id.index()].quantization = Some(descriptor),
+                Err(message) => tensors.warn_undescribed(id, message),
+            }
+            let Some(layer) = layer else { continue };
+            for (name, role) in [(&annotation.scale, Role::Scale), (&annotation.zero_point, Role::ZeroPoint)]
+            {
+                if let Some(id) = name.as_deref().and_then(|name| graph.constant(name)) {
+                    layers.claim_as(tensors, layer, id, role);
+                }
+            }
+        } else if let (Some(maker), Ok((scales, zero_points))) = (layers.maker(&annotation.tensor), described)
+        {
+            let zero_point_dtype = zero_points.as_ref().map(|it| it.dtype);
+            for (name, role) in [(&annotation.scale, Role::Scale), (&annotation.zero_point, Role::ZeroPoint)]
+            {
+                if let Some(id) = name.as_deref().and_then(|name| graph.constant(name)) {
+                    layers.claim_as(tensors, maker, id, role);
+                }
+            }
+            if layers.described.insert(&annotation.tensor) {
+                layers.list[maker.index()].activations.push(Activation {
+                    tensor: annotation.tensor.clone(),
+                    dtype: zero_point_dtype.unwrap_or(DType::U8),
+                    scale: scales.operand,
+                    zero_point: zero_points.map(|it| it.operand),
+                });
+            }
+        }
+    }
+}
+
+/// The axis that has as many channels as there are scales: an annotation does not say which.
+fn granularity(shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
+    let count = scales.elements();
+    if count == 1 {
+        return Ok(Granularity::Tensor);
+    }
+    let mut axes = shape.dims().iter().enumerate().filter(|(_, dim)| **dim == count).map(|(axis, _)| axis);
+    match (axes.next(), axes.next()) {
+        (Some(axis), None) => Ok(Granularity::Axis(axis)),
+        _ => Err(format!("it has {count} scales, and which axis of {shape} they are for is not said")),
+    }
+}

@@ -1,0 +1,201 @@
+//! Q/DQ around weights: what DequantizeLinear makes of a parameter, and QuantizeLinear before it of a float one.
+
+use onnx_ir::NodeProto;
+use quantviz_core::{
+    DType, DTypeClass, Encoding, Granularity, OuterScale, Parameter, ParameterId, QuantDescriptor, Shape,
+};
+
+use super::arrange::{Arrangement, sizes_of};
+use super::scales::Scales;
+use super::{Constants, int_attribute, resolve_axis, stored_as};
+use crate::onnx::graph::{Graph, Source, input, is_dequantize, is_quantize};
+use crate::onnx::tensor::{Tensors, dtype_of};
+
+/// Describes every parameter that a DequantizeLinear turns into real numbers.
+pub(super) fn describe(graph: &Graph<'_>, tensors: &mut Tensors) {
+    for node in graph.hidden_nodes().filter(|node| is_dequantize(node)) {
+        let Some(path) = Path::to(graph, node) else { continue };
+        let parameter = path.parameter;
+        if tensors.parameters[parameter.index()].quantization.is_some() {
+            continue;
+        }
+        let constants = Constants { graph, tensors };
+        match path.describe(node, &constants) {
+            Ok(descriptor) => tensors.parameters[parameter.index()].quantization = Some(descriptor),
+            Err(message) => tensors.warn_undescribed(parameter, message),
+        }
+    }
+}
+
+/// The way of a parameter to the DequantizeLinear that makes real numbers of it.
+struct Path<'a> {
+    parameter: ParameterId,
+    /// What lies between, from the parameter on.
+    nodes: Vec<&'a NodeProto>,
+    /// The axis that a Gather picks slices along.
+    gathered: Option<i64>,
+}
+
+impl<'a> Path<'a> {
+    fn to(graph: &Graph<'a>, node: &'a NodeProto) -> Option<Self> {
+        let mut origin = graph.origin(input(node, 0)?);
+        let mut gathered = None;
+        if let Source::Value(value) = origin.source {
+            let gather = graph.maker(value).filter(|maker| maker.op_type == "Gather")?;
+            // What lies behind a Gather would have to be looked at in the shape of the indices.
+            if origin.carrier.is_some() {
+                return None;
+            }
+            origin = graph.origin(input(gather, 0)?);
+            gathered = Some(int_attribute(gather, "axis").unwrap_or(0));
+        }
+        let Source::Parameter(parameter) = origin.source else { return None };
+        let mut nodes: Vec<_> = graph.path(origin).collect();
+        nodes.reverse();
+        Some(Path { parameter, nodes, gathered })
+    }
+
+    fn describe(&self, node: &NodeProto, constants: &Constants<'_>) -> Result<QuantDescriptor, String> {
+        if self.nodes.iter().any(|node| is_dequantize(node) || matches!(&*node.op_type, "Mul" | "Div")) {
+            return Err("it is computed with before it is quantized".into());
+        }
+        let parameter = &constants.tensors.parameters[self.parameter.index()];
+        let scales = constants.scales(input(node, 1).unwrap_or_default())?;
+        let zero_points = input(node, 2).map(|name| constants.zero_points(name)).transpose()?;
+        let quantizer = self.nodes.iter().copied().find(|node| is_quantize(node));
+        let codes = match quantizer {
+            Some(quantizer) => quantized_type(quantizer, constants),
+            None => self.code_type(parameter.dtype),
+        };
+        let is_float = |dtype: DType| dtype.class() == DTypeClass::Float;
+        if quantizer.is_some() && !(is_float(parameter.dtype) && parameter.dtype.bits() >= Some(16)) {
+            return Err(format!("{} is quantized although it holds codes already", parameter.dtype));
+        }
+
+        let granularity = self.granularity(node, parameter, &scales.shape, constants)?;
+        let groups = granularity.groups(&parameter.shape).ok_or("its scales do not fit its shape")?.count();
+        if let Some(zero_points) = &zero_points {
+            let count = zero_points.shape.elements();
+            if count != groups && count != 1 {
+                return Err(format!("it has {count} zero-points for {groups} scales"));
+            }
+        }
+        let source = &quantizer.unwrap_or(node).op_type;
+        let (scale, zero_point) = (scales.operand.clone(), zero_points.map(|it| it.operand));
+        let descriptor =
+            QuantDescriptor::of_stored(Encoding::Qdq, source, codes, granularity, scale, zero_point);
+        let mut descriptor = descriptor
+            .filter(|descriptor| descriptor.bits <= 32)
+            .filter(|_| quantizer.is_some() || !is_float(codes) || codes.bits() <= Some(8))
+            .ok_or_else(|| format!("{codes} cannot hold codes"))?;
+        descriptor.outer_scale = outer_scale(&scales, &descriptor.granularity, &parameter.shape)?;
+        self.clip(&mut descriptor, constants);
+
+        if let Some(quantizer) = quantizer {
+            let same = |slot| match (input(quantizer, slot), input(node, slot)) {
+                (Some(a), Some(b)) => a == b || constants.same_number(a, b),
+                (a, b) => a == b,
+            };
+            if !same(1) || !same(2) {
+                return Err("it is quantized with one scale and dequantized with another".into());
+            }
+            descriptor.computed = Some(codes);
+        }
+        Ok(descriptor)
+    }
+
+    /// The type of codes that are stored as another: a Cast may narrow them.
+    fn code_type(&self, stored: DType) -> DType {
+        let casts = self.nodes.iter().filter(|node| node.op_type == "Cast");
+        let casts = casts.filter_map(|node| int_attribute(node, "to"));
+        casts.map(|to| dtype_of(i32::try_from(to).unwrap_or(0))).next_back().unwrap_or(stored)
+    }
+
+    fn granularity(
+        &self,
+        node: &NodeProto,
+        parameter: &Parameter,
+        scales: &Shape,
+        constants: &Constants<'_>,
+    ) -> Result<Granularity, String> {
+        if scales.elements() == 1 {
+            return Ok(Granularity::Tensor);
+        }
+        let arrangement = Arrangement::of(&parameter.shape, self.nodes.iter().copied(), constants)?;
+        let arranged = Shape::new(arrangement.dims.clone()).map_err(|error| error.message().to_owned())?;
+        let default_axis = if node.domain == "com.microsoft" { None } else { Some(1) };
+        let axis = int_attribute(node, "axis").or(default_axis);
+        if let Some(gathered) = self.gathered {
+            // Counted from the end, the axes behind the one that is picked from are the same.
+            let is_behind = |axis: i64| axis < 0 && gathered >= 0 && arranged.rank() as i64 + axis > gathered;
+            if !axis.is_some_and(is_behind) {
+                return Err("its scales are for what is gathered from it".into());
+            }
+        }
+        let granularity = match int_attribute(node, "block_size").unwrap_or(0) {
+            0 => super::per_axis(&arranged, scales, axis)?,
+            block => per_block(&arranged, scales, axis.unwrap_or(1), block)?,
+        };
+        arrangement.back(granularity)
+    }
+
+    /// Takes codes beyond the bounds of a Clip out of the range.
+    fn clip(&self, descriptor: &mut QuantDescriptor, constants: &Constants<'_>) {
+        let first = self.nodes.iter().position(|node| is_quantize(node)).map_or(0, |index| index + 1);
+        for node in self.nodes[first..].iter().filter(|node| node.op_type == "Clip") {
+            let bound = |slot| constants.number(input(node, slot)?);
+            let (low, high) = descriptor.code_range;
+            descriptor.code_range = (
+                bound(1).map_or(low, |bound| bound.max(low)),
+                bound(2).map_or(high, |bound| bound.min(high)),
+            );
+        }
+    }
+}
+
+/// The type that a QuantizeLinear makes.
+fn quantized_type(node: &NodeProto, constants: &Constants<'_>) -> DType {
+    let by_name = match node.op_type.as_str() {
+        "TRT_FP8QuantizeLinear" => Some(DType::F8E4M3Fn),
+        "TRT_INT4QuantizeLinear" => Some(DType::I4),
+        "TRT_INT8QuantizeLinear" => Some(DType::I8),
+        _ => stored_as(node),
+    };
+    let zero_point = || constants.graph.parameter(input(node, 2)?);
+    let of_zero_point = |id: ParameterId| constants.tensors.parameters[id.index()].dtype;
+    by_name.or_else(|| zero_point().map(of_zero_point)).unwrap_or(DType::U8)
+}
+
+/// Scales of scales, for the elements that the scales are for.
+fn outer_scale(
+    scales: &Scales,
+    granularity: &Granularity,
+    shape: &Shape,
+) -> Result<Option<OuterScale>, String> {
+    let Some((outer, scale)) = &scales.outer else { return Ok(None) };
+    let granularity = match outer {
+        Granularity::Tensor => Granularity::Tensor,
+        outer if scales.shape.rank() == shape.rank() => {
+            let blocks = sizes_of(granularity, shape.dims());
+            let outer_blocks = sizes_of(outer, scales.shape.dims());
+            let sizes = blocks.iter().zip(outer_blocks).zip(shape.dims());
+            Granularity::Block(
+                sizes.map(|((size, times), dim)| size.saturating_mul(times).min(*dim)).collect(),
+            )
+        }
+        _ => return Err("the scales of its scales do not fit its shape".into()),
+    };
+    Ok(Some(OuterScale { granularity, scale: scale.clone() }))
+}
+
+fn per_block(shape: &Shape, scales: &Shape, axis: i64, block: i64) -> Result<Granularity, String> {
+    let index = resolve_axis(shape, axis)?;
+    let block = u64::try_from(block).map_err(|_| format!("its block size is {block}"))?;
+    let mut sizes = vec![1; shape.rank()];
+    sizes[index] = block;
+    let blocks: Vec<u64> = shape.dims().iter().zip(&sizes).map(|(dim, size)| dim.div_ceil(*size)).collect();
+    if scales.dims() != blocks {
+        return Err(format!("its scales of shape {scales} do not fit blocks of {block} along axis {axis}"));
+    }
+    Ok(Granularity::Block(sizes))
+}

@@ -1,0 +1,195 @@
+//! Which codes stand for which numbers: one module for each way in which graphs say it.
+
+mod activations;
+mod annotations;
+mod arrange;
+mod blocks;
+mod code_operators;
+mod fake;
+mod integer;
+mod linear;
+mod scales;
+
+use onnx_ir::NodeProto;
+use quantviz_core::{
+    DType, Encoding, Granularity, LayerId, Operand, Parameter, ParameterId, QuantDescriptor, Role, Shape,
+    Warning, WarningKind,
+};
+
+use super::flatten::{Annotation, node_name};
+use super::graph::{Graph, Layers, Origin, input, is_linear};
+use super::tensor::{Tensors, dtype_of};
+pub(super) use integer::{IntegerProduct, integer_products};
+use scales::Scales;
+
+/// Describes what constants stand for, as far as that does not depend on layers.
+pub(super) fn describe_constants(graph: &Graph<'_>, tensors: &mut Tensors) {
+    linear::describe(graph, tensors);
+    fake::describe(graph, tensors);
+    blocks::describe(graph, tensors);
+}
+
+/// Describes the rest, and lists activations with the layers that make them.
+pub(super) fn describe_layers<'a>(
+    graph: &Graph<'a>,
+    annotations: &'a [Annotation],
+    layers: &mut Layers<'a>,
+    tensors: &mut Tensors,
+) {
+    // Q/DQ pairs first: they know the names of float values.
+    activations::describe(graph, layers, tensors);
+    code_operators::describe(graph, layers, tensors);
+    integer::describe(graph, layers, tensors);
+    annotations::describe(graph, annotations, layers, tensors);
+    warn_of_unknown_operators(graph, tensors);
+}
+
+/// The constants of a graph.
+struct Constants<'a> {
+    graph: &'a Graph<'a>,
+    tensors: &'a Tensors,
+}
+
+impl Constants<'_> {
+    /// The number that a value is.
+    fn number(&self, name: &str) -> Option<f64> {
+        let id = self.graph.parameter(name)?;
+        let is_number = self.tensors.parameters[id.index()].shape.elements() == 1;
+        is_number.then(|| self.tensors.scalar(id).ok()).flatten()
+    }
+
+    /// Whether two names are the same single number.
+    fn same_number(&self, a: &str, b: &str) -> bool {
+        self.number(a).zip(self.number(b)).is_some_and(|(a, b)| a.to_bits() == b.to_bits())
+    }
+}
+
+/// Gives the constants of hidden nodes between a parameter and its layer to that layer.
+pub(super) fn claim_path<'a>(
+    graph: &Graph<'a>,
+    layers: &mut Layers<'a>,
+    tensors: &mut Tensors,
+    layer: LayerId,
+    origin: Origin<'a>,
+) {
+    let path: Vec<_> = graph.path(origin).collect();
+    for node in path.into_iter().rev() {
+        for slot in 1..node.input.len() {
+            let role = match slot {
+                1 if is_linear(node) => Role::Scale,
+                2 if is_linear(node) => Role::ZeroPoint,
+                _ => Role::Constant,
+            };
+            claim_input(graph, layers, tensors, layer, node, slot, role);
+        }
+    }
+}
+
+/// Operators of vendors and of versions to come: their codes must not pass for numbers.
+fn warn_of_unknown_operators(graph: &Graph<'_>, tensors: &mut Tensors) {
+    for node in graph.layer_nodes().filter(|node| !matches!(&*node.domain, "" | "ai.onnx" | "ai.onnx.ml")) {
+        for id in node.input.iter().filter_map(|name| graph.parameter(name)) {
+            let parameter = &tensors.parameters[id.index()];
+            let looks_like_codes = parameter.dtype.bits().is_some_and(|bits| bits <= 8)
+                && parameter.dtype != DType::Bool
+                && parameter.shape.rank() >= 2
+                && matches!(parameter.role, Role::Weight | Role::Embedding | Role::Constant | Role::Other);
+            if looks_like_codes && parameter.quantization.is_none() {
+                let message =
+                    format!("what its codes mean to {} {} is not known here", node.domain, node.op_type);
+                tensors.warn_undescribed(id, message);
+            }
+        }
+        if node.op_type.starts_with("QOrdered") {
+            let message = format!("{} of {} is not supported", node.op_type, node_name(node));
+            tensors.warnings.push(Warning::general(WarningKind::Unsupported, message));
+        }
+    }
+}
+
+fn descriptor(
+    parameter: &Parameter,
+    encoding: Encoding,
+    source: &str,
+    granularity: Granularity,
+    scales: Scales,
+    zero_points: Option<Scales>,
+) -> Result<QuantDescriptor, String> {
+    let groups = granularity.groups(&parameter.shape).ok_or("its scales do not fit its shape")?.count();
+    if let Some(zero_points) = &zero_points {
+        let count = zero_points.shape.elements();
+        if count != groups && count != 1 {
+            return Err(format!("it has {count} zero-points for {groups} scales"));
+        }
+    }
+    let zero_point = zero_points.map(|zero_points| zero_points.operand);
+    QuantDescriptor::of_stored(encoding, source, parameter.dtype, granularity, scales.operand, zero_point)
+        .filter(|_| scales.outer.is_none())
+        .ok_or_else(|| format!("{} cannot hold codes", parameter.dtype))
+}
+
+fn per_axis(shape: &Shape, scales: &Shape, axis: Option<i64>) -> Result<Granularity, String> {
+    let Some(axis) = axis else {
+        return Err(format!("it has {} scales and no axis", scales.elements()));
+    };
+    let index = resolve_axis(shape, axis)?;
+    let channels = shape.dims()[index];
+    if scales.rank() != 1 || scales.elements() != channels {
+        return Err(format!(
+            "its scales of shape {scales} do not fit the {channels} channels of axis {axis}"
+        ));
+    }
+    Ok(Granularity::Axis(index))
+}
+
+fn resolve_axis(shape: &Shape, axis: i64) -> Result<usize, String> {
+    let rank = shape.rank() as i64;
+    let index = if axis < 0 { axis.saturating_add(rank) } else { axis };
+    match usize::try_from(index) {
+        Ok(index) if index < shape.rank() => Ok(index),
+        _ => Err(format!("its scales are for axis {axis}, its shape is {shape}")),
+    }
+}
+
+/// A number that is already known, or the parameter to read it from.
+fn operand(tensors: &Tensors, id: ParameterId) -> Operand {
+    if tensors.parameters[id.index()].shape.elements() != 1 {
+        return Operand::Parameter(id);
+    }
+    match tensors.scalar(id) {
+        Ok(value) => Operand::One { value, parameter: Some(id) },
+        Err(_) => Operand::Parameter(id),
+    }
+}
+
+fn constant_input(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Option<ParameterId> {
+    graph.parameter(input(node, slot)?)
+}
+
+fn claim_input<'a>(
+    graph: &Graph<'a>,
+    layers: &mut Layers<'a>,
+    tensors: &mut Tensors,
+    layer: LayerId,
+    node: &'a NodeProto,
+    slot: usize,
+    role: Role,
+) {
+    for id in input(node, slot).map(|name| scales::leaves(graph, name)).unwrap_or_default() {
+        layers.claim_as(tensors, layer, id, role);
+    }
+}
+
+fn int_attribute(node: &NodeProto, name: &str) -> Option<i64> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+}
+
+fn float_attribute(node: &NodeProto, name: &str) -> Option<f64> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| f64::from(attribute.f))
+}
+
+/// The type of codes that an attribute of QuantizeLinear says.
+fn stored_as(node: &NodeProto) -> Option<DType> {
+    let code = int_attribute(node, "output_dtype").and_then(|code| i32::try_from(code).ok());
+    code.filter(|&code| code != 0).map(dtype_of)
+}

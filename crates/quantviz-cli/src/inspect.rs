@@ -1,6 +1,6 @@
 //! `quantviz inspect`: a table, or JSON.
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use quantviz::view::{Inspection, ParameterTable, Request};
@@ -63,11 +63,12 @@ fn inspect(path: &Path, request: &Request, terminal: &Terminal<'_>) -> Result<In
     Inspection::of(&*source, path.to_string_lossy(), request, &|step| progress.report(step))
 }
 
+/// Written as it is made: the text of a model of many tensors takes more memory than all that is known of it.
 fn print_json(value: &impl serde::Serialize, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
-    let mut text = serde_json::to_vec(value).map_err(io::Error::from)?;
-    text.push(b'\n');
-    terminal.out.write_all(&text)?;
-    Ok(terminal.out.flush()?)
+    let mut out = BufWriter::with_capacity(1 << 16, &mut terminal.out);
+    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
 }
 
 fn print_tables(inspections: &[Inspection], all: bool, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {

@@ -21,6 +21,7 @@ mod inspection;
 mod layers;
 mod nearest;
 mod numbers;
+mod oddities;
 mod table;
 
 pub use inspection::{

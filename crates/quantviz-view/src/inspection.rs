@@ -10,6 +10,7 @@ use quantviz_core::{
 };
 use serde::{Serialize, Serializer};
 
+use crate::group::Place;
 use crate::nearest::unknown;
 use crate::oddities::{Oddities, no_parameters, warning_kind};
 
@@ -57,6 +58,9 @@ pub struct ModelView {
     pub producer: Option<String>,
     /// What else the file says of itself.
     pub metadata: BTreeMap<String, String>,
+    /// Which of the variants of a model it is, if a folder was looked at.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// One layer.
@@ -240,6 +244,7 @@ impl Inspection {
                 parameter_count: Some(model.parameter_count()),
                 producer: model.producer.clone(),
                 metadata: model.metadata.clone(),
+                place: Place::default(),
             },
             layers: Vec::new(),
             parameters: Vec::new(),
@@ -258,6 +263,7 @@ impl Inspection {
                 parameter_count: None,
                 producer: None,
                 metadata: BTreeMap::new(),
+                place: Place::default(),
             },
             layers: Vec::new(),
             parameters: Vec::new(),

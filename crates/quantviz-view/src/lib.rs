@@ -17,6 +17,7 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod group;
 mod inspection;
 mod layers;
 mod nearest;
@@ -24,6 +25,7 @@ mod numbers;
 mod oddities;
 mod table;
 
+pub use group::{GroupHeading, Place, VariantLine};
 pub use inspection::{
     ActivationView, Inspection, LayerView, Logical, ModelView, ParameterView, QuantizationView, Request,
     Spread, SummaryView,

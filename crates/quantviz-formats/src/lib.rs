@@ -30,6 +30,8 @@ mod foreign;
 mod formats;
 #[cfg(feature = "gguf")]
 mod gguf;
+#[cfg(any(feature = "gguf", feature = "safetensors"))]
+mod layer_order;
 mod limits;
 #[cfg(feature = "onnx")]
 mod onnx;

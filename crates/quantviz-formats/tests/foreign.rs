@@ -89,7 +89,7 @@ fn archives_without_a_model_are_none() {
         let error = open(&path).err().expect("no model");
         assert!(error.message().starts_with("this is no model file"), "{error}");
     }
-    assert_eq!(models_in(folder.path()).expect("a folder"), [PathBuf::new(); 0]);
+    assert_eq!(models_in(folder.path()).expect("a folder"), Vec::<PathBuf>::new());
 }
 
 #[test]

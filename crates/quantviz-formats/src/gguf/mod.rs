@@ -20,7 +20,7 @@ use quantviz_core::{
 use crate::bytes::read_elements;
 use crate::file::ModelFile;
 use crate::shards::Shards;
-use crate::{BoxedSource, Limits};
+use crate::{BoxedSource, Limits, layer_order};
 use blocks::BlockType;
 use header::{Entry, Header};
 use read::Blocks;
@@ -57,6 +57,7 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let files = shards.describe(&mut model, |parameter| places[parameter].file)?;
     scales::attach(&mut model);
     model.add_module_layers();
+    layer_order::by_number(&mut model);
     Ok(Box::new(GgufSource { model, files, places }))
 }
 

@@ -14,7 +14,7 @@ use quantviz_core::{
 use crate::bytes::{Extent, read_elements};
 use crate::file::ModelFile;
 use crate::shards::Shards;
-use crate::{BoxedSource, Limits};
+use crate::{BoxedSource, Limits, layer_order};
 use header::Header;
 use quant::Readings;
 
@@ -31,6 +31,7 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     }
     source.files = shards.describe(&mut source.model, |parameter| source.extents[parameter].file)?;
     quant::describe_all(&mut source, path);
+    layer_order::by_number(&mut source.model);
     Ok(Box::new(source))
 }
 

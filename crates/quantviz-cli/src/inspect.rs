@@ -1,14 +1,14 @@
 //! `quantviz inspect`: a table, or JSON.
 
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use quantviz::view::{Inspection, ParameterTable, Request};
+use quantviz::view::{GroupHeading, Inspection, ParameterTable, Request};
 use quantviz::{Error, ErrorKind, format_of};
 
 use crate::Exit;
 use crate::args::InspectOptions;
-use crate::models::{exit_after, paths};
+use crate::models::{self, Chosen, chosen, exit_after};
 use crate::progress::ScanProgress;
 use crate::stream::Terminal;
 use crate::table;
@@ -25,9 +25,13 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
     let mut exit = Exit::Done;
     let mut inspections = Vec::new();
     let mut unknown_name = None;
-    for path in paths(&options.path)? {
+    for Chosen { path, place } in chosen(&options.path)?.into_iter().flatten() {
+        let placed = |mut inspection: Inspection| {
+            inspection.model.place = place.clone();
+            inspection
+        };
         match inspect(&path, &request, terminal) {
-            Ok(inspection) => inspections.push(inspection),
+            Ok(inspection) => inspections.push(placed(inspection)),
             Err(error) if !is_folder => return Err(Trouble::with(&path, error)),
             // A name that one model lacks, another may have; a missing file is another matter, and names the file.
             Err(error) if error.kind() == ErrorKind::NotFound && error.file().is_none() => {
@@ -37,7 +41,7 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
             Err(error) => {
                 exit = exit.worse(exit_after(&error));
                 let format = format_of(&path).ok().map(|entry| entry.format);
-                inspections.push(Inspection::unreadable(path.to_string_lossy(), format, &error));
+                inspections.push(placed(Inspection::unreadable(path.to_string_lossy(), format, &error)));
             }
         }
     }
@@ -49,9 +53,12 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
     {
         return Err(Trouble::with(&path, error));
     }
-    match (options.json, &inspections[..]) {
-        (true, [inspection]) if !is_folder => print_json(inspection, terminal)?,
-        (true, _) => print_json(&inspections, terminal)?,
+    match (options.json, &mut inspections[..]) {
+        (true, [inspection]) if !is_folder => print_json(&*inspection, terminal)?,
+        (true, _) => {
+            inspections.sort_by(|one, other| Path::new(&one.model.path).cmp(Path::new(&other.model.path)));
+            print_json(&inspections, terminal)?;
+        }
         (false, _) => print_tables(&inspections, options.all || !options.parameters.is_empty(), terminal)?,
     }
     Ok(exit)
@@ -63,27 +70,35 @@ fn inspect(path: &Path, request: &Request, terminal: &Terminal<'_>) -> Result<In
     Inspection::of(&*source, path.to_string_lossy(), request, &|step| progress.report(step))
 }
 
+/// Written as it is made: the text of a model of many tensors takes more memory than all that is known of it.
 fn print_json(value: &impl serde::Serialize, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
-    let mut text = serde_json::to_vec(value).map_err(io::Error::from)?;
-    text.push(b'\n');
-    terminal.out.write_all(&text)?;
-    Ok(terminal.out.flush()?)
+    let mut out = BufWriter::with_capacity(1 << 16, &mut terminal.out);
+    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
 }
 
 fn print_tables(inspections: &[Inspection], all: bool, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
     let paint = terminal.paint();
-    let mut is_first = true;
-    for inspection in inspections {
-        let view = ParameterTable::of(inspection, all);
-        // Of a model that cannot be read there is nothing but the reason.
-        if inspection.model.file_bytes.is_some() {
-            let gap = if is_first { "" } else { "\n" };
-            is_first = false;
-            let text = table::render(&view, terminal.out.columns(), paint);
-            write!(terminal.out, "{gap}{text}")?;
-            terminal.out.flush()?;
+    let mut gap = "";
+    for group in inspections.chunk_by(|one, other| one.model.place.group == other.model.place.group) {
+        let models = group.iter().map(|inspection| &inspection.model);
+        let variants: Vec<_> = models.map(|model| (model.path.as_str(), &model.place)).collect();
+        if let Some(heading) = GroupHeading::of(&variants) {
+            write!(terminal.out, "{gap}{}", models::heading(&heading, paint))?;
+            gap = "\n";
         }
-        terminal.warn(&view.header.title, &view.warnings)?;
+        for inspection in group {
+            let view = ParameterTable::of(inspection, all);
+            // Of a model that cannot be read there is nothing but the reason.
+            if inspection.model.file_bytes.is_some() {
+                let text = table::render(&view, terminal.out.columns(), paint);
+                write!(terminal.out, "{gap}{text}")?;
+                gap = "\n";
+                terminal.out.flush()?;
+            }
+            terminal.warn(&view.header.title, &view.warnings)?;
+        }
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! `quantviz layers`: what a model is made of.
 
-use quantviz::view::{LayerEntry, LayerList, LayerParameter};
+use quantviz::view::{GroupHeading, LayerEntry, LayerList, LayerParameter};
 use unicode_width::UnicodeWidthStr;
 
 use crate::Exit;
 use crate::args::LayersOptions;
 use crate::layout::{Align, Columns, shorten};
-use crate::models::{exit_after, paths};
+use crate::models::{self, chosen, exit_after};
 use crate::stream::{Paint, Terminal};
 use crate::table::header;
 use crate::trouble::Trouble;
@@ -15,22 +15,31 @@ pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Resul
     let is_folder = options.path.is_dir();
     let mut exit = Exit::Done;
     let mut readable = 0;
-    for path in paths(&options.path)? {
-        match quantviz::open(&path) {
-            Ok(source) => {
-                let list = LayerList::of(source.model(), path.to_string_lossy(), options.all);
-                let gap = if readable == 0 { "" } else { "\n" };
-                readable += 1;
-                let text = render(&list, terminal.out.columns(), terminal.paint());
-                write!(terminal.out, "{gap}{text}")?;
-                terminal.out.flush()?;
-                terminal.warn(&list.header.title, &list.warnings)?;
+    let mut gap = "";
+    for group in chosen(&options.path)? {
+        let paths: Vec<String> = group.iter().map(|it| it.path.to_string_lossy().into_owned()).collect();
+        let variants = paths.iter().map(String::as_str).zip(group.iter().map(|it| &it.place));
+        if let Some(heading) = GroupHeading::of(&variants.collect::<Vec<_>>()) {
+            write!(terminal.out, "{gap}{}", models::heading(&heading, terminal.paint()))?;
+            gap = "\n";
+        }
+        for (path, name) in group.iter().map(|it| &it.path).zip(&paths) {
+            match quantviz::open(path) {
+                Ok(source) => {
+                    let list = LayerList::of(source.model(), name, options.all);
+                    readable += 1;
+                    let text = render(&list, terminal.out.columns(), terminal.paint());
+                    write!(terminal.out, "{gap}{text}")?;
+                    gap = "\n";
+                    terminal.out.flush()?;
+                    terminal.warn(&list.header.title, &list.warnings)?;
+                }
+                Err(error) if is_folder => {
+                    exit = exit.worse(exit_after(&error));
+                    terminal.warn(name, &[error.message().to_owned()])?;
+                }
+                Err(error) => return Err(Trouble::with(path, error)),
             }
-            Err(error) if is_folder => {
-                exit = exit.worse(exit_after(&error));
-                terminal.warn(&path.to_string_lossy(), &[error.message().to_owned()])?;
-            }
-            Err(error) => return Err(Trouble::with(&path, error)),
         }
     }
     Ok(if readable == 0 { Exit::Trouble } else { exit })

@@ -90,6 +90,74 @@ fn layers_at_80_columns() {
 }
 
 #[test]
+fn variants_of_one_model_stand_under_one_heading() {
+    in_fixtures();
+    for command in ["layers", "inspect"] {
+        let text = screen(80, &[command, "resnet8"]);
+        let heading = "\
+resnet8: 4 variants
+  resnet8_fp32.onnx   fp32   reference
+  resnet8.pt
+  resnet8_int8.onnx   int8
+  resnet8_uint8.onnx  uint8
+
+resnet8/resnet8_fp32.onnx
+";
+        assert!(text.starts_with(heading), "{text}");
+        let models: Vec<&str> = text.lines().filter(|line| line.starts_with("resnet8/")).collect();
+        let order = ["_fp32.onnx", ".pt", "_int8.onnx", "_uint8.onnx"];
+        assert_eq!(models, order.map(|end| format!("resnet8/resnet8{end}")));
+    }
+    // A model that is shown alone needs no heading.
+    assert!(screen(80, &["inspect", "resnet8", "--param", "fc.weight_scale"]).contains("2 variants"));
+    assert!(!screen(80, &["inspect", "resnet8", "--param", "conv1.weight_bias"]).contains("variants"));
+}
+
+#[test]
+fn json_of_a_folder_says_which_variant_a_model_is() {
+    in_fixtures();
+    let places = |path: &str| -> Vec<[Option<String>; 4]> {
+        let json: serde_json::Value =
+            serde_json::from_str(&screen(80, &["inspect", "--json", path])).expect("JSON");
+        let models = json.as_array().map_or(std::slice::from_ref(&json), Vec::as_slice);
+        let text = |model: &serde_json::Value, key| model["model"][key].as_str().map(str::to_owned);
+        models.iter().map(|it| ["path", "group", "variant", "reference"].map(|key| text(it, key))).collect()
+    };
+    let variant = |file: &str, label: Option<&str>| {
+        let texts = [Some(file), Some("resnet8"), label, Some("resnet8/resnet8_fp32.onnx")];
+        texts.map(|text| text.map(str::to_owned))
+    };
+    let expected = [
+        variant("resnet8/resnet8.pt", None),
+        variant("resnet8/resnet8_fp32.onnx", Some("fp32")),
+        variant("resnet8/resnet8_int8.onnx", Some("int8")),
+        variant("resnet8/resnet8_uint8.onnx", Some("uint8")),
+    ];
+    assert_eq!(places("resnet8"), expected);
+    let alone = [Some("resnet8/resnet8_int8.onnx".to_owned()), None, None, None];
+    assert_eq!(places("resnet8/resnet8_int8.onnx"), [alone]);
+}
+
+#[test]
+fn a_model_of_a_foreign_format_is_a_warning_in_a_folder() {
+    in_fixtures();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::copy("resnet8/resnet8_fp32.onnx", folder.path().join("a.onnx")).expect("a copy");
+    std::fs::write(folder.path().join("a.tflite"), b"\x1c\0\0\0TFL3").expect("written");
+    let path = folder.path().to_string_lossy().into_owned();
+    for command in ["layers", "inspect"] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(run(["quantviz", command, &path], &mut out, &mut err), Exit::Done);
+        let err = String::from_utf8(err).expect("UTF-8");
+        assert!(err.ends_with(
+            "a.tflite: this is a TFLite model, which is not supported; convert it with tf2onnx\n"
+        ));
+        assert_eq!(err.lines().count(), 1, "{err}");
+    }
+    assert!(error(&["inspect", &format!("{path}/a.tflite")]).contains("this is a TFLite model"));
+}
+
+#[test]
 fn help_teaches() {
     let text = screen(80, &["--help"]);
     assert!(text.contains("quantviz inspect models/"), "{text}");

@@ -103,7 +103,23 @@ pub trait SourceExt: ParameterSource {
     where
         Self: Sync,
     {
-        scan.run(self, progress)
+        let mut all = Vec::new();
+        self.scan_each(scan, progress, &mut |measured| all.push(measured))?;
+        Ok(all)
+    }
+
+    /// Like [`scan`](Self::scan), for those who keep only some of what is measured: `each` hears of every parameter, in
+    /// order, soon after it was measured.
+    fn scan_each(
+        &self,
+        scan: &Scan,
+        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+        each: &mut dyn FnMut(Measured),
+    ) -> Result<()>
+    where
+        Self: Sync,
+    {
+        scan.run(self, progress, each)
     }
 }
 

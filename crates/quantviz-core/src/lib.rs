@@ -107,6 +107,7 @@ mod scan;
 mod shape;
 mod source;
 mod summary;
+mod tally;
 mod text;
 mod transformer;
 

@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::{Error, Result};
 
-/// Runs `work` on every job. `report` hears the sum of the sizes of the jobs done so far, at first nothing; where it
+/// Runs `work` on every job, with fewer threads where the system grants no more. `report` hears the sum of the sizes of the jobs done so far, at first nothing; where it
 /// breaks, no further job begins and the result is an error.
 pub(crate) fn for_each_job<J: Sync, R: Send>(
     threads: usize,
@@ -35,7 +35,8 @@ pub(crate) fn for_each_job<J: Sync, R: Send>(
         results
     };
     let mut results = thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads.min(jobs.len())).map(|_| scope.spawn(take_turns)).collect();
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, take_turns).ok();
+        let helpers: Vec<_> = (1..threads.min(jobs.len())).map_while(spawn).collect();
         let mut results = take_turns();
         for helper in helpers {
             match helper.join() {

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 
 use crate::dequantize::{read_values, summarize_real};
 use crate::parallel::for_each_job;
+use crate::tally::Tally;
 use crate::{
     Bins, Block, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result, part_len,
 };
@@ -47,7 +48,7 @@ pub struct Measured {
     /// The same elements over their own range. `None` without [`Scan::bins`], and where the range has no width.
     pub histogram: Option<Histogram>,
     /// What is to be said of a quantized one.
-    pub quantization: Option<MeasuredQuantization>,
+    pub quantization: Option<Box<MeasuredQuantization>>,
     /// Why something is missing above.
     pub error: Option<Error>,
 }
@@ -98,29 +99,61 @@ impl Scan {
         &self,
         source: &S,
         progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
-    ) -> Result<Vec<Measured>> {
+        each: &mut dyn FnMut(Measured),
+    ) -> Result<()> {
         let ids = self.only.clone().unwrap_or_else(|| source.model().parameter_ids().collect());
-        let mut tallies: Vec<Tally> = ids.into_iter().map(Tally::new).collect();
-        let jobs: Vec<Job> =
-            tallies.iter_mut().enumerate().flat_map(|(slot, tally)| plan(source, slot, tally)).collect();
-        let total = jobs.iter().map(Job::elements).fold(0, u64::saturating_add);
-        let threads = match self.threads {
-            Some(threads) => threads,
-            None if total < WORTH_A_THREAD => 1,
-            None => available_parallelism().map_or(1, usize::from),
-        };
-        let report = |done| progress(Progress { done, total });
+        let tasks: Vec<_> = ids.into_iter().map(|id| (id, Work::of(source, id))).collect();
+        let total = tasks.iter().flat_map(|(_, work)| work).map(Work::elements).fold(0, u64::saturating_add);
+        let threads = self.threads.unwrap_or_else(|| threads_for(total));
+        let mut done = 0;
+        if progress(Progress { done, total }).is_break() {
+            return Err(Error::cancelled());
+        }
+        let mut tasks = tasks.into_iter();
+        loop {
+            let batch: Vec<_> = tasks.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let elements = batch.iter().flat_map(|(_, work)| work).map(Work::elements);
+            let end = elements.fold(done, u64::saturating_add);
+            let report = |here: u64| progress(Progress { done: done.saturating_add(here).min(end), total });
+            self.measure(source, batch, threads, &report)?.into_iter().for_each(&mut *each);
+            done = end;
+        }
+    }
 
-        let findings =
-            for_each_job(threads, &jobs, Job::elements, &report, |job| job.run(source, self.bins))?;
+    /// Measures some parameters, in their order.
+    fn measure<S: ParameterSource + Sync + ?Sized>(
+        &self,
+        source: &S,
+        batch: Vec<(ParameterId, Result<Work>)>,
+        threads: usize,
+        report: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
+    ) -> Result<Vec<Measured>> {
+        let total = batch.iter().flat_map(|(_, work)| work).map(Work::elements).fold(0, u64::saturating_add);
+        let mut jobs = Vec::new();
+        let mut tallies: Vec<Tally> = Vec::with_capacity(batch.len());
+        for (slot, (parameter, work)) in batch.into_iter().enumerate() {
+            jobs.extend(work.iter().flat_map(|work| work.jobs(slot, parameter)));
+            tallies.push(Tally::new(parameter, work.err()));
+        }
+        let findings = for_each_job(threads, &jobs, Job::elements, report, |job| job.run(source, self.bins))?;
         for (job, finding) in jobs.iter().zip(findings) {
             tallies[job.slot].take(&job.task, finding);
         }
         // The edges of a tensor that was measured in pieces are known only now.
-        let binning: Vec<Job> =
-            jobs.into_iter().filter_map(|job| tallies[job.slot].bin(job, self.bins)).collect();
-        let keep_on = |_| progress(Progress { done: total, total });
-        let findings = for_each_job(threads, &binning, Job::elements, &keep_on, |job| job.run(source, None))?;
+        let binning: Vec<Job> = jobs
+            .into_iter()
+            .filter(|job| matches!(job.task, Task::Summarize { whole: false }))
+            .filter_map(|job| {
+                let bins =
+                    tallies[job.slot].summary().zip(self.bins).and_then(|(it, bins)| bins_over(it, bins));
+                Some(Job { task: Task::Bin(Box::new(bins?)), ..job })
+            })
+            .collect();
+        let findings =
+            for_each_job(threads, &binning, Job::elements, &|_| report(total), |job| job.run(source, None))?;
         for (job, finding) in binning.iter().zip(findings) {
             tallies[job.slot].take(&job.task, finding);
         }
@@ -128,42 +161,66 @@ impl Scan {
     }
 }
 
-/// The work that one parameter means, in pieces that do not depend on the number of threads.
-fn plan<S: ParameterSource + ?Sized>(source: &S, slot: usize, tally: &mut Tally) -> Vec<Job> {
-    let parameter = source.model().parameter(tally.parameter);
-    let packed = parameter.quantization.as_ref().is_some_and(|it| it.logical.is_some());
-    if !parameter.dtype.is_numeric() && !packed {
-        let message = format!("{} values cannot be measured", parameter.dtype);
-        tally.values = Err(Error::unsupported(message).in_tensor(&parameter.name));
-        return Vec::new();
+/// Parameters that are measured at a time: what is found out about them takes far more memory than what is kept.
+const BATCH: usize = 4096;
+/// Elements below which another thread costs more than it saves.
+const WORTH_A_THREAD: u64 = 1 << 18;
+
+fn threads_for(elements: u64) -> usize {
+    let worth = usize::try_from(elements / WORTH_A_THREAD).unwrap_or(usize::MAX);
+    available_parallelism().map_or(1, usize::from).min(worth).max(1)
+}
+
+/// What measuring one parameter means.
+struct Work {
+    part: Part,
+    elements: u64,
+    /// How many elements one job reads.
+    piece: u64,
+    quantized: bool,
+}
+
+impl Work {
+    /// Nothing, but the reason, for what cannot be measured.
+    fn of<S: ParameterSource + ?Sized>(source: &S, id: ParameterId) -> Result<Self> {
+        let parameter = source.model().parameter(id);
+        let packed = parameter.quantization.as_ref().is_some_and(|it| it.logical.is_some());
+        if !parameter.dtype.is_numeric() && !packed {
+            let message = format!("{} values cannot be measured", parameter.dtype);
+            return Err(Error::unsupported(message).in_tensor(&parameter.name));
+        }
+        let part = if packed { Part::Codes } else { Part::Stored };
+        let bits = parameter.dtype.bits().filter(|_| !packed).unwrap_or(8);
+        let elements = parameter.logical_shape().elements();
+        let piece = PIECE_BYTES * 8 / u64::from(bits);
+        // A shape can claim any size without a byte behind it: see that there is something before planning for it.
+        if elements > piece {
+            let _ = source.read(id, part, 0..1, &mut |_: Block<'_>| ControlFlow::Break(()))?;
+        }
+        Ok(Work { part, elements, piece, quantized: parameter.quantization.is_some() })
     }
-    let part = if packed { Part::Codes } else { Part::Stored };
-    let bits = parameter.dtype.bits().filter(|_| !packed).unwrap_or(8);
-    let elements = parameter.logical_shape().elements();
-    let piece = PIECE_BYTES * 8 / u64::from(bits);
-    let job = |task, range| Job { slot, parameter: tally.parameter, part, task, range };
-    let whole = elements <= piece;
-    // A shape can claim any size without a byte behind it: see that there is something before planning for it.
-    if !whole
-        && let Err(error) =
-            source.read(tally.parameter, part, 0..1, &mut |_: Block<'_>| ControlFlow::Break(()))
-    {
-        tally.values = Err(error);
-        return Vec::new();
+
+    /// Elements to look at, again where they are dequantized.
+    fn elements(&self) -> u64 {
+        self.elements.saturating_mul(if self.quantized { 2 } else { 1 })
     }
-    let mut jobs: Vec<Job> =
-        pieces(elements, piece).map(|range| job(Task::Summarize { whole }, range)).collect();
-    if parameter.quantization.is_some() {
-        jobs.push(job(Task::Calibrate, 0..0));
-        jobs.extend(pieces(elements, piece).map(|range| job(Task::Dequantize, range)));
+
+    /// The work in pieces that do not depend on the number of threads.
+    fn jobs(&self, slot: usize, parameter: ParameterId) -> Vec<Job> {
+        let pieces = || pieces(self.elements, self.piece);
+        let job = |task, range| Job { slot, parameter, part: self.part, task, range };
+        let whole = self.elements <= self.piece;
+        let mut jobs: Vec<Job> = pieces().map(|range| job(Task::Summarize { whole }, range)).collect();
+        if self.quantized {
+            jobs.push(job(Task::Calibrate, 0..0));
+            jobs.extend(pieces().map(|range| job(Task::Dequantize, range)));
+        }
+        jobs
     }
-    jobs
 }
 
 /// What one job reads at most: enough to be worth a turn, small enough to share the work of a large tensor.
 const PIECE_BYTES: u64 = 16 << 20;
-/// Elements below which a second thread costs more than it saves.
-const WORTH_A_THREAD: u64 = 1 << 18;
 
 /// At least one, so that an empty tensor is measured too.
 fn pieces(elements: u64, piece: u64) -> impl Iterator<Item = Range<u64>> {
@@ -178,7 +235,7 @@ struct Job {
     range: Range<u64>,
 }
 
-enum Task {
+pub(crate) enum Task {
     /// Summarise the elements, and bin them too where they are all there are.
     Summarize { whole: bool },
     /// Summarise the scales and the zero-points.
@@ -186,10 +243,10 @@ enum Task {
     /// Summarise the real values.
     Dequantize,
     /// Bin the elements.
-    Bin(Bins),
+    Bin(Box<Bins>),
 }
 
-enum Finding {
+pub(crate) enum Finding {
     Values(RangeSummary, Option<Histogram>),
     Calibrated(Box<MeasuredQuantization>),
     Real(RangeSummary),
@@ -207,7 +264,7 @@ impl Job {
             Task::Calibrate => self.calibrate(source),
             Task::Dequantize => summarize_real(source, self.parameter, self.range.clone()).map(Finding::Real),
             Task::Bin(bins) => {
-                self.bin(source, bins.clone()).map(|bins| Finding::Binned(bins.into_histogram()))
+                self.bin(source, Bins::clone(bins)).map(|bins| Finding::Binned(bins.into_histogram()))
             }
         }
     }
@@ -279,71 +336,4 @@ impl Job {
 
 fn bins_over(summary: &RangeSummary, bins: usize) -> Option<Bins> {
     Bins::between(summary.min()?, summary.max()?, bins)
-}
-
-/// The findings about one parameter, as they come in. The first error about its values, and the first about its
-/// quantization, stand for the rest: half a summary would mislead.
-struct Tally {
-    parameter: ParameterId,
-    values: Result<RangeSummary>,
-    histogram: Option<Histogram>,
-    calibration: Result<Option<MeasuredQuantization>>,
-}
-
-impl Tally {
-    fn new(parameter: ParameterId) -> Self {
-        Tally { parameter, values: Ok(RangeSummary::default()), histogram: None, calibration: Ok(None) }
-    }
-
-    fn take(&mut self, task: &Task, finding: Result<Finding>) {
-        match finding {
-            Ok(Finding::Values(summary, histogram)) => {
-                self.values.iter_mut().for_each(|sum| sum.merge(&summary));
-                self.histogram = histogram;
-            }
-            Ok(Finding::Binned(histogram)) => {
-                let sum = self.histogram.get_or_insert_with(|| Histogram {
-                    counts: vec![0; histogram.counts.len()],
-                    ..histogram
-                });
-                let same_edges = sum.merge(&histogram);
-                debug_assert!(same_edges, "pieces of one tensor share their edges");
-            }
-            Ok(Finding::Calibrated(quantization)) => {
-                self.calibration.iter_mut().for_each(|it| *it = Some((*quantization).clone()));
-            }
-            Ok(Finding::Real(summary)) => {
-                self.calibration.iter_mut().flatten().for_each(|it| it.dequantized.merge(&summary));
-            }
-            Err(error) => match task {
-                Task::Summarize { .. } | Task::Bin(_) if self.values.is_ok() => self.values = Err(error),
-                Task::Calibrate | Task::Dequantize if self.calibration.is_ok() => {
-                    self.calibration = Err(error)
-                }
-                _ => {}
-            },
-        }
-    }
-
-    /// The second look that a job needs whose tensor was measured in pieces.
-    fn bin(&self, job: Job, bins: Option<usize>) -> Option<Job> {
-        let bins = bins_over(self.values.as_ref().ok()?, bins?)?;
-        matches!(job.task, Task::Summarize { whole: false }).then_some(Job { task: Task::Bin(bins), ..job })
-    }
-
-    fn finish(self) -> Measured {
-        let (summary, value_error) = split(self.values.map(Some));
-        let (quantization, quantization_error) = split(self.calibration);
-        Measured {
-            parameter: self.parameter,
-            histogram: self.histogram.filter(|_| summary.is_some()),
-            summary,
-            quantization,
-            error: value_error.or(quantization_error),
-        }
-    }
-}
-
-fn split<T>(result: Result<Option<T>>) -> (Option<T>, Option<Error>) {
-    result.map_or_else(|error| (None, Some(error)), |value| (value, None))
 }

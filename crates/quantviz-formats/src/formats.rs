@@ -5,7 +5,8 @@ use std::path::Path;
 use quantviz_core::{Error, Format, Result};
 
 use crate::file::ModelFile;
-use crate::{BoxedSource, Limits};
+use crate::shards::IndexName;
+use crate::{BoxedSource, Limits, foreign};
 
 type Open = fn(&Path, &Limits) -> Result<BoxedSource>;
 
@@ -49,9 +50,9 @@ pub const FORMATS: &[FormatEntry] = &[
     FormatEntry {
         format: Format::Torch,
         title: "PyTorch",
-        extensions: &["pt", "pth", "ckpt", "pt2"],
+        extensions: &["pt", "pth", "ckpt", "pt2", "bin.index.json"],
         feature: Some("torch"),
-        claims: |head| head.bytes.starts_with(b"PK\x03\x04") || is_pickle(head.bytes),
+        claims: |head| head.is_index_of(".bin") || is_pickle(head.bytes) || is_torch_archive(head),
         open: opener!("torch", crate::torch::open),
     },
     FormatEntry {
@@ -59,7 +60,7 @@ pub const FORMATS: &[FormatEntry] = &[
         title: "safetensors",
         extensions: &["safetensors", "safetensors.index.json"],
         feature: Some("safetensors"),
-        claims: |head| has_json_header(head) || head.name.ends_with(".safetensors.index.json"),
+        claims: |head| has_json_header(head) || head.is_index_of(".safetensors"),
         open: opener!("safetensors", crate::safetensors::open),
     },
     FormatEntry {
@@ -93,29 +94,104 @@ impl FormatEntry {
     }
 }
 
-/// The first bytes of a file, its name and its length.
-struct Head<'a> {
-    bytes: &'a [u8],
-    name: &'a str,
+/// What there is to see of a file before it is opened as a model.
+pub(crate) struct Head<'a> {
+    /// The first bytes.
+    pub(crate) bytes: &'a [u8],
+    pub(crate) name: &'a str,
     len: u64,
+    /// The names in a zip archive, if it is one.
+    entries: Option<Result<Vec<String>>>,
+}
+
+impl Head<'_> {
+    /// Whether these bytes stand at that place.
+    pub(crate) fn has(&self, at: usize, magic: &[u8]) -> bool {
+        self.bytes.get(at..).is_some_and(|rest| rest.starts_with(magic))
+    }
+
+    fn is_index_of(&self, end: &str) -> bool {
+        IndexName::of(self.name).is_some_and(|index| index.end == end)
+    }
+}
+
+/// What a file turns out to be.
+pub(crate) enum Sight {
+    Known(&'static FormatEntry),
+    /// A model, but none that can be read, for this reason.
+    Foreign(String),
+    /// No model, for all that is known.
+    Other,
 }
 
 /// The format of a file: by what it begins with, else by the end of its name.
 pub fn format_of(path: &Path) -> Result<&'static FormatEntry> {
+    let message = match look_at(path)? {
+        Sight::Known(entry) => return Ok(entry),
+        Sight::Foreign(reason) => reason,
+        Sight::Other => {
+            let known: Vec<&str> = FORMATS.iter().map(|entry| entry.title).collect();
+            format!("this is no model file; known are {}", known.join(", "))
+        }
+    };
+    Err(Error::unsupported(message).in_file(path))
+}
+
+pub(crate) fn look_at(path: &Path) -> Result<Sight> {
+    if let Some(reason) = foreign::by_folder(path) {
+        return Ok(Sight::Foreign(reason));
+    }
     let file = ModelFile::open(path)?;
     if file.len() == 0 {
         return Err(Error::malformed("the file is empty").in_file(path));
     }
-    let mut bytes = [0; 64];
+    let mut bytes = [0; 512];
     let head_len = usize::try_from(file.len()).map_or(bytes.len(), |len| len.min(bytes.len()));
     file.read_at(0, &mut bytes[..head_len])?;
+    let bytes = &bytes[..head_len];
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let head = Head { bytes: &bytes[..head_len], name: &name, len: file.len() };
-    let claimed = FORMATS.iter().find(|entry| (entry.claims)(&head));
-    claimed.or_else(|| FORMATS.iter().find(|entry| entry.has_extension_of(&name))).ok_or_else(|| {
-        let known: Vec<&str> = FORMATS.iter().map(|entry| entry.title).collect();
-        Error::unsupported(format!("this is no model file; known are {}", known.join(", "))).in_file(path)
-    })
+    let entries = bytes.starts_with(b"PK\x03\x04").then(|| entries_of(&file));
+    let head = Head { bytes, name: &name, len: file.len(), entries };
+    Ok(head.sight())
+}
+
+impl Head<'_> {
+    fn sight(&self) -> Sight {
+        let foreign = foreign::by_bytes(self).map(Sight::Foreign);
+        let claimed = || FORMATS.iter().find(|entry| (entry.claims)(self)).map(Sight::Known);
+        let archive = || {
+            let names = self.entries.as_ref()?.as_ref().ok()?;
+            foreign::by_entries(names.iter().map(String::as_str)).map(Sight::Foreign)
+        };
+        let named = || FORMATS.iter().find(|entry| entry.has_extension_of(self.name)).map(Sight::Known);
+        let named_foreign = || foreign::by_name(self.name).map(Sight::Foreign);
+        foreign
+            .or_else(claimed)
+            .or_else(archive)
+            .or_else(named)
+            .or_else(named_foreign)
+            .unwrap_or(Sight::Other)
+    }
+}
+
+#[cfg(feature = "torch")]
+fn entries_of(file: &ModelFile) -> Result<Vec<String>> {
+    crate::torch::names_in_archive(file, &Limits::default())
+}
+
+#[cfg(not(feature = "torch"))]
+fn entries_of(_: &ModelFile) -> Result<Vec<String>> {
+    Err(Error::unsupported("this build reads no archives"))
+}
+
+/// Whether a zip archive has what torch writes. One that is damaged is taken for torch's, which says more of it.
+fn is_torch_archive(head: &Head<'_>) -> bool {
+    const WRITTEN: &[&str] =
+        &["data.pkl", "_weights_config.json", "_constants_config.json", "serialized_state_dict.pt"];
+    let is_written = |name: &String| WRITTEN.iter().any(|end| name.ends_with(end));
+    head.entries
+        .as_ref()
+        .is_some_and(|names| names.as_ref().map_or(true, |names| names.iter().any(is_written)))
 }
 
 /// The `PROTO` opcode of a version that torch writes, then an opcode that can follow it.

@@ -22,28 +22,33 @@
 mod bit_rows;
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod bytes;
-#[cfg(any(feature = "onnx", feature = "safetensors"))]
+#[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod confined;
 mod file;
 mod folder;
+mod foreign;
 mod formats;
 #[cfg(feature = "gguf")]
 mod gguf;
+#[cfg(any(feature = "gguf", feature = "safetensors"))]
+mod layer_order;
 mod limits;
 #[cfg(feature = "onnx")]
 mod onnx;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+mod shards;
 #[cfg(feature = "torch")]
 mod torch;
 #[cfg(feature = "safetensors")]
 mod unpack;
+mod variants;
 
 use std::path::Path;
 
 use quantviz_core::{ParameterSource, Result};
 
-pub use folder::models_in;
+pub use folder::{ModelGroup, Variant, group_models, model_groups, models_in};
 pub use formats::{FORMATS, FormatEntry, format_of};
 pub use limits::Limits;
 

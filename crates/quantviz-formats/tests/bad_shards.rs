@@ -131,7 +131,7 @@ fn an_index_that_is_no_index() {
     ] {
         let folder = sharded();
         folder.put(INDEX, index);
-        let message = format!("the index is not what safetensors has: {reason}");
+        let message = format!("the index does not tell where tensors are: {reason}");
         assert_error(&folder.refused(INDEX), Malformed, None, None, &message);
     }
     for map in ["[]", "null", r#"{"w":1}"#, r#"{"w":null}"#] {

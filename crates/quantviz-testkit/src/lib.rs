@@ -17,6 +17,7 @@
 
 mod conformance;
 pub mod gguf;
+pub mod hostile;
 mod mutate;
 pub mod onnx;
 mod pack;

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use quantviz_core::{
-    Activation, DType, Encoding, Error, ErrorKind, Format, Granularity, Histogram, Layer, LayerId, LayerKind,
-    Measured, Model, Operand, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
-    RangeSummary, Result, Role, Scan, Scheme, Shape, SourceExt, Warning, WarningKind,
+    Activation, DType, Encoding, Error, Format, Granularity, Histogram, Layer, LayerId, LayerKind, Measured,
+    MeasuredQuantization, Model, Operand, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
+    RangeSummary, Result, Role, Scan, Scheme, Shape, SourceExt, Warning,
 };
 use serde::{Serialize, Serializer};
 
+use crate::group::Place;
 use crate::nearest::unknown;
+use crate::oddities::{Oddities, no_parameters, warning_kind};
 
 /// What to look at, and how closely.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +58,9 @@ pub struct ModelView {
     pub producer: Option<String>,
     /// What else the file says of itself.
     pub metadata: BTreeMap<String, String>,
+    /// Which of the variants of a model it is, if a folder was looked at.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 /// One layer.
@@ -106,7 +111,7 @@ pub struct ParameterView {
     /// The same elements, over their own range.
     pub histogram: Option<Histogram>,
     /// How its codes stand for real numbers.
-    pub quantization: Option<QuantizationView>,
+    pub quantization: Option<Box<QuantizationView>>,
 }
 
 /// Counts, range and moments.
@@ -211,23 +216,21 @@ impl Inspection {
         let mut scan = Scan::new().only(selection.parameters.iter().copied());
         scan = request.bins.map_or(scan.clone(), |bins| scan.bins(bins));
         scan = request.threads.map_or(scan.clone(), |threads| scan.threads(threads));
-        let measured = source.scan(&scan, progress)?;
-
         let mut inspection = Inspection::unmeasured(model, path);
         inspection.layers =
             selection.layers.iter().map(|&id| LayerView::of(model, model.layer(id))).collect();
-        for measured in measured {
+        inspection.parameters.reserve_exact(selection.parameters.len());
+        let mut oddities = Oddities::of(model);
+        let mut wanted = None;
+        source.scan_each(&scan, progress, &mut |mut measured| {
             let parameter = model.parameter(measured.parameter);
-            let view = ParameterView::of(model, parameter, &measured);
-            if let Some(error) = measured.error {
-                if request.parameters.contains(&parameter.name) {
-                    return Err(error);
-                }
-                inspection.add_error(&parameter.name, &error);
-            }
-            inspection.parameters.push(view);
-        }
-        Ok(inspection)
+            oddities.note(parameter, &measured);
+            let is_wanted = request.parameters.contains(&parameter.name);
+            wanted = wanted.take().or(measured.error.take().filter(|_| is_wanted));
+            inspection.parameters.push(ParameterView::of(model, parameter, measured));
+        })?;
+        inspection.warnings.extend(oddities.into_warnings());
+        wanted.map_or(Ok(inspection), Err)
     }
 
     /// What is known of a model without reading a value: its layers, and no parameter.
@@ -241,10 +244,11 @@ impl Inspection {
                 parameter_count: Some(model.parameter_count()),
                 producer: model.producer.clone(),
                 metadata: model.metadata.clone(),
+                place: Place::default(),
             },
             layers: Vec::new(),
             parameters: Vec::new(),
-            warnings: model.warnings.clone(),
+            warnings: model.warnings.iter().cloned().chain(no_parameters(model)).collect(),
         }
     }
 
@@ -259,30 +263,12 @@ impl Inspection {
                 parameter_count: None,
                 producer: None,
                 metadata: BTreeMap::new(),
+                place: Place::default(),
             },
             layers: Vec::new(),
             parameters: Vec::new(),
             warnings: vec![Warning::general(warning_kind(error.kind()), error.message())],
         }
-    }
-
-    /// A reader has often warned of a tensor before a scan stumbles over it.
-    fn add_error(&mut self, parameter: &str, error: &Error) {
-        let kind = warning_kind(error.kind());
-        let known =
-            self.warnings.iter().any(|it| it.kind == kind && it.parameter.as_deref() == Some(parameter));
-        if !known {
-            let place = error.offset().map(|offset| format!("byte {offset}: ")).unwrap_or_default();
-            self.warnings.push(Warning::about(parameter, kind, format!("{place}{}", error.message())));
-        }
-    }
-}
-
-fn warning_kind(kind: ErrorKind) -> WarningKind {
-    match kind {
-        ErrorKind::NotFound | ErrorKind::Io => WarningKind::Missing,
-        ErrorKind::Unsupported => WarningKind::Unsupported,
-        _ => WarningKind::Malformed,
     }
 }
 
@@ -362,8 +348,9 @@ impl ActivationView {
 }
 
 impl ParameterView {
-    fn of(model: &Model, parameter: &Parameter, measured: &Measured) -> Self {
+    fn of(model: &Model, parameter: &Parameter, measured: Measured) -> Self {
         let quantization = parameter.quantization.as_ref();
+        let of_measured = |descriptor| QuantizationView::of(descriptor, measured.quantization.as_deref());
         ParameterView {
             name: parameter.name.clone(),
             dtype: parameter.dtype,
@@ -371,8 +358,8 @@ impl ParameterView {
             layer: parameter.layer.map(|layer| model.layer(layer).name.clone()),
             role: parameter.role,
             summary: measured.summary.as_ref().map(SummaryView::of),
-            histogram: measured.histogram.clone(),
-            quantization: quantization.map(|descriptor| QuantizationView::of(descriptor, measured)),
+            quantization: quantization.map(of_measured).map(Box::new),
+            histogram: measured.histogram,
         }
     }
 }
@@ -396,8 +383,7 @@ impl SummaryView {
 }
 
 impl QuantizationView {
-    fn of(descriptor: &QuantDescriptor, measured: &Measured) -> Self {
-        let measured = measured.quantization.as_ref();
+    fn of(descriptor: &QuantDescriptor, measured: Option<&MeasuredQuantization>) -> Self {
         let (granularity, axis, block) = match &descriptor.granularity {
             Granularity::Tensor => ("tensor", None, None),
             Granularity::Axis(axis) => ("axis", Some(*axis), None),

@@ -17,12 +17,15 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod group;
 mod inspection;
 mod layers;
 mod nearest;
 mod numbers;
+mod oddities;
 mod table;
 
+pub use group::{GroupHeading, Place, VariantLine};
 pub use inspection::{
     ActivationView, Inspection, LayerView, Logical, ModelView, ParameterView, QuantizationView, Request,
     Spread, SummaryView,

@@ -144,7 +144,7 @@ impl Header {
 
 impl Row {
     fn of(parameter: &ParameterView, layer: Option<&LayerView>) -> Self {
-        let quantization = parameter.quantization.as_ref();
+        let quantization = parameter.quantization.as_deref();
         let real = match quantization {
             Some(quantization) => quantization.dequantized.as_ref(),
             None => parameter.summary.as_ref(),

@@ -15,7 +15,8 @@
 
 pub use quantviz_core::*;
 pub use quantviz_formats::{
-    BoxedSource, FORMATS, FormatEntry, Limits, format_of, models_in, open, open_with,
+    BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, format_of, group_models, model_groups,
+    models_in, open, open_with,
 };
 
 /// What the front ends show, as plain structs.

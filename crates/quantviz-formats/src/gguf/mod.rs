@@ -6,6 +6,7 @@ mod header;
 mod metadata;
 mod read;
 mod scales;
+mod split;
 mod unpack;
 
 use std::ops::{ControlFlow, Range};
@@ -18,34 +19,60 @@ use quantviz_core::{
 
 use crate::bytes::read_elements;
 use crate::file::ModelFile;
-use crate::{BoxedSource, Limits};
+use crate::shards::Shards;
+use crate::{BoxedSource, Limits, layer_order};
 use blocks::BlockType;
 use header::{Entry, Header};
 use read::Blocks;
 
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
-    let file = ModelFile::open(path)?;
-    let header = Header::read(&file, limits)?;
+    let shards = Shards::open(path, limits)?;
     let mut model = Model::new(Format::Gguf);
-    model.file_bytes = file.len();
-    model.metadata = header.metadata.texts;
-    model.producer = model.metadata.get("general.quantized_by").cloned();
-    warn_of_other_files(&mut model);
-    let mut offsets = Vec::with_capacity(header.tensors.len());
-    for entry in header.tensors {
-        offsets.push(header.data_start + entry.begin);
-        add_parameter(&mut model, entry);
+    let mut places = Vec::new();
+    let is_split = shards.files.len() > 1;
+    for (index, file) in shards.files.iter().enumerate() {
+        let header = Header::read(file, limits)?;
+        if model.parameters.len() + header.tensors.len() > limits.tensors {
+            return Err(Error::limit(format!("more than {} tensors", limits.tensors)).in_file(file.path()));
+        }
+        if is_split {
+            split::check_file(file.path(), &header.metadata.texts)
+                .map_err(|error| error.in_file(file.path()))?;
+        }
+        model.file_bytes += file.len();
+        // The first file says it all, the others hardly more than which they are.
+        for (key, value) in header.metadata.texts {
+            model.metadata.entry(key).or_insert(value);
+        }
+        for entry in header.tensors {
+            places.push(Place { file: index, offset: header.data_start + entry.begin });
+            add_parameter(&mut model, entry);
+        }
     }
+    model.producer = model.metadata.get("general.quantized_by").cloned();
+    if is_split && shards.missing == 0 {
+        split::check_together(&model)?;
+    }
+    split::warn_of_others(&mut model, path);
+    let files = shards.describe(&mut model, |parameter| places[parameter].file)?;
     scales::attach(&mut model);
     model.add_module_layers();
-    Ok(Box::new(GgufSource { model, file, offsets }))
+    layer_order::by_number(&mut model);
+    Ok(Box::new(GgufSource { model, files, places }))
 }
 
 struct GgufSource {
     model: Model,
-    file: ModelFile,
+    files: Vec<ModelFile>,
     /// Where the elements of each parameter are.
-    offsets: Vec<u64>,
+    places: Vec<Place>,
+}
+
+/// Where something begins.
+#[derive(Clone, Copy)]
+struct Place {
+    file: usize,
+    offset: u64,
 }
 
 fn add_parameter(model: &mut Model, entry: Entry) {
@@ -70,15 +97,6 @@ fn why_unreadable(entry: &Entry, block_type: Option<&BlockType>) -> Option<Strin
     }
 }
 
-fn warn_of_other_files(model: &mut Model) {
-    let files = model.metadata.get("split.count").and_then(|count| count.parse::<u64>().ok());
-    if let Some(files) = files.filter(|&files| files > 1) {
-        let message =
-            format!("this is one of {files} files of a model; the tensors of the others are not shown");
-        model.warnings.push(Warning::general(WarningKind::Missing, message));
-    }
-}
-
 impl ParameterSource for GgufSource {
     fn model(&self) -> &Model {
         &self.model
@@ -92,14 +110,14 @@ impl ParameterSource for GgufSource {
         sink: &mut dyn Sink,
     ) -> Result<ControlFlow<()>> {
         let parameter = self.model.parameter(id);
-        let offset = self.offsets[id.index()];
+        let Place { file, offset } = self.places[id.index()];
+        let file = &self.files[file];
         let in_tensor = |error: Error| error.in_tensor(&parameter.name);
         check_range(&range, part_len(&self.model, id, part)?).map_err(in_tensor)?;
         if part == Part::Stored {
-            return read_elements(&self.file, offset, parameter.dtype, range, sink).map_err(in_tensor);
+            return read_elements(file, offset, parameter.dtype, range, sink).map_err(in_tensor);
         }
-        let blocks =
-            BlockType::of(parameter.dtype).map(|block_type| Blocks { file: &self.file, offset, block_type });
+        let blocks = BlockType::of(parameter.dtype).map(|block_type| Blocks { file, offset, block_type });
         let packed = blocks.and_then(|blocks| blocks.read(part, range.clone(), sink));
         match packed {
             Some(result) => result.map_err(in_tensor),

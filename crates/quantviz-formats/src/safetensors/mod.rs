@@ -2,7 +2,6 @@
 
 mod header;
 mod quant;
-mod shards;
 
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
@@ -14,24 +13,25 @@ use quantviz_core::{
 
 use crate::bytes::{Extent, read_elements};
 use crate::file::ModelFile;
-use crate::{BoxedSource, Limits};
+use crate::shards::Shards;
+use crate::{BoxedSource, Limits, layer_order};
 use header::Header;
 use quant::Readings;
 
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
-    let is_index = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".index.json"));
+    let shards = Shards::open(path, limits)?;
     let mut source = SafetensorsSource {
         model: Model::new(Format::Safetensors),
         files: Vec::new(),
         extents: Vec::new(),
         readings: Readings::new(),
     };
-    if is_index {
-        shards::open(&mut source, path, limits)?;
-    } else {
-        source.add_file(ModelFile::open(path)?, limits)?;
+    for (index, file) in shards.files.iter().enumerate() {
+        source.add_file(index, file, limits)?;
     }
+    source.files = shards.describe(&mut source.model, |parameter| source.extents[parameter].file)?;
     quant::describe_all(&mut source, path);
+    layer_order::by_number(&mut source.model);
     Ok(Box::new(source))
 }
 
@@ -46,8 +46,8 @@ struct SafetensorsSource {
 
 impl SafetensorsSource {
     /// Adds all tensors of one file.
-    fn add_file(&mut self, file: ModelFile, limits: &Limits) -> Result<()> {
-        let header = Header::read(&file, limits)?;
+    fn add_file(&mut self, index: usize, file: &ModelFile, limits: &Limits) -> Result<()> {
+        let header = Header::read(file, limits)?;
         if self.model.parameters.len() + header.tensors.len() > limits.tensors {
             return Err(Error::limit(format!("more than {} tensors", limits.tensors)).in_file(file.path()));
         }
@@ -58,7 +58,6 @@ impl SafetensorsSource {
         }
         self.model.file_bytes += file.len();
         self.model.metadata.extend(header.metadata);
-        let file_index = self.files.len();
         for entry in header.tensors {
             if entry.dtype == DType::Unknown {
                 let message = format!("the dtype {:?} is not known here", entry.dtype_name);
@@ -67,12 +66,11 @@ impl SafetensorsSource {
             let role = role_from_name(&entry.name, &entry.shape).unwrap_or(Role::Other);
             self.model.parameters.push(Parameter::new(entry.name, entry.dtype, entry.shape, role));
             self.extents.push(Extent {
-                file: file_index,
+                file: index,
                 offset: header.data_start + entry.begin,
                 len: entry.end - entry.begin,
             });
         }
-        self.files.push(file);
         Ok(())
     }
 }

@@ -18,14 +18,19 @@ use crate::file::ModelFile;
 
 /// Where the elements of a parameter are.
 #[derive(Debug)]
-pub(super) enum Location {
-    View(View),
-    Unreadable(ErrorKind, String),
+pub(super) struct Location {
+    pub(super) file: usize,
+    /// How they lie in it, or why they cannot be read.
+    pub(super) elements: Unreadable<View>,
 }
+
+type Unreadable<T> = std::result::Result<T, (ErrorKind, String)>;
 
 /// What has been found so far, and what may still be.
 pub(super) struct Catalogue<'a> {
+    /// The file that is being read.
     pub(super) file: &'a ModelFile,
+    file_index: usize,
     pub(super) limits: &'a Limits,
     /// Bytes that may still be held in memory: compressed entries, and values that are in a pickle.
     pub(super) inflatable: u64,
@@ -48,15 +53,14 @@ const FREE_BYTES: u64 = 64 << 20;
 
 impl<'a> Catalogue<'a> {
     pub(super) fn new(file: &'a ModelFile, limits: &'a Limits) -> Self {
-        let mut model = Model::new(Format::Torch);
-        model.file_bytes = file.len();
         Catalogue {
             file,
+            file_index: 0,
             limits,
             inflatable: limits.inflated_bytes,
             pickles: Budget::new(limits),
             visits: limits.pickle_items,
-            model,
+            model: Model::new(Format::Torch),
             locations: Vec::new(),
             classes: Vec::new(),
             known: HashMap::new(),
@@ -64,6 +68,12 @@ impl<'a> Catalogue<'a> {
             delivered: 0,
             read: 0,
         }
+    }
+
+    /// Goes on with the next file of a model in several.
+    pub(super) fn turn_to(&mut self, index: usize, file: &'a ModelFile) {
+        (self.file, self.file_index) = (file, index);
+        self.model.file_bytes += file.len();
     }
 
     /// Adds a tensor as a parameter; without a role, its name tells which it has.
@@ -87,27 +97,34 @@ impl<'a> Catalogue<'a> {
         if let Some((kind, message)) = &tensor.remark {
             self.warn(name, *kind, message)?;
         }
-        let location = self.locate(tensor, storages).map_err(in_tensor)?;
-        match &location {
-            Location::View(view) if parameter.shape.elements() > 0 => {
-                let first = *self.known.entry(identity(&parameter, view)).or_insert(id);
+        let elements = self.locate(tensor, storages).map_err(in_tensor)?;
+        match &elements {
+            Ok(view) if parameter.shape.elements() > 0 => {
+                let first = *self.known.entry(self.identity(&parameter, view)).or_insert(id);
                 parameter.shares =
                     Some(first).filter(|&first| first != id && self.is_same(first, &parameter, view));
             }
-            Location::View(_) => {}
-            Location::Unreadable(kind, message) => self.warn(name, warning_kind(*kind), message)?,
+            Ok(_) => {}
+            Err((kind, message)) => self.warn(name, warning_kind(*kind), message)?,
         }
         self.model.parameters.push(parameter);
-        self.locations.push(location);
+        self.locations.push(Location { file: self.file_index, elements });
         self.classes.push(class);
         Ok(id)
+    }
+
+    fn identity(&self, parameter: &Parameter, view: &View) -> (u64, u64, u64) {
+        let mut hasher = DefaultHasher::new();
+        (self.file_index, parameter.dtype, &parameter.shape, &view.strides).hash(&mut hasher);
+        (view.bytes.identity(), view.offset, hasher.finish())
     }
 
     /// Whether an earlier parameter from the same place of the same storage has the same elements.
     fn is_same(&self, first: ParameterId, parameter: &Parameter, view: &View) -> bool {
         let earlier = self.model.parameter(first);
-        (earlier.dtype, &earlier.shape) == (parameter.dtype, &parameter.shape)
-            && matches!(&self.locations[first.index()], Location::View(it) if it.strides == view.strides)
+        self.locations[first.index()].file == self.file_index
+            && (earlier.dtype, &earlier.shape) == (parameter.dtype, &parameter.shape)
+            && matches!(&self.locations[first.index()].elements, Ok(it) if it.strides == view.strides)
     }
 
     pub(super) fn warn(&mut self, name: &str, kind: WarningKind, message: &str) -> Result<()> {
@@ -129,9 +146,9 @@ impl<'a> Catalogue<'a> {
         Ok(())
     }
 
-    fn locate(&mut self, tensor: Tensor, storages: &mut Storages) -> Result<Location> {
+    fn locate(&mut self, tensor: Tensor, storages: &mut Storages) -> Result<Unreadable<View>> {
         let Tensor { dtype, shape, strides, offset, values, .. } = tensor;
-        let unreadable = |kind, message: &str| Ok(Location::Unreadable(kind, message.to_owned()));
+        let unreadable = |kind, message: &str| Ok(Err((kind, message.to_owned())));
         let Some(bits) = dtype.bits() else {
             return unreadable(ErrorKind::Unsupported, "its dtype is not known here");
         };
@@ -154,7 +171,7 @@ impl<'a> Catalogue<'a> {
         if strides.is_some() && bits < 8 {
             return unreadable(ErrorKind::Unsupported, "it is a view of packed elements that skips some");
         }
-        Ok(Location::View(View { bytes, offset, strides }))
+        Ok(Ok(View { bytes, offset, strides }))
     }
 
     /// A copy of values that are in a pickle.
@@ -186,15 +203,15 @@ impl<'a> Catalogue<'a> {
         self.delivered = self.delivered.saturating_add(delivered);
         self.read = self.read.saturating_add(read);
         let inflated = self.limits.inflated_bytes - self.inflatable;
-        let most = self.file.len().saturating_mul(self.limits.view_repeats);
+        let most = self.model.file_bytes.saturating_mul(self.limits.view_repeats);
         let most = most.saturating_add(inflated + FREE_BYTES).min(self.limits.data_bytes);
         let (what, bytes) = match self.delivered > most {
             true => ("take", self.delivered),
             false if self.read / CHEAPER > most => ("are spread over", self.read),
             false => return Ok(()),
         };
-        let file = self.file.len();
-        Err(Error::limit(format!("the tensors up to here {what} {bytes} bytes, in a file of {file}")))
+        let all = self.model.file_bytes;
+        Err(Error::limit(format!("the tensors up to here {what} {bytes} bytes, in a file of {all}")))
     }
 
     /// The model, with a layer for each path, and the way to every parameter's elements.
@@ -225,12 +242,6 @@ impl<'a> Catalogue<'a> {
         let warning = Warning::about(*name, WarningKind::Odd, message);
         self.model.warnings.push(warning);
     }
-}
-
-fn identity(parameter: &Parameter, view: &View) -> (u64, u64, u64) {
-    let mut hasher = DefaultHasher::new();
-    (parameter.dtype, &parameter.shape, &view.strides).hash(&mut hasher);
-    (view.bytes.identity(), view.offset, hasher.finish())
 }
 
 fn warning_kind(kind: ErrorKind) -> WarningKind {

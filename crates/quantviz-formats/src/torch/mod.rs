@@ -22,20 +22,31 @@ use quantviz_core::{
 };
 
 use crate::file::ModelFile;
+use crate::shards::Shards;
 use crate::{BoxedSource, Limits};
 use catalogue::{Catalogue, Location};
 
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
-    let file = ModelFile::open(path)?;
-    let mut catalogue = Catalogue::new(&file, limits);
-    archive::read(&mut catalogue)?;
-    let (model, locations) = catalogue.finish();
-    Ok(Box::new(TorchSource { model, file, locations }))
+    let shards = Shards::open(path, limits)?;
+    let Some(first) = shards.files.first() else { return Err(Error::malformed("the index lists no file")) };
+    let mut catalogue = Catalogue::new(first, limits);
+    for (index, file) in shards.files.iter().enumerate() {
+        catalogue.turn_to(index, file);
+        archive::read(&mut catalogue).map_err(|error| error.in_file(file.path()))?;
+    }
+    let (mut model, locations) = catalogue.finish();
+    let files = shards.describe(&mut model, |parameter| locations[parameter].file)?;
+    Ok(Box::new(TorchSource { model, files, locations }))
+}
+
+/// The names of all that is in a zip archive.
+pub(crate) fn names_in_archive(file: &ModelFile, limits: &Limits) -> Result<Vec<String>> {
+    zip::names(file, limits)
 }
 
 struct TorchSource {
     model: Model,
-    file: ModelFile,
+    files: Vec<ModelFile>,
     /// Where the elements of each parameter are.
     locations: Vec<Location>,
 }
@@ -57,9 +68,12 @@ impl ParameterSource for TorchSource {
         }
         let parameter = self.model.parameter(id);
         check_range(&range, parameter.shape.elements())
-            .and_then(|()| match &self.locations[id.index()] {
-                Location::View(view) => view.read(&self.file, parameter.dtype, &parameter.shape, range, sink),
-                Location::Unreadable(kind, message) => Err(Error::new(*kind, message)),
+            .and_then(|()| {
+                let Location { file, elements } = &self.locations[id.index()];
+                match elements {
+                    Ok(view) => view.read(&self.files[*file], parameter.dtype, &parameter.shape, range, sink),
+                    Err((kind, message)) => Err(Error::new(*kind, message)),
+                }
             })
             .map_err(|error| error.in_tensor(&parameter.name))
     }

@@ -115,6 +115,39 @@ impl Entry {
     }
 }
 
+/// The names in the archive that a file is, as its directory has them.
+pub(super) fn names(file: &ModelFile, limits: &Limits) -> Result<Vec<String>> {
+    let whole = Extent { file: 0, offset: 0, len: file.len() };
+    let directory = Directory::find(file, whole)?;
+    if directory.len > limits.pickle_bytes {
+        return Err(Error::limit("the directory of the archive is over the limit"));
+    }
+    let bytes = read(file, whole, directory.offset, directory.len)?;
+    let mut rest = &bytes[..];
+    let mut names = Vec::new();
+    for _ in 0..directory.entries {
+        let (name, _, len) = named(rest)?;
+        names.push(name);
+        rest = &rest[len..];
+    }
+    Ok(names)
+}
+
+/// The name of the entry of a directory that `bytes` begin with, where it ends, and where the entry does.
+fn named(bytes: &[u8]) -> Result<(String, usize, usize)> {
+    let damaged = || Error::malformed("the archive's directory is damaged");
+    let fields = Fields(bytes);
+    if bytes.len() < DIRECTORY_ENTRY_LEN as usize || !fields.starts_with(DIRECTORY_ENTRY) {
+        return Err(damaged());
+    }
+    let [name_len, extra_len, comment_len] = [28, 30, 32].map(|at| usize::from(fields.u16(at)));
+    let name_end = DIRECTORY_ENTRY_LEN as usize + name_len;
+    let len = name_end + extra_len + comment_len;
+    let name = bytes.get(DIRECTORY_ENTRY_LEN as usize..name_end).filter(|_| len <= bytes.len());
+    let name = String::from_utf8_lossy(name.ok_or_else(damaged)?).into_owned();
+    Ok((name, name_end, len))
+}
+
 /// Where the directory is, counted from the start of the archive.
 struct Directory {
     offset: u64,
@@ -190,21 +223,11 @@ impl Directory {
     fn entry(&self, headers: &mut Headers<'_>, bytes: &[u8]) -> Result<(String, Entry, usize)> {
         let damaged = || Error::malformed("the archive's directory is damaged");
         let fields = Fields(bytes);
-        if bytes.len() < DIRECTORY_ENTRY_LEN as usize || !fields.starts_with(DIRECTORY_ENTRY) {
-            return Err(damaged());
-        }
-        let [name_len, extra_len, comment_len] = [28, 30, 32].map(|at| usize::from(fields.u16(at)));
-        let name_end = DIRECTORY_ENTRY_LEN as usize + name_len;
-        let len = name_end + extra_len + comment_len;
-        if bytes.len() < len {
-            return Err(damaged());
-        }
-        let name = String::from_utf8_lossy(&bytes[DIRECTORY_ENTRY_LEN as usize..name_end]).into_owned();
-        let [stored_len, entry_len, offset] = wide_sizes(
-            [fields.u32(20), fields.u32(24), fields.u32(42)],
-            &bytes[name_end..name_end + extra_len],
-        )
-        .ok_or_else(damaged)?;
+        let (name, name_end, len) = named(bytes)?;
+        let extra_end = name_end + usize::from(fields.u16(30));
+        let [stored_len, entry_len, offset] =
+            wide_sizes([fields.u32(20), fields.u32(24), fields.u32(42)], &bytes[name_end..extra_end])
+                .ok_or_else(damaged)?;
         let start = headers.data_start(offset)?;
         if start.checked_add(stored_len).is_none_or(|end| end > self.offset) {
             return Err(Error::malformed(format!(

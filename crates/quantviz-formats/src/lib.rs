@@ -20,6 +20,7 @@
 
 #[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod bit_rows;
+mod bounded_json;
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod bytes;
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
@@ -37,6 +38,7 @@ mod limits;
 mod onnx;
 #[cfg(feature = "safetensors")]
 mod safetensors;
+mod shard_index;
 mod shards;
 #[cfg(feature = "torch")]
 mod torch;
@@ -46,7 +48,7 @@ mod variants;
 
 use std::path::Path;
 
-use quantviz_core::{ParameterSource, Result};
+use quantviz_core::{Error, Model, ParameterSource, Result};
 
 pub use folder::{ModelGroup, Variant, group_models, model_groups, models_in};
 pub use formats::{FORMATS, FormatEntry, format_of};
@@ -64,5 +66,19 @@ pub fn open(path: impl AsRef<Path>) -> Result<BoxedSource> {
 pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<BoxedSource> {
     let path = path.as_ref();
     let entry = format_of(path)?;
-    entry.open(path, limits).map_err(|error| error.in_file(path))
+    let source = entry.open(path, limits).map_err(|error| error.in_file(path))?;
+    check_names(source.model(), limits).map_err(|error| error.in_file(path))?;
+    Ok(source)
+}
+
+/// Whoever shows a model copies its names several times.
+fn check_names(model: &Model, limits: &Limits) -> Result<()> {
+    let most = limits.of_model(model.file_bytes).name_bytes;
+    let parameters = model.parameters.iter().map(|parameter| parameter.name.len());
+    let layers = model.layers.iter().map(|layer| layer.name.len());
+    // A module's name is part of those of its parameters.
+    if parameters.sum::<usize>().max(layers.sum()) > most {
+        return Err(Error::limit(format!("names of more than {most} bytes")));
+    }
+    Ok(())
 }

@@ -1,14 +1,14 @@
 //! Models in several files: those with a number of so many in their names, and the index that may list them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use quantviz_core::{Error, ErrorKind, Model, Result, Warning, WarningKind};
-use serde::Deserialize;
 
 use crate::Limits;
 use crate::confined::beside;
 use crate::file::ModelFile;
+use crate::shard_index::Index;
 
 /// `model-00002-of-00003.safetensors`: the name of a file that is one of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,14 +99,6 @@ pub(crate) struct Shards {
     index: Option<(ModelFile, Index)>,
 }
 
-#[derive(Deserialize)]
-struct Index {
-    #[serde(default)]
-    metadata: serde_json::Map<String, serde_json::Value>,
-    /// The file of each tensor.
-    weight_map: BTreeMap<String, String>,
-}
-
 impl Shards {
     /// The files that a path stands for: those that an index lists; all of a model, where it is the first of them and
     /// there is no index; else this one. A file that is not there is a warning, so that a model can be looked at before
@@ -118,7 +110,7 @@ impl Shards {
         }
         match ShardName::of(&name).filter(|shard| shard.count > 1) {
             None => Ok(Shards::of_files(vec![ModelFile::open(path)?])),
-            Some(shard) => Shards::numbered(path, &shard),
+            Some(shard) => Shards::numbered(path, &shard, limits),
         }
     }
 
@@ -128,12 +120,10 @@ impl Shards {
 
     fn listed(path: &Path, limits: &Limits) -> Result<Self> {
         let file = ModelFile::open(path)?;
-        let bytes = file.read_all(limits.header_bytes)?;
-        let index: Index = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::malformed(format!("the index does not tell where tensors are: {error}"))
-        })?;
+        let index = Index::read(&file, limits)?;
         let mut tensors: BTreeMap<&str, usize> = BTreeMap::new();
         index.weight_map.values().for_each(|shard| *tensors.entry(shard).or_default() += 1);
+        check_count(tensors.len(), limits)?;
         let mut shards = Shards::of_files(Vec::new());
         let mut missing = None;
         for (shard, tensors) in tensors {
@@ -154,7 +144,7 @@ impl Shards {
         }
     }
 
-    fn numbered(path: &Path, shard: &ShardName<'_>) -> Result<Self> {
+    fn numbered(path: &Path, shard: &ShardName<'_>, limits: &Limits) -> Result<Self> {
         let mut shards = Shards::of_files(vec![ModelFile::open(path)?]);
         let index = shard.indexes().into_iter().find(|index| path.with_file_name(index).is_file());
         if let Some(whole) = index.or_else(|| (shard.number > 1).then(|| shard.nth(1))) {
@@ -164,6 +154,7 @@ impl Shards {
             shards.warnings.push(Warning::general(WarningKind::Missing, message));
             return Ok(shards);
         }
+        check_count(shard.count, limits)?;
         let mut missing = Vec::new();
         for name in (2..=shard.count).map(|number| shard.nth(number)) {
             match ModelFile::open(&path.with_file_name(&name)) {
@@ -194,15 +185,16 @@ impl Shards {
         if let Some((file, index)) = self.index {
             model.file_bytes += file.len();
             for (key, value) in index.metadata {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                model.metadata.entry(key).or_insert(text);
+                model.metadata.entry(key).or_insert(value);
             }
             let places = model.parameters.iter().enumerate().map(|(at, it)| (file_of(at), it.name.as_str()));
             let places: HashSet<(usize, &str)> = places.collect();
+            let files: HashMap<&Path, usize> =
+                self.files.iter().enumerate().map(|(at, file)| (file.path(), at)).collect();
             let mut absent = Vec::new();
             for (tensor, shard) in &index.weight_map {
                 let path = beside(file.path(), shard)?;
-                let present = self.files.iter().position(|file| file.path() == path);
+                let present = files.get(path.as_path()).copied();
                 if present.is_some_and(|file| !places.contains(&(file, tensor))) {
                     let message = format!("the index says it is in {shard:?}, which lacks it");
                     absent.push(Warning::about(tensor, WarningKind::Missing, message));
@@ -212,6 +204,13 @@ impl Shards {
         }
         Ok(self.files)
     }
+}
+
+fn check_count(files: usize, limits: &Limits) -> Result<()> {
+    if files <= limits.files {
+        return Ok(());
+    }
+    Err(Error::limit(format!("a model in {files} files, more than {}", limits.files)))
 }
 
 fn check_names(model: &Model) -> Result<()> {

@@ -127,7 +127,7 @@ fn an_index_that_is_no_index() {
     for (index, reason) in [
         ("{nonsense}", "key must be a string at line 1 column 2"),
         ("{}", "missing field `weight_map` at line 1 column 2"),
-        ("7", "invalid type: integer `7`, expected struct Index at line 1 column 1"),
+        ("7", "invalid type: integer `7`, expected an object with a weight_map at line 1 column 1"),
     ] {
         let folder = sharded();
         folder.put(INDEX, index);

@@ -226,7 +226,8 @@ impl Inspection {
             let parameter = model.parameter(measured.parameter);
             oddities.note(parameter, &measured);
             let is_wanted = request.parameters.contains(&parameter.name);
-            wanted = wanted.take().or(measured.error.take().filter(|_| is_wanted));
+            let error = measured.error.take().filter(|_| is_wanted);
+            wanted = wanted.take().or(error.map(|error| explained(model, parameter, error)));
             inspection.parameters.push(ParameterView::of(model, parameter, measured));
         })?;
         inspection.warnings.extend(oddities.into_warnings());
@@ -269,6 +270,17 @@ impl Inspection {
             parameters: Vec::new(),
             warnings: vec![Warning::general(warning_kind(error.kind()), error.message())],
         }
+    }
+}
+
+/// The error of a scan, or what the reader has said of it: it knows more.
+fn explained(model: &Model, parameter: &Parameter, error: Error) -> Error {
+    let is_same = |it: &&Warning| {
+        it.parameter.as_ref() == Some(&parameter.name) && it.kind == warning_kind(error.kind())
+    };
+    match model.warnings.iter().find(is_same) {
+        Some(warning) => Error::new(error.kind(), &warning.message).in_tensor(&parameter.name),
+        None => error,
     }
 }
 

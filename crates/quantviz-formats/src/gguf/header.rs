@@ -73,6 +73,7 @@ const LEAST_ENTRY_BYTES: u64 = 8 + 4 + 4 + 8;
 
 impl Header {
     pub(super) fn read(file: &ModelFile, limits: &Limits) -> Result<Self> {
+        let limits = &limits.of_model(file.len());
         let mut cursor = Cursor::new(file, limits);
         check_version(&mut cursor)?;
         let (tensors, entries) = (cursor.u64()?, cursor.u64()?);
@@ -166,5 +167,15 @@ fn read_entries(cursor: &mut Cursor<'_>, count: u64, limits: &Limits) -> Result<
         return Err(cursor.beyond_limit(format!("{count} tensors are over the limit of {}", limits.tensors)));
     }
     cursor.expect(count, LEAST_ENTRY_BYTES, "tensors")?;
-    (0..count).map(|_| Entry::read(cursor, limits)).collect()
+    let mut name_bytes = 0;
+    let mut entries = Vec::with_capacity(count as usize);
+    for _ in 0..count {
+        let entry = Entry::read(cursor, limits)?;
+        name_bytes += entry.name.len();
+        if name_bytes > limits.name_bytes {
+            return Err(cursor.beyond_limit(format!("names of more than {} bytes", limits.name_bytes)));
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }

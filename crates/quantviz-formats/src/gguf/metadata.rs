@@ -55,13 +55,19 @@ impl Metadata {
         }
         cursor.expect(count, LEAST_ENTRY_BYTES, "entries of metadata")?;
         let mut metadata = Metadata { texts: BTreeMap::new(), alignment: USUAL_ALIGNMENT };
+        let mut bytes = 0;
         for _ in 0..count {
-            metadata.read_entry(cursor, limits)?;
+            bytes += metadata.read_entry(cursor, limits)?;
+            if bytes > limits.metadata_bytes {
+                let message = format!("the metadata has more than {} bytes", limits.metadata_bytes);
+                return Err(cursor.beyond_limit(message));
+            }
         }
         Ok(metadata)
     }
 
-    fn read_entry(&mut self, cursor: &mut Cursor<'_>, limits: &Limits) -> Result<()> {
+    /// Returns how many bytes there are to keep.
+    fn read_entry(&mut self, cursor: &mut Cursor<'_>, limits: &Limits) -> Result<usize> {
         let start = cursor.position();
         let key = String::from_utf8(cursor.string()?);
         let key = key.map_err(|_| Error::malformed("a key is not UTF-8").at_byte(start))?;
@@ -75,8 +81,9 @@ impl Metadata {
         } else {
             read_value(cursor, value_type, limits)?
         };
+        let bytes = key.len() + value.len();
         self.texts.insert(key, value);
-        Ok(())
+        Ok(bytes)
     }
 }
 

@@ -32,8 +32,9 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let is_split = shards.files.len() > 1;
     for (index, file) in shards.files.iter().enumerate() {
         let header = Header::read(file, limits)?;
-        if model.parameters.len() + header.tensors.len() > limits.tensors {
-            return Err(Error::limit(format!("more than {} tensors", limits.tensors)).in_file(file.path()));
+        let most = limits.of_model(model.file_bytes + file.len()).tensors;
+        if model.parameters.len() + header.tensors.len() > most {
+            return Err(Error::limit(format!("more than {most} tensors")).in_file(file.path()));
         }
         if is_split {
             split::check_file(file.path(), &header.metadata.texts)

@@ -1,12 +1,10 @@
-//! The JSON header of a safetensors file, read as a stream of entries so that no duplicate is lost.
+//! The header of a safetensors file: what tensors there are, checked against each other and against the file.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 
 use quantviz_core::{DType, Error, Result, Shape, byte_len};
-use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 
+use super::json::parse;
 use crate::Limits;
 use crate::file::ModelFile;
 
@@ -23,7 +21,7 @@ pub(super) struct Header {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: String,
-    /// As the file spells it.
+    /// As the file spells it, in one line; empty where it is known.
     pub(super) dtype_name: String,
     pub(super) dtype: DType,
     pub(super) shape: Shape,
@@ -32,36 +30,12 @@ pub(super) struct Entry {
     pub(super) end: u64,
 }
 
-/// The names that the format has for dtypes.
-const DTYPES: &[(&str, DType)] = &[
-    ("F64", DType::F64),
-    ("F32", DType::F32),
-    ("F16", DType::F16),
-    ("BF16", DType::Bf16),
-    ("F8_E4M3", DType::F8E4M3Fn),
-    ("F8_E4M3FNUZ", DType::F8E4M3FnUz),
-    ("F8_E5M2", DType::F8E5M2),
-    ("F8_E5M2FNUZ", DType::F8E5M2FnUz),
-    ("F8_E8M0", DType::F8E8M0),
-    ("F6_E2M3", DType::F6E2M3),
-    ("F6_E3M2", DType::F6E3M2),
-    ("F4", DType::F4E2M1),
-    ("I64", DType::I64),
-    ("I32", DType::I32),
-    ("I16", DType::I16),
-    ("I8", DType::I8),
-    ("U64", DType::U64),
-    ("U32", DType::U32),
-    ("U16", DType::U16),
-    ("U8", DType::U8),
-    ("BOOL", DType::Bool),
-    ("C64", DType::C64),
-];
-
 impl Header {
     pub(super) fn read(file: &ModelFile, limits: &Limits) -> Result<Self> {
         let (length, bytes) = header_bytes(file, limits)?;
-        let mut header = parse(&bytes, limits).map_err(|error| error.in_file(file.path()))?;
+        let limits = limits.of_model(file.len());
+        let mut header = parse(&bytes, &limits).map_err(|error| error.in_file(file.path()))?;
+        drop(bytes);
         header.data_start = 8 + length;
         header.check(file.len() - header.data_start).map_err(|error| error.in_file(file.path()))?;
         Ok(header)
@@ -134,79 +108,4 @@ fn header_bytes(file: &ModelFile, limits: &Limits) -> Result<(u64, Vec<u8>)> {
     let mut bytes = vec![0; usize::try_from(length).map_err(|_| Error::limit("more than memory"))?];
     file.read_at(8, &mut bytes)?;
     Ok((length, bytes))
-}
-
-pub(super) fn parse(bytes: &[u8], limits: &Limits) -> Result<Header> {
-    let mut header = Header::default();
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let seed = HeaderSeed { header: &mut header, limits };
-    let outcome = seed.deserialize(&mut json).and_then(|()| json.end());
-    if header.tensors.len() > limits.tensors {
-        return Err(Error::limit(format!("more than {} tensors", limits.tensors)));
-    }
-    outcome.map_err(|error| {
-        // The reader of JSON counts lines; headers have one.
-        let offset = if error.line() == 1 { 8 + error.column().saturating_sub(1) } else { 8 };
-        Error::malformed(format!("the header is not what safetensors has: {error}")).at_byte(offset as u64)
-    })?;
-    Ok(header)
-}
-
-struct HeaderSeed<'a> {
-    header: &'a mut Header,
-    limits: &'a Limits,
-}
-
-impl<'de> DeserializeSeed<'de> for HeaderSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for HeaderSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with an entry for every tensor")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut metadata_seen = false;
-        while let Some(name) = map.next_key::<String>()? {
-            if name == "__metadata__" {
-                if metadata_seen {
-                    return Err(A::Error::custom("__metadata__ comes twice"));
-                }
-                metadata_seen = true;
-                self.header.metadata = map.next_value()?;
-                continue;
-            }
-            let RawEntry { dtype, shape, data_offsets: [begin, end] } = map.next_value()?;
-            if shape.len() > self.limits.rank {
-                return Err(A::Error::custom(format_args!("more than {} dimensions", self.limits.rank)));
-            }
-            let known = DTYPES.iter().find(|(spelling, _)| *spelling == dtype).map(|(_, dtype)| *dtype);
-            self.header.tensors.push(Entry {
-                name,
-                dtype: known.unwrap_or(DType::Unknown),
-                dtype_name: dtype,
-                shape: Shape::new(shape).map_err(A::Error::custom)?,
-                begin,
-                end,
-            });
-            if self.header.tensors.len() > self.limits.tensors {
-                return Err(A::Error::custom("too many tensors"));
-            }
-        }
-        Ok(())
-    }
-}
-
-#[derive(Deserialize)]
-struct RawEntry {
-    dtype: String,
-    shape: Vec<u64>,
-    data_offsets: [u64; 2],
 }

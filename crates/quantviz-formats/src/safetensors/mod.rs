@@ -1,6 +1,7 @@
 //! safetensors: a JSON header, then the tensors; alone, or as shards under an index.
 
 mod header;
+mod json;
 mod quant;
 
 use std::ops::{ControlFlow, Range};
@@ -48,8 +49,9 @@ impl SafetensorsSource {
     /// Adds all tensors of one file.
     fn add_file(&mut self, index: usize, file: &ModelFile, limits: &Limits) -> Result<()> {
         let header = Header::read(file, limits)?;
-        if self.model.parameters.len() + header.tensors.len() > limits.tensors {
-            return Err(Error::limit(format!("more than {} tensors", limits.tensors)).in_file(file.path()));
+        let most = limits.of_model(self.model.file_bytes + file.len()).tensors;
+        if self.model.parameters.len() + header.tensors.len() > most {
+            return Err(Error::limit(format!("more than {most} tensors")).in_file(file.path()));
         }
         let unused = header.unused_bytes(file.len());
         if unused > 0 {

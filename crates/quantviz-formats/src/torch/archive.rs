@@ -2,16 +2,18 @@
 
 use std::rc::Rc;
 
-use quantviz_core::{Error, Result, Role};
+use quantviz_core::{DType, Error, Result, Role};
 
 use super::arena::Node;
 use super::bytes::Bytes;
 use super::catalogue::Catalogue;
-use super::pickle::{self, Pickle};
+use super::pickle::{self, Budget, Pickle};
 use super::storages::Storages;
+use super::tensor::Storage;
 use super::zip::Archive;
 use super::{export, tree};
 use crate::bytes::Extent;
+use crate::file::ModelFile;
 
 /// Adds all tensors of the file.
 pub(super) fn read(catalogue: &mut Catalogue<'_>) -> Result<()> {
@@ -108,9 +110,7 @@ fn read_pickle(
 /// What torch.save wrote until version 1.6: pickles, then storages. Or one pickle that torch had no part in.
 fn read_pickles(catalogue: &mut Catalogue<'_>, whole: &Bytes) -> Result<()> {
     let file = catalogue.file;
-    let read =
-        |catalogue: &mut Catalogue<'_>, start| pickle::read(file, whole, start, &mut catalogue.pickles);
-    let first = read(catalogue, 0)?;
+    let first = pickle::read(file, whole, 0, &mut catalogue.pickles)?;
     if !is_magic(&first) {
         catalogue.set_container("pickle");
         tree::collect(&first, &mut Storages::Nowhere, catalogue, "", None)?;
@@ -121,17 +121,53 @@ fn read_pickles(catalogue: &mut Catalogue<'_>, whole: &Bytes) -> Result<()> {
         }
         return Ok(());
     }
-    let version = read(catalogue, first.end)?;
-    let system = read(catalogue, version.end)?;
+    catalogue.set_container("legacy");
+    let (object, keys) = read_behind_magic(file, whole, &first, &mut catalogue.pickles)?;
+    let mut storages = Storages::behind(file, whole, &keys, &object.arena)?;
+    tree::collect(&object, &mut storages, catalogue, "", None)
+}
+
+/// The pickles between torch's magic number and the storages: all values, and the keys of the storages.
+fn read_behind_magic(
+    file: &ModelFile,
+    whole: &Bytes,
+    magic: &Pickle,
+    budget: &mut Budget,
+) -> Result<(Pickle, Pickle)> {
+    let version = pickle::read(file, whole, magic.end, budget)?;
+    let system = pickle::read(file, whole, version.end, budget)?;
     let little_endian = system.arena.value(system.root, "little_endian");
     if little_endian.is_some_and(|id| matches!(system.arena.node(id), Node::Bool(false))) {
         return Err(Error::unsupported("its numbers are big-endian"));
     }
-    catalogue.set_container("legacy");
-    let object = read(catalogue, system.end)?;
-    let keys = read(catalogue, object.end)?;
-    let mut storages = Storages::behind(file, whole, &keys, &object.arena)?;
-    tree::collect(&object, &mut storages, catalogue, "", None)
+    let object = pickle::read(file, whole, system.end, budget)?;
+    let keys = pickle::read(file, whole, object.end, budget)?;
+    Ok((object, keys))
+}
+
+/// The storage in bytes that Python's own pickle has of it: a file of torch's first kind with nothing else in it. With
+/// the type of its elements, where the file says it.
+pub(super) fn read_storage(
+    file: &ModelFile,
+    bytes: &[u8],
+    budget: &mut Budget,
+) -> Result<(Option<DType>, Bytes)> {
+    let whole = Bytes::hold(bytes)?;
+    let first = pickle::read(file, &whole, 0, budget)?;
+    if !is_magic(&first) {
+        return Err(Error::unsupported("its storage is in the pickle in a form that is not known here"));
+    }
+    let (object, keys) = read_behind_magic(file, &whole, &first, budget)?;
+    let storage = Storage::at(&object.arena, object.root);
+    let storage = storage.ok_or_else(|| Error::malformed("the bytes that should be its storage are none"))?;
+    let Storages::Table(table) = Storages::behind(file, &whole, &keys, &object.arena)? else {
+        return Err(Error::malformed("its storage is nowhere"));
+    };
+    let extent = table.get(&storage.key).ok_or_else(|| Error::malformed("its storage is nowhere"))?;
+    let [start, len] = [extent.offset, extent.len].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+    let data = bytes.get(start..).and_then(|rest| rest.get(..len));
+    let data = data.ok_or_else(|| Error::malformed("its storage ends early"))?;
+    Ok((storage.dtype, Bytes::hold(data)?))
 }
 
 /// Whether this is the number 0x1950a86a20f9469cfc6c.

@@ -43,10 +43,15 @@ pub(super) struct Catalogue<'a> {
     classes: Vec<Option<String>>,
     /// The first parameter for each storage, offset, and hash of what else makes a view.
     known: HashMap<(u64, u64, u64), ParameterId>,
+    /// The parameter for each hash of a name.
+    named: HashMap<u64, ParameterId>,
     name_bytes: usize,
     delivered: u64,
     read: u64,
 }
+
+/// A dot in a key can make two paths read the same. Where both lead to one tensor, it is one parameter.
+const TWICE: &str = "two tensors have this name";
 
 /// Bytes of values that a file may always have, however small it is.
 const FREE_BYTES: u64 = 64 << 20;
@@ -64,6 +69,7 @@ impl<'a> Catalogue<'a> {
             locations: Vec::new(),
             classes: Vec::new(),
             known: HashMap::new(),
+            named: HashMap::new(),
             name_bytes: 0,
             delivered: 0,
             read: 0,
@@ -107,10 +113,22 @@ impl<'a> Catalogue<'a> {
             Ok(_) => {}
             Err((kind, message)) => self.warn(name, warning_kind(*kind), message)?,
         }
+        if let Some(&earlier) = self.named.get(&hash_of(name)).filter(|&&it| self.is_named(it, name)) {
+            let tied = parameter.shares.is_some_and(|first| {
+                first == earlier || self.model.parameter(earlier).shares == Some(first)
+            });
+            return if tied { Ok(earlier) } else { Err(in_tensor(Error::malformed(TWICE))) };
+        }
+        self.named.insert(hash_of(name), id);
         self.model.parameters.push(parameter);
         self.locations.push(Location { file: self.file_index, elements });
         self.classes.push(class);
         Ok(id)
+    }
+
+    /// Whether an earlier parameter of this file has that name.
+    fn is_named(&self, id: ParameterId, name: &str) -> bool {
+        self.locations[id.index()].file == self.file_index && self.model.parameter(id).name == name
     }
 
     fn identity(&self, parameter: &Parameter, view: &View) -> (u64, u64, u64) {
@@ -156,6 +174,9 @@ impl<'a> Catalogue<'a> {
         let bytes = match values {
             Values::Nowhere(reason) => return unreadable(ErrorKind::NotFound, reason),
             Values::Inline(bytes) => self.hold(&bytes)?,
+            Values::Found(bytes) => bytes,
+            Values::Unreadable(kind, message) => return unreadable(kind, &message),
+            Values::Pickled(_) => return unreadable(ErrorKind::Unsupported, "its storage is in a pickle"),
             Values::Storage(key, storage_len) => {
                 check_bounds(&shape, &strides, offset, bits, storage_len)?;
                 match self.storage(&key, storage_len, storages)? {
@@ -176,10 +197,16 @@ impl<'a> Catalogue<'a> {
 
     /// A copy of values that are in a pickle.
     fn hold(&mut self, bytes: &[u8]) -> Result<Bytes> {
-        self.inflatable = self.inflatable.checked_sub(bytes.len() as u64).ok_or_else(|| {
+        self.pay_for_held(bytes.len())?;
+        Bytes::hold(bytes)
+    }
+
+    /// Takes bytes of values in a pickle off those that may be held in memory.
+    pub(super) fn pay_for_held(&mut self, bytes: usize) -> Result<()> {
+        self.inflatable = self.inflatable.checked_sub(bytes as u64).ok_or_else(|| {
             Error::limit(format!("more than {} bytes of values in pickles", self.limits.inflated_bytes))
         })?;
-        Bytes::hold(bytes)
+        Ok(())
     }
 
     /// The bytes of a storage that is said to have so many; or why they cannot be had, which concerns its tensors only.
@@ -216,11 +243,10 @@ impl<'a> Catalogue<'a> {
 
     /// The model, with a layer for each path, and the way to every parameter's elements.
     pub(super) fn finish(mut self) -> (Model, Vec<Location>) {
-        self.known = HashMap::new();
+        (self.known, self.named) = (HashMap::new(), HashMap::new());
         if self.model.parameters.is_empty() {
             self.model.warnings.push(Warning::general(WarningKind::Odd, "there is no tensor in this file"));
         }
-        self.warn_of_equal_names();
         self.model.add_module_layers();
         for (parameter, class) in self.model.parameters.iter().zip(self.classes) {
             let layer = parameter.layer.and_then(|layer| self.model.layers.get_mut(layer.index()));
@@ -230,18 +256,12 @@ impl<'a> Catalogue<'a> {
         }
         (self.model, self.locations)
     }
+}
 
-    /// A dot in a key can make two paths read the same.
-    fn warn_of_equal_names(&mut self) {
-        let mut names: Vec<&str> = self.model.parameters.iter().map(|it| it.name.as_str()).collect();
-        names.sort_unstable();
-        let twice: Vec<&str> =
-            names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-        let Some(name) = twice.first() else { return };
-        let message = format!("{} tensors have the name of another, such as this one", twice.len());
-        let warning = Warning::about(*name, WarningKind::Odd, message);
-        self.model.warnings.push(warning);
-    }
+fn hash_of(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn warning_kind(kind: ErrorKind) -> WarningKind {

@@ -1,8 +1,9 @@
 //! The calls by which torch and numpy rebuild tensors, understood from their arguments alone.
 
-use quantviz_core::{DType, Error, Result, Shape, WarningKind};
+use quantviz_core::{DType, Error, ErrorKind, Result, Shape, WarningKind};
 
 use super::arena::{Arena, Node, NodeId, Object};
+use super::bytes::Bytes;
 use super::dtypes;
 
 /// A tensor, as far as the pickle describes it.
@@ -27,6 +28,12 @@ pub(super) enum Values {
     Storage(String, u64),
     /// In the pickle itself.
     Inline(Vec<u8>),
+    /// In a storage that is in the pickle: these bytes, which are a file of their own.
+    Pickled(NodeId),
+    /// In such a storage, once it has been found.
+    Found(Bytes),
+    /// In a storage that cannot be read, for this reason.
+    Unreadable(ErrorKind, String),
     /// Nowhere, for this reason.
     Nowhere(&'static str),
 }
@@ -169,9 +176,22 @@ impl Rebuild<'_> {
                 let dtype = dtype.or(storage.dtype).unwrap_or(DType::Unknown);
                 (dtype, Values::Storage(storage.key, storage.bytes))
             }
-            None => (dtype.unwrap_or(DType::Unknown), Values::Nowhere("its storage is none of this file's")),
+            None => {
+                let values = match self.pickled_storage(args.get(0)?) {
+                    Some(bytes) => Values::Pickled(bytes),
+                    None => Values::Nowhere("its storage is none of this file's"),
+                };
+                (dtype.unwrap_or(DType::Unknown), values)
+            }
         };
         Ok(Tensor { dtype, shape, strides, offset, values, quantizer: None, remark: None })
+    }
+
+    /// What Python's own pickle, which knows nothing of storages beside it, has of one.
+    fn pickled_storage(&self, id: NodeId) -> Option<NodeId> {
+        let call = self.arena.object(id)?;
+        let is_one = self.arena.is_global(call.class, "torch.storage", "_load_from_bytes");
+        self.arena.items(call.args).filter(|_| is_one)?.first().copied()
     }
 
     fn quantized(&self, args: &Args<'_>) -> Result<Made> {

@@ -170,11 +170,11 @@ fn indexes() -> Vec<Hostile> {
     };
     let map = |what, outcome, map: &str| index(what, outcome, &format!(r#"{{"weight_map":{map}}}"#));
     vec![
-        index("an index that is no JSON", Refused("the index is not"), "{nonsense}"),
+        index("an index that is no JSON", Refused("the index does not tell"), "{nonsense}"),
         index("an index without a map", Refused("missing field `weight_map`"), "{}"),
-        index("an index nested deeply", Refused("the index is not"), &"{\"a\":".repeat(200_000)),
-        map("a map that is a list", Refused("the index is not"), "[]"),
-        map("a shard that is a number", Refused("the index is not"), r#"{"w":1}"#),
+        index("an index nested deeply", Refused("the index does not tell"), &"{\"a\":".repeat(200_000)),
+        map("a map that is a list", Refused("the index does not tell"), "[]"),
+        map("a shard that is a number", Refused("the index does not tell"), r#"{"w":1}"#),
         map(
             "a shard above the folder",
             Refused("not inside the model's folder"),

@@ -1,181 +1,30 @@
-//! What quantviz reads from model files, against what the formats' own Python libraries read from them.
-//!
-//! `fixtures/python/make_agreement.py OUT_DIR` makes the files and notes what the libraries read; the variable
-//! `QUANTVIZ_AGREEMENT` says where that is.
-#![cfg(all(feature = "gguf", feature = "onnx", feature = "safetensors"))]
+//! One case: everything that quantviz reads from its file, against what was noted of it.
 
-use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
-use std::fs;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use quantviz_core::{
-    DType, ErrorKind, Granularity, Histogram, Measured, Parameter, ParameterId, ParameterSource, Part,
+    ErrorKind, Granularity, Histogram, Measured, Parameter, ParameterId, ParameterSource, Part,
     QuantDescriptor, RangeSummary, Scan, Shape, SourceExt, WarningKind,
 };
 use quantviz_formats::BoxedSource;
-use serde::Deserialize;
 
-#[test]
-#[ignore = "needs files made by fixtures/python/make_agreement.py"]
-fn agrees_with_the_formats_own_readers() {
-    let folder = std::env::var_os("QUANTVIZ_AGREEMENT").expect("QUANTVIZ_AGREEMENT names a folder");
-    let mut seen = Seen::default();
-    let mut mismatches = Vec::new();
-    for case in case_folders(Path::new(&folder)) {
-        mismatches.extend(check_case(&case, &mut seen));
-    }
-    mismatches.extend(seen.gaps());
-    assert!(mismatches.is_empty(), "{} mismatches:\n{}", mismatches.len(), mismatches.join("\n"));
-}
-
-fn case_folders(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("QUANTVIZ_AGREEMENT names a folder");
-    let mut folders: Vec<PathBuf> =
-        entries.map(|entry| entry.expect("the folder can be listed").path()).collect();
-    folders.retain(|path| path.is_dir());
-    folders.sort();
-    folders
-}
-
-// What the Python side noted.
-
-#[derive(Deserialize)]
-struct Truth {
-    file: String,
-    tensors: Vec<TensorTruth>,
-    quantized: Vec<QuantizedTruth>,
-}
-
-#[derive(Deserialize)]
-struct TensorTruth {
-    name: String,
-    dtype: String,
-    shape: Vec<u64>,
-    /// The file with the values; none for types without numbers of their own.
-    values: Option<String>,
-    summary: Option<SummaryTruth>,
-    histogram: Option<HistogramTruth>,
-}
-
-/// Where numpy's float64 overflowed, statistics of finite values are `None`.
-#[derive(Deserialize)]
-struct SummaryTruth {
-    count: u64,
-    finite: u64,
-    nan: u64,
-    pos_inf: u64,
-    neg_inf: u64,
-    zeros: u64,
-    min: Option<Number>,
-    max: Option<Number>,
-    mean: Option<Number>,
-    std: Option<Number>,
-    l2: Option<Number>,
-}
-
-#[derive(Deserialize)]
-struct HistogramTruth {
-    bins: usize,
-    low: Number,
-    high: Number,
-    counts: Vec<u64>,
-}
-
-#[derive(Deserialize)]
-struct QuantizedTruth {
-    name: String,
-    /// The file with the dequantized values.
-    values: String,
-    axis: Option<usize>,
-    block_size: Option<u64>,
-    /// The shape of the codes, where they are packed, and that of the blocks which have a scale each.
-    logical: Option<Vec<u64>>,
-    block: Option<Vec<u64>>,
-    /// Whether the library rounded them.
-    in_float32: bool,
-}
-
-/// Floats are text in the notes, because JSON parsers may round them.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct Number(f64);
-
-impl TryFrom<String> for Number {
-    type Error = std::num::ParseFloatError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Number)
-    }
-}
-
-fn value(number: Option<Number>) -> Option<f64> {
-    number.map(|number| number.0)
-}
-
-fn read_truth(folder: &Path) -> Result<Truth, String> {
-    let path = folder.join("truth.json");
-    let text = fs::read_to_string(&path).map_err(|error| format!("truth.json: {error}"))?;
-    serde_json::from_str(&text).map_err(|error| format!("truth.json: {error}"))
-}
-
-fn read_values(path: &Path) -> Result<Vec<f64>, String> {
-    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let (values, rest) = bytes.as_chunks::<8>();
-    if !rest.is_empty() {
-        return Err(format!("{}: not a whole number of values", path.display()));
-    }
-    Ok(values.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
-}
-
-/// What was compared, so that comparing nothing is no success.
-#[derive(Default)]
-struct Seen {
-    cases: usize,
-    dtypes: BTreeSet<String>,
-    histograms: usize,
-    quantized: usize,
-}
-
-impl Seen {
-    fn add(&mut self, truth: &Truth) {
-        self.cases += 1;
-        self.dtypes.extend(truth.tensors.iter().map(|tensor| tensor.dtype.clone()));
-        self.histograms += truth.tensors.iter().filter(|tensor| tensor.histogram.is_some()).count();
-        self.quantized += truth.quantized.len();
-    }
-
-    fn gaps(&self) -> Vec<String> {
-        let mut gaps = Vec::new();
-        for (what, count, least) in [
-            ("cases", self.cases, 100),
-            ("histograms", self.histograms, 1000),
-            ("quantized tensors", self.quantized, 200),
-        ] {
-            if count < least {
-                gaps.push(format!("only {count} {what}, there should be {least} at least"));
-            }
-        }
-        // No library writes complex numbers of two halves.
-        let in_files = |dtype: &DType| !matches!(dtype, DType::C32 | DType::Unknown);
-        let dtypes = DType::ALL.iter().filter(|dtype| in_files(dtype));
-        let missing = dtypes.filter(|dtype| !self.dtypes.contains(dtype.name()));
-        gaps.extend(missing.map(|dtype| format!("no tensor of {dtype}")));
-        gaps
-    }
-}
+use crate::notes::{
+    HistogramTruth, QuantizedTruth, SummaryTruth, TensorTruth, Truth, read_truth, read_values, value,
+};
+use crate::seen::Seen;
 
 /// Everything that differs in one case, and each time where.
-fn check_case(folder: &Path, seen: &mut Seen) -> Vec<String> {
+pub(crate) fn check_case(folder: &Path, seen: &mut Seen) -> Vec<String> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let compared = catch_unwind(AssertUnwindSafe(|| {
         let truth = read_truth(folder)?;
         seen.add(&truth);
         let source = quantviz_formats::open(folder.join(&truth.file)).map_err(|error| error.to_string())?;
         let mut comparison = Comparison { folder, truth, source, mismatches: Vec::new() };
-        comparison.compare()?;
+        comparison.compare(seen)?;
         Ok(comparison.mismatches)
     }));
     let mismatches = match compared {
@@ -200,7 +49,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    fn compare(&mut self) -> Result<(), String> {
+    fn compare(&mut self, seen: &mut Seen) -> Result<(), String> {
         self.compare_model();
         let scan = Scan::new().bins(16);
         let measured =
@@ -209,11 +58,17 @@ impl Comparison<'_> {
             // Names that are not there have been reported.
             if let Some(id) = self.source.model().parameter_named(&tensor.name) {
                 self.compare_tensor(&tensor, id, &measured[id.index()])?;
+                let model = self.source.model();
+                if model.parameter(id).quantization.is_none() && tensor.values.is_some() {
+                    seen.compared(model.format, model.parameter(id), Some(&self.truth.oracle));
+                }
             }
         }
         for quantized in std::mem::take(&mut self.truth.quantized) {
             if let Some(id) = self.source.model().parameter_named(&quantized.name) {
                 self.compare_quantized(&quantized, id, &measured[id.index()])?;
+                let model = self.source.model();
+                seen.compared(model.format, model.parameter(id), quantized.oracle.as_deref());
             }
         }
         self.check_conformance();
@@ -334,7 +189,8 @@ impl Comparison<'_> {
         let expected = read_values(&self.folder.join(&truth.values))?;
         match self.source.real_array(id) {
             Ok(found) => {
-                let found: Vec<f64> = found.iter().map(|&value| f64::from(value)).collect();
+                let zero = if truth.sums { 0.0 } else { -0.0 };
+                let found: Vec<f64> = found.iter().map(|&value| f64::from(value) + zero).collect();
                 let rounded: Vec<f64> = expected.iter().map(|&value| f64::from(value as f32)).collect();
                 let difference = first_difference(&found, &rounded);
                 self.require(difference.is_none(), || {
@@ -342,6 +198,14 @@ impl Comparison<'_> {
                 });
             }
             Err(error) => self.mismatches.push(format!("{name:?}: not dequantized: {error}")),
+        }
+        if let Some(codes) = &truth.codes {
+            let expected = read_values(&self.folder.join(codes))?;
+            let found = self.source.values(id, Part::Codes).map_err(|error| error.to_string())?;
+            let difference = first_difference(&found, &expected);
+            self.require(difference.is_none(), || {
+                format!("{name:?}: codes: {}", difference.unwrap_or_default())
+            });
         }
         let Some(found) = &measured.quantization else {
             self.mismatches.push(format!("{name:?}: its quantization was not measured"));
@@ -403,7 +267,7 @@ fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// Bit for bit, except that all NaNs are one.
-fn first_difference(found: &[f64], expected: &[f64]) -> Option<String> {
+pub(crate) fn first_difference(found: &[f64], expected: &[f64]) -> Option<String> {
     if found.len() != expected.len() {
         return Some(format!("{} elements, expected {}", found.len(), expected.len()));
     }

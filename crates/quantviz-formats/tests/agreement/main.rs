@@ -1,0 +1,45 @@
+//! What quantviz reads from model files, against what the formats' own Python libraries read from them.
+//!
+//! `fixtures/python/make_agreement.py OUT_DIR` makes the files and notes what the libraries read; the variable
+//! `QUANTVIZ_AGREEMENT` says where that is. Which library agreed about what is listed in `fixtures/python/oracles.json`,
+//! which the support matrix is made of; with `QUANTVIZ_RENEW` set, the list is written anew.
+#![cfg(all(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
+
+#[path = "../support/cells.rs"]
+mod cells;
+mod comparison;
+mod notes;
+mod seen;
+mod torch;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use comparison::check_case;
+use seen::Seen;
+
+#[test]
+#[ignore = "needs files made by fixtures/python/make_agreement.py"]
+fn agrees_with_the_formats_own_readers() {
+    let folder = std::env::var_os("QUANTVIZ_AGREEMENT").expect("QUANTVIZ_AGREEMENT names a folder");
+    let mut seen = Seen::default();
+    let mut mismatches = Vec::new();
+    for case in case_folders(Path::new(&folder)) {
+        mismatches.extend(check_case(&case, &mut seen));
+    }
+    mismatches.extend(torch::check_fixtures(&mut seen));
+    mismatches.extend(seen.gaps());
+    if mismatches.is_empty() {
+        mismatches.extend(seen.check_list());
+    }
+    assert!(mismatches.is_empty(), "{} mismatches:\n{}", mismatches.len(), mismatches.join("\n"));
+}
+
+fn case_folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("QUANTVIZ_AGREEMENT names a folder");
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("the folder can be listed").path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    folders
+}

@@ -50,7 +50,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         role: Role::Constant,
-        holds: |it| one_of(it.last, &["inv_freq", "position_ids", "masked_bias"]) || is_mask(it),
+        holds: |it| {
+            // GGUF has the frequencies of rotary embeddings as `rope_freqs.weight`.
+            one_of(it.last, &["inv_freq", "position_ids", "masked_bias"])
+                || it.module.starts_with("rope_")
+                || is_mask(it)
+        },
     },
     Rule { role: Role::Norm, holds: |it| is_norm(it.module) && it.shape.rank() <= 1 },
     Rule { role: Role::Norm, holds: |it| one_of(it.last, &["gamma", "beta"]) },
@@ -73,13 +78,17 @@ const RULES: &[Rule] = &[
         role: Role::Embedding,
         holds: |it| it.shape.rank() >= 2 && (is_embedding(it.module) || is_embedding(it.last)),
     },
-    // Nothing but a normalisation multiplies with a vector.
+    Rule {
+        role: Role::Weight,
+        holds: |it| it.last == "weight" && it.module.to_ascii_lowercase().contains("prelu"),
+    },
+    // Nothing else but a normalisation multiplies with a vector.
     Rule { role: Role::Norm, holds: |it| it.last == "weight" && it.shape.rank() == 1 },
     Rule {
         role: Role::Weight,
         holds: |it| {
             it.shape.rank() >= 2
-                && (one_of(it.last, &["weight", "kernel", "qweight"])
+                && (one_of(it.last, &["weight", "kernel", "qweight", "qdata", "int_data"])
                     || it.last.contains("weight")
                     || it.last.contains("proj"))
         },
@@ -137,6 +146,9 @@ mod tests {
             ("bert.embeddings.position_ids", &[1, 512], Some(Role::Constant)),
             ("layer1.0.bn1.running_mean", &[64], Some(Role::RunningStat)),
             ("layer1.0.bn1.num_batches_tracked", &[], Some(Role::RunningStat)),
+            ("rope_freqs.weight", &[64], Some(Role::Constant)),
+            ("blk.0.rope_factors_long.weight", &[48], Some(Role::Constant)),
+            ("act.prelu.weight", &[64], Some(Role::Weight)),
             ("layer1.0.downsample.1.weight", &[64], Some(Role::Norm)),
             ("layer1.0.downsample.0.weight", &[64, 64, 1, 1], Some(Role::Weight)),
             ("visual.pos_embed", &[1, 197, 768], Some(Role::Embedding)),
@@ -145,6 +157,7 @@ mod tests {
             ("model.layers.0.mlp.down_proj.weight_scale_inv", &[32, 86], Some(Role::Scale)),
             ("model.layers.0.mlp.down_proj.qzeros", &[32, 512], Some(Role::ZeroPoint)),
             ("optimizer.state.0.exp_avg", &[10], Some(Role::Optimizer)),
+            ("0.weight.qdata", &[32, 64], Some(Role::Weight)),
             ("anything", &[10], None),
         ];
         for (name, dims, role) in cases {

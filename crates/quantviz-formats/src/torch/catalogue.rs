@@ -114,9 +114,9 @@ impl<'a> Catalogue<'a> {
             Err((kind, message)) => self.warn(name, warning_kind(*kind), message)?,
         }
         if let Some(&earlier) = self.named.get(&hash_of(name)).filter(|&&it| self.is_named(it, name)) {
-            let tied = parameter.shares.is_some_and(|first| {
-                first == earlier || self.model.parameter(earlier).shares == Some(first)
-            });
+            let tied = parameter
+                .shares
+                .is_some_and(|first| first == earlier || self.model.parameter(earlier).shares == Some(first));
             return if tied { Ok(earlier) } else { Err(in_tensor(Error::malformed(TWICE))) };
         }
         self.named.insert(hash_of(name), id);
@@ -167,6 +167,9 @@ impl<'a> Catalogue<'a> {
     fn locate(&mut self, tensor: Tensor, storages: &mut Storages) -> Result<Unreadable<View>> {
         let Tensor { dtype, shape, strides, offset, values, .. } = tensor;
         let unreadable = |kind, message: &str| Ok(Err((kind, message.to_owned())));
+        if let Values::Unreadable(kind, message) = &values {
+            return unreadable(*kind, message);
+        }
         let Some(bits) = dtype.bits() else {
             return unreadable(ErrorKind::Unsupported, "its dtype is not known here");
         };
@@ -175,8 +178,9 @@ impl<'a> Catalogue<'a> {
             Values::Nowhere(reason) => return unreadable(ErrorKind::NotFound, reason),
             Values::Inline(bytes) => self.hold(&bytes)?,
             Values::Found(bytes) => bytes,
-            Values::Unreadable(kind, message) => return unreadable(kind, &message),
-            Values::Pickled(_) => return unreadable(ErrorKind::Unsupported, "its storage is in a pickle"),
+            Values::Unreadable(..) | Values::Pickled(_) => {
+                return unreadable(ErrorKind::NotFound, "its storage has not been read");
+            }
             Values::Storage(key, storage_len) => {
                 check_bounds(&shape, &strides, offset, bits, storage_len)?;
                 match self.storage(&key, storage_len, storages)? {

@@ -1,9 +1,10 @@
 //! Calls that rebuild tensors: what their arguments mean, and what is said of arguments that mean nothing.
 
 use quantviz_core::{DType, ErrorKind, Granularity, Operand, Role, WarningKind};
-use quantviz_testkit::pickle::Pickle;
+use quantviz_testkit::pickle::{Pickle, legacy};
 
-use crate::{BYTES, FLOATS, read, refusal, small};
+use crate::common::assert_error;
+use crate::{BYTES, FLOATS, open, read, refusal, small};
 
 /// A dictionary with the value of a call under the key `w`.
 fn call(function: &str, args: impl FnOnce(Pickle) -> Pickle) -> Pickle {
@@ -185,20 +186,73 @@ fn packed_codes_are_bounded_by_bits() {
     assert!(refusal(&of(&[129])).message().contains("beyond"));
 }
 
+/// A dictionary of `a.b`, and one inside it where `b` in `a` is this.
+fn read_the_same(other: (&str, &str, i64), offset: i64) -> Pickle {
+    let outer = Pickle::new().op(b"}(").text("a.b").tensor(FLOATS, 0, &[2], &[1]);
+    outer.text("a").op(b"}").text("b").tensor(other, offset, &[2], &[1]).op(b"su")
+}
+
 #[test]
-fn names_that_read_the_same_are_both_shown() {
-    let pickle = Pickle::new()
-        .op(b"}(")
-        .text("a.b")
-        .tensor(FLOATS, 0, &[2], &[1])
-        .text("a")
-        .op(b"}")
-        .text("b")
-        .tensor(BYTES, 0, &[2], &[1])
-        .op(b"su");
-    let opened = read(&pickle);
-    assert_eq!(opened.model().parameters.len(), 2);
-    assert_eq!(opened.warnings("a.b")[0].kind, WarningKind::Odd);
+fn two_tensors_whose_names_read_the_same_are_refused() {
+    for pickle in [read_the_same(BYTES, 0), read_the_same(FLOATS, 2)] {
+        let error = refusal(&pickle);
+        assert_error(&error, ErrorKind::Malformed, Some("a.b"), None, "two tensors have this name");
+    }
+}
+
+#[test]
+fn one_tensor_that_two_paths_lead_to_is_shown_once() {
+    let opened = read(&read_the_same(FLOATS, 0));
+    assert_eq!((opened.model().parameters.len(), &opened.model().warnings[..]), (1, &[][..]));
+    assert_eq!(opened.values("a.b"), [0.0, 1.0]);
+    // Also where a third name came before both.
+    let first = Pickle::new().op(b"}(").text("x").tensor(FLOATS, 0, &[2], &[1]);
+    let rest = read_the_same(FLOATS, 0).build();
+    let opened = read(&first.op(&rest[4..rest.len() - 1]));
+    let names: Vec<&str> = opened.model().parameters.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["x", "a.b"]);
+    assert_eq!(opened.parameter("a.b").shares, Some(opened.id("x")));
+}
+
+/// A tensor whose storage is in the pickle, as these bytes.
+fn pickled(bytes: &[u8]) -> Pickle {
+    let function = Pickle::new().op(b"}").text("w").global("torch._utils", "_rebuild_tensor_v2");
+    let storage = function.op(b"(").global("torch.storage", "_load_from_bytes");
+    let storage = storage.op(b"(B").op((bytes.len() as u32).to_le_bytes()).op(bytes).op(b"tR");
+    storage.int(0).ints(&[2]).ints(&[1]).op(b"\x89").global("collections", "OrderedDict").op(b")RtRs")
+}
+
+/// What torch saves of a storage of two floats.
+fn saved_storage() -> Vec<u8> {
+    let object = Pickle::new().storage("FloatStorage", "7", 2);
+    let keys = Pickle::new().op(b"]").text("7").op(b"a");
+    let table = [&2u64.to_le_bytes()[..], &1.5f32.to_le_bytes(), &(-2f32).to_le_bytes()].concat();
+    [legacy(&object.build(), &keys.build()), table].concat()
+}
+
+#[test]
+fn storages_that_pythons_own_pickle_wrote() {
+    let opened = open("model.pkl", pickled(&saved_storage()).build());
+    assert_eq!((opened.values("w"), &opened.model().warnings[..]), (vec![1.5, -2.0], &[][..]));
+    assert_eq!(opened.parameter("w").dtype, DType::F32);
+}
+
+#[test]
+fn storages_in_a_pickle_that_are_damaged() {
+    let saved = saved_storage();
+    let cut = &saved[..saved.len() - 4];
+    let magicless = Pickle::new().op(b"N").build();
+    for (bytes, kind, expected) in [
+        (cut, WarningKind::Malformed, "which are not there"),
+        (&saved[..20], WarningKind::Malformed, "the pickle ends early"),
+        (&magicless[..], WarningKind::Unsupported, "in a form that is not known here"),
+        (&legacy(&magicless, &Pickle::new().op(b"]").build()), WarningKind::Malformed, "are none"),
+    ] {
+        let opened = open("model.pkl", pickled(bytes).build());
+        let [warning] = &opened.warnings("w")[..] else { panic!("one warning") };
+        assert!(warning.kind == kind && warning.message.contains(expected), "{warning:?}");
+        assert!(opened.unreadable("w").message().contains(expected));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The cells of the support matrix: what sort of tensor a parameter is.
 
-use quantviz_core::{Format, Granularity, Parameter, Scheme};
+use quantviz_core::{Format, Granularity, Operand, Parameter, Role, Scheme};
 
 /// How numbers are stored, as far as it matters for reading them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +25,16 @@ impl Cell {
             return Cell { format, encoding: PLAIN.to_owned(), codes, groups: String::new() };
         };
         let bits = quantization.bits;
+        let encoding = quantization.source.clone();
+        let is_unscaled = matches!(quantization.scale, Operand::One { value: 1.0, parameter: None });
+        if parameter.role == Role::ZeroPoint && is_unscaled {
+            return Cell {
+                format,
+                encoding,
+                codes: format!("{bits}-bit zero-points"),
+                groups: String::new(),
+            };
+        }
         let codes = match (quantization.scheme, quantization.computed) {
             (_, Some(dtype)) => dtype.name().to_owned(),
             (_, None) if quantization.logical.is_none() => parameter.dtype.name().to_owned(),
@@ -39,7 +49,7 @@ impl Cell {
             Granularity::Block(_) if quantization.outer_scale.is_some() => "blocks of two levels",
             Granularity::Block(_) => "blocks",
         };
-        Cell { format, encoding: quantization.source.clone(), codes, groups: groups.to_owned() }
+        Cell { format, encoding, codes, groups: groups.to_owned() }
     }
 
     /// All of it in one line.

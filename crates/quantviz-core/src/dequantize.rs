@@ -74,6 +74,31 @@ impl Calibration {
         })
     }
 
+    /// Whether codes side by side have numbers side by side, so that rows are quicker than runs.
+    fn is_by_columns(&self, block: &Block<'_>) -> bool {
+        self.outer.is_none() && self.groups.neighbours_at(block.start).is_some()
+    }
+
+    /// Codes of which each has the numbers of the next group: nothing is looked up for a single code.
+    fn for_each_row(&self, block: &Block<'_>, mut f: impl FnMut(Row<'_>)) {
+        let mut done = 0;
+        while let Some((group, row)) = self.groups.neighbours_at(block.start + done as u64)
+            && done < block.elements.len()
+        {
+            let left = block.elements.len() - done;
+            let len = usize::try_from(row).map_or(left, |row| row.min(left));
+            let from = |numbers| from_group(numbers, group - self.first_group);
+            f(Row {
+                codes: block.elements.slice(done..done + len),
+                table: self.table.as_deref(),
+                scales: from(&self.scales),
+                zero_points: from(&self.zero_points),
+                offsets: from(&self.offsets),
+            });
+            done += len;
+        }
+    }
+
     pub(crate) fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
         let mut done = 0;
         while done < block.elements.len() {
@@ -104,6 +129,32 @@ fn number(numbers: &[f64], index: u64) -> Option<f64> {
     numbers.get(usize::try_from(index).ok()?).copied()
 }
 
+fn from_group(numbers: &[f64], group: u64) -> &[f64] {
+    usize::try_from(group).ok().and_then(|group| numbers.get(group..)).unwrap_or_default()
+}
+
+/// Codes side by side that are computed with numbers side by side.
+struct Row<'a> {
+    codes: Elements<'a>,
+    table: Option<&'a [f32]>,
+    scales: &'a [f64],
+    zero_points: &'a [f64],
+    offsets: &'a [f64],
+}
+
+impl Row<'_> {
+    fn for_each(&self, mut f: impl FnMut(f64)) {
+        let mut column = 0;
+        self.codes.for_each(|code| {
+            let number = |numbers: &[f64], otherwise| numbers.get(column).copied().unwrap_or(otherwise);
+            let numbers =
+                (number(self.scales, f64::NAN), number(self.zero_points, 0.0), number(self.offsets, -0.0));
+            f(real(code, self.table, numbers));
+            column += 1;
+        });
+    }
+}
+
 fn read_index<S: ParameterSource + ?Sized>(source: &S, id: ParameterId) -> Result<Vec<u64>> {
     let len = source.model().parameter(id).shape.elements();
     let index = read_values(source, id, Part::Stored, 0..len)?;
@@ -123,19 +174,24 @@ impl Run<'_> {
         Some(counts.map(|(code, times)| (self.real(code), times)))
     }
 
-    #[inline]
     fn real(&self, code: f64) -> f64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an index into a small table"
-        )]
-        let value = match self.table {
-            Some(table) => table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value)),
-            None => code,
-        };
-        self.scale * (value - self.zero_point) + self.offset
+        real(code, self.table, (self.scale, self.zero_point, self.offset))
     }
+}
+
+/// What a code stands for with this scale, zero-point and offset.
+#[inline]
+fn real(code: f64, table: Option<&[f32]>, (scale, zero_point, offset): (f64, f64, f64)) -> f64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index into a small table"
+    )]
+    let value = match table {
+        Some(table) => table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value)),
+        None => code,
+    };
+    scale * (value - zero_point) + offset
 }
 
 fn code_counts(codes: &Elements<'_>) -> Option<impl Iterator<Item = (f64, u64)> + Clone + use<>> {
@@ -163,7 +219,11 @@ pub(crate) fn for_each_real<S: ParameterSource + ?Sized>(
 ) -> Result<()> {
     let calibration = Calibration::load(source, id, &range)?;
     let mut block = |block: Block<'_>| {
-        calibration.for_each_run(&block, |run| run.for_each(&mut sink));
+        if calibration.is_by_columns(&block) {
+            calibration.for_each_row(&block, |row| row.for_each(&mut sink));
+        } else {
+            calibration.for_each_run(&block, |run| run.for_each(&mut sink));
+        }
         ControlFlow::Continue(())
     };
     source.read(id, Part::Codes, range, &mut block).map(|_| ())
@@ -177,31 +237,49 @@ pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
 ) -> Result<RangeSummary> {
     /// Runs from which on counting codes is quicker than computing values.
     const WORTH_COUNTING: usize = 1024;
-    const AT_ONCE: usize = 4096;
     let calibration = Calibration::load(source, id, &range)?;
-    let mut summary = RangeSummary::default();
-    let mut values: Vec<f64> = Vec::with_capacity(AT_ONCE);
+    let mut summary = Summing::default();
     let mut block = |block: Block<'_>| {
+        if calibration.is_by_columns(&block) {
+            calibration.for_each_row(&block, |row| row.for_each(|value| summary.push(value)));
+            return ControlFlow::Continue(());
+        }
         calibration.for_each_run(&block, |run| {
             if run.codes.len() >= WORTH_COUNTING
                 && let Some(counts) = run.value_counts()
             {
-                summary.merge(&RangeSummary::of_counted(counts));
+                summary.total.merge(&RangeSummary::of_counted(counts));
                 return;
             }
-            run.for_each(|value| {
-                values.push(value);
-                if values.len() == AT_ONCE {
-                    summary.merge(&RangeSummary::of(&values));
-                    values.clear();
-                }
-            });
+            run.for_each(|value| summary.push(value));
         });
         ControlFlow::Continue(())
     };
     let _ = source.read(id, Part::Codes, range, &mut block)?;
-    summary.merge(&RangeSummary::of(&values));
-    Ok(summary)
+    Ok(summary.finish())
+}
+
+/// A summary of values that come one by one and are summed up many at a time.
+#[derive(Default)]
+struct Summing {
+    total: RangeSummary,
+    values: Vec<f64>,
+}
+
+impl Summing {
+    fn push(&mut self, value: f64) {
+        const AT_ONCE: usize = 4096;
+        self.values.push(value);
+        if self.values.len() == AT_ONCE {
+            self.total.merge(&RangeSummary::of(&self.values));
+            self.values.clear();
+        }
+    }
+
+    fn finish(mut self) -> RangeSummary {
+        self.total.merge(&RangeSummary::of(&self.values));
+        self.total
+    }
 }
 
 /// All values of a range of a part.

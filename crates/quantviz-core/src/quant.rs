@@ -152,6 +152,14 @@ impl Groups {
         (group, rows * self.inner - offset)
     }
 
+    /// Where every element along the innermost axis has a group of its own: the group of the element at `index`, and how
+    /// many elements from there on lie in that group and those after it, one each.
+    pub(crate) fn neighbours_at(&self, index: u64) -> Option<(u64, u64)> {
+        let (axis, &(dim, size)) = self.axes.iter().enumerate().next_back()?;
+        let is_indexed = self.index.as_ref().is_some_and(|(indexed, _)| *indexed == axis);
+        (self.inner == 1 && size == 1 && !is_indexed).then(|| (self.at(index).0, dim - index % dim))
+    }
+
     /// The groups that the elements of `range` can lie in: exactly those where groups follow each other in memory,
     /// else all.
     pub fn span(&self, range: &Range<u64>) -> Range<u64> {

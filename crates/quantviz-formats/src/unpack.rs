@@ -14,8 +14,10 @@ pub(crate) enum Packing {
     Rows(BitRows),
     /// Along rows, eight codes of four bits in a word, of which the first is at the place that this begins with.
     Shuffled([u8; 8]),
-    /// Down the columns of a matrix of 32-bit words that has as many: low bits first, without gaps.
-    Columns { bits: u64, columns: u64 },
+    /// Down the columns of a matrix of 32-bit words that has as many: low bits first, without gaps unless `padded`.
+    Columns { bits: u64, columns: u64, padded: bool },
+    /// Slab by slab of so many codes: a unit of so many bytes has one of each slab, the first in the highest place.
+    Slabs { bits: u64, slab: u64, unit_bytes: u64 },
 }
 
 impl Packing {
@@ -23,6 +25,18 @@ impl Packing {
     pub(crate) fn rows(bits: u32, columns: u64, row_bytes: u64) -> Self {
         let (row, block) = (columns, columns);
         Packing::Rows(BitRows { bits: bits.into(), row, block, block_bytes: row_bytes, high_first: false })
+    }
+
+    /// Rows of `columns` codes in 32-bit words, of which no code crosses into the next.
+    pub(crate) fn rows_of_words(bits: u32, columns: u64) -> Self {
+        let block = u64::from(32 / bits);
+        Packing::Rows(BitRows {
+            bits: bits.into(),
+            row: columns,
+            block,
+            block_bytes: WORD,
+            high_first: false,
+        })
     }
 
     /// Codes of four bits without gaps, the first in the upper half of its byte.
@@ -52,10 +66,12 @@ impl Packing {
                     sink(first, &codes[(first - start) as usize..(last - start) as usize])
                 })
             }
-            Packing::Columns { bits, columns } => {
-                let mut columns =
-                    Columns { file, offset, bits, columns, held: Default::default(), codes: Vec::new() };
-                columns.read(range, sink)
+            Packing::Columns { bits, columns, padded } => {
+                let (held, codes) = Default::default();
+                Columns { file, offset, bits, columns, padded, held, codes }.read(range, sink)
+            }
+            Packing::Slabs { bits, slab, unit_bytes } => {
+                read_slabs(file, offset, (bits, slab, unit_bytes), range, sink)
             }
         }
     }
@@ -86,12 +102,42 @@ fn read_rows(
 const AT_ONCE: u64 = 1 << 16;
 const WORD: u64 = 4;
 
+fn read_slabs(
+    file: &ModelFile,
+    offset: u64,
+    (bits, slab, unit_bytes): (u64, u64, u64),
+    range: Range<u64>,
+    mut sink: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let (mut units, mut codes) = (Vec::new(), Vec::new());
+    let (per_unit, mask) = (unit_bytes * 8 / bits, u8::MAX >> (8 - bits));
+    let mut start = range.start;
+    while start < range.end {
+        let (number, first) = (start / slab, start % slab);
+        let len = (range.end - start).min(slab - first).min(AT_ONCE);
+        units.resize((len * unit_bytes) as usize, 0);
+        file.read_at(offset + first * unit_bytes, &mut units)?;
+        // Slabs beyond the last would be padding, which no range has.
+        let shift = per_unit.saturating_sub(number + 1) * bits;
+        let unit = |bytes: &[u8]| bytes.iter().rev().fold(0u64, |unit, &byte| unit << 8 | u64::from(byte));
+        codes.clear();
+        codes
+            .extend(units.chunks_exact(unit_bytes as usize).map(|bytes| (unit(bytes) >> shift) as u8 & mask));
+        if sink(start, &codes).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        start += len;
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
 /// Columns of words. A row of them holds rows of codes, which come one after the other.
 struct Columns<'a> {
     file: &'a ModelFile,
     offset: u64,
     bits: u64,
     columns: u64,
+    padded: bool,
     /// The rows of words that were read last: even ones, and odd ones.
     held: [Held; 2],
     codes: Vec<u8>,
@@ -124,7 +170,11 @@ impl Columns<'_> {
     }
 
     fn unpack(&mut self, row: u64, columns: &Range<u64>) -> Result<()> {
-        let (word_row, shift) = (row * self.bits / 32, row * self.bits % 32);
+        let per_word = 32 / self.bits;
+        let (word_row, shift) = match self.padded {
+            true => (row / per_word, row % per_word * self.bits),
+            false => (row * self.bits / 32, row * self.bits % 32),
+        };
         let low = self.hold(word_row, columns)?;
         // A code of three bits may begin in one word and end in the one below.
         let high = if shift + self.bits > 32 { self.hold(word_row + 1, columns)? } else { low };
@@ -192,7 +242,7 @@ mod tests {
     #[test]
     fn columns_of_words() {
         let bytes = [0x76543210_u32, 0xfedcba98].map(u32::to_le_bytes).concat();
-        let columns = Packing::Columns { bits: 4, columns: 2 };
+        let columns = Packing::Columns { bits: 4, columns: 2, padded: false };
         assert_eq!(unpacked(columns, &bytes, 0..6), [0, 8, 1, 9, 2, 10]);
         assert_eq!(unpacked(columns, &bytes, 13..15), [14, 7]);
     }
@@ -201,6 +251,30 @@ mod tests {
     fn codes_across_the_words_of_a_column() {
         // Row 10 has its low two bits on top of the first word and the third below in the second.
         let bytes = [0b11_u32 << 30, 0b0101].map(u32::to_le_bytes).concat();
-        assert_eq!(unpacked(Packing::Columns { bits: 3, columns: 1 }, &bytes, 9..12), [0, 7, 2]);
+        let dense = Packing::Columns { bits: 3, columns: 1, padded: false };
+        assert_eq!(unpacked(dense, &bytes, 9..12), [0, 7, 2]);
+    }
+
+    #[test]
+    fn codes_that_stay_in_their_words() {
+        // Ten codes of three bits in a word, and two bits of nothing.
+        let bytes = [0b11_u32 << 30 | 0b110 << 27 | 0b001, 0b0101].map(u32::to_le_bytes).concat();
+        let columns = Packing::Columns { bits: 3, columns: 1, padded: true };
+        for packing in [columns, Packing::rows_of_words(3, 12)] {
+            assert_eq!(unpacked(packing, &bytes, 0..1), [1]);
+            assert_eq!(unpacked(packing, &bytes, 9..12), [6, 5, 0]);
+        }
+    }
+
+    #[test]
+    fn slabs_of_codes() {
+        let nibbles = Packing::Slabs { bits: 4, slab: 3, unit_bytes: 1 };
+        assert_eq!(unpacked(nibbles, &[0x14, 0x25, 0x36], 0..6), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(unpacked(nibbles, &[0x14, 0x25, 0x36], 2..4), [3, 4]);
+        // The first code of ten has the highest three of thirty bits.
+        let bytes = [7_u32 << 27 | 1 << 24 | 5, 3 << 27].map(u32::to_le_bytes).concat();
+        let words = Packing::Slabs { bits: 3, slab: 2, unit_bytes: 4 };
+        assert_eq!(unpacked(words, &bytes, 0..4), [7, 3, 1, 0]);
+        assert_eq!(unpacked(words, &bytes, 18..20), [5, 0]);
     }
 }

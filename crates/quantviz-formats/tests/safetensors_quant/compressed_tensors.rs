@@ -49,6 +49,7 @@ fn zero_points_are_packed_down_columns() {
     let model = opened(&tensors);
     assert_eq!(model.part("fc.weight_packed", Part::ZeroPoints), [0.0, -1.0, -2.0, -3.0]);
     assert_eq!(model.real("fc.weight_packed")[..5], [-8.0, -7.0, -6.0, -5.0, -6.0]);
+    assert_eq!(model.codes("fc.weight_zero_point"), [0.0, -1.0, -2.0, -3.0]);
     tensors[3] = ("fc.weight_zero_point", "I8", &[2, 2], vec![0, 255, 254, 253]);
     let older = opened(&tensors);
     assert_eq!(older.real("fc.weight_packed"), model.real("fc.weight_packed"));
@@ -81,6 +82,30 @@ fn three_bits_without_gaps() {
         model.real("fc.weight_packed"),
         [-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, -4.0, -3.0, -2.0, -1.0]
     );
+}
+
+/// Rows of 170 codes of three bits, ten in a word, as older versions of the library pack them: one word more than they
+/// need.
+#[test]
+fn codes_that_stay_in_their_words() {
+    let code = |row: u32, column: u32| (row * 3 + column) % 8;
+    let word = |row, first: u32| (0..10).rev().fold(0, |word, at| word << 3 | code(row, first + at));
+    let words: Vec<u32> = (0..12).flat_map(|row| (0..17).map(move |at| word(row, at * 10))).collect();
+    // Twelve zero-points in two words.
+    let zero = |row: u32| row % 8;
+    let zeros = [(0..10).rev().fold(0, |word, row| word << 3 | zero(row)), zero(11) << 3 | zero(10)];
+    let model = opened(&[
+        ("fc.weight_packed", "I32", &[12, 17], i32s(&words)),
+        ("fc.weight_scale", "F32", &[12, 1], f32s(&[2.0; 12])),
+        ("fc.weight_zero_point", "I32", &[2, 1], i32s(&zeros)),
+        shape([12, 170]),
+    ]);
+    let value = |row, column| 2.0 * (f64::from(code(row, column)) - f64::from(zero(row)));
+    let expected: Vec<f64> = (0..12).flat_map(|row| (0..170).map(move |column| value(row, column))).collect();
+    assert_eq!(model.quantization("fc.weight_packed").bits, 3);
+    assert_eq!(model.real("fc.weight_packed"), expected);
+    let zero_points: Vec<f64> = (0..12).map(|row| f64::from(zero(row)) - 4.0).collect();
+    assert_eq!(model.codes("fc.weight_zero_point"), zero_points);
 }
 
 #[test]

@@ -37,6 +37,9 @@ fn versions_by_their_zero_points() {
         assert_eq!(model.quantization("fc.qweight").source, source);
         assert_eq!(model.part("fc.qweight", Part::ZeroPoints), [8.0; 4]);
         assert_eq!(model.model().warnings, []);
+        // As a parameter of their own, they are zero-points too, and never words.
+        assert_eq!(model.parameter("fc.qzeros").logical_shape().dims(), [2, 2]);
+        assert_eq!((model.codes("fc.qzeros"), model.real("fc.qzeros")), (vec![8.0; 4], vec![8.0; 4]));
     }
 }
 

@@ -1,4 +1,4 @@
-//! bitsandbytes and MLX.
+//! bitsandbytes, MLX and HQQ.
 
 use quantviz_core::{Encoding, Granularity, Part, Role, Scheme, WarningKind};
 
@@ -143,4 +143,92 @@ fn words_that_do_not_fit() {
     let mut tensors = mlx(i32s(&[0; 8]), &[1, 8]);
     tensors.pop();
     assert_eq!(opened(&tensors).only_warning("fc.weight"), (WarningKind::Missing, "its biases are missing"));
+}
+
+#[test]
+fn small_floats_of_mlx() {
+    // Four-bit codes of 1, 2, 3 and 4 in turn, and eight-bit codes of 1 and 2.
+    let (nibbles, bytes) = (0x6542_6542_u32, 0x4038_4038_u32);
+    for (source, word, words, scale, expected) in [
+        ("MLX mxfp4", nibbles, 4, 128, [2.0, 4.0, 6.0, 8.0]),
+        ("MLX nvfp4", nibbles, 2, 0x30, [0.5, 1.0, 1.5, 2.0]),
+        ("MLX mxfp8", bytes, 8, 126, [0.5, 1.0, 0.5, 1.0]),
+    ] {
+        let model = opened(&[
+            ("fc.weight", "U32", &[2, words], i32s(&vec![word; 2 * words as usize])),
+            ("fc.scales", "U8", &[2, 1], vec![scale; 2]),
+        ]);
+        let quantization = model.quantization("fc.weight");
+        assert_eq!((quantization.source.as_str(), quantization.scheme), (source, Scheme::Float));
+        assert_eq!(model.real("fc.weight")[..4], expected, "{source}");
+        assert_eq!(model.roles(), [Role::Weight, Role::Scale]);
+    }
+    let other =
+        opened(&[("fc.weight", "U32", &[2, 3], i32s(&[0; 6])), ("fc.scales", "U8", &[2, 1], vec![127; 2])]);
+    assert_eq!(other.only_warning("fc.weight").0, WarningKind::Unsupported);
+}
+
+/// A layer of two rows of four codes in groups of two, as the library writes it, with these words.
+fn hqq(bits: i32, axis: i32, words: Tensor<'static>) -> Vec<Tensor<'static>> {
+    let number = |value: i32| value.to_le_bytes().to_vec();
+    vec![
+        words,
+        ("fc.scale", "F32", &[4, 1], f32s(&[1.0, 2.0, 0.5, 4.0])),
+        ("fc.zero", "F32", &[4, 1], f32s(&[0.5, 1.0, 0.0, 2.0])),
+        ("fc.shape", "I64", &[2], [2i64, 4].iter().flat_map(|dim| dim.to_le_bytes()).collect()),
+        ("fc.nbits", "I32", &[], number(bits)),
+        ("fc.group_size", "I32", &[], number(2)),
+        ("fc.axis", "I32", &[], number(axis)),
+        ("fc.packing", "U8", &[7], b"4bit_u8".to_vec()),
+    ]
+}
+
+const HQQ_CODES: [f64; 8] = [1.0, 2.0, 3.0, 0.0, 1.0, 3.0, 2.0, 0.0];
+
+#[test]
+fn slabs_of_hqq() {
+    // Words for the first three bits of ten: 1 and 2, then 3 and 0, and so on.
+    let word =
+        |slabs: [u32; 4]| slabs.iter().enumerate().fold(0, |word, (at, code)| word | code << (27 - 3 * at));
+    for (bits, words) in [
+        (8, ("fc.W_q", "U8", &[4, 2][..], HQQ_CODES.map(|code| code as u8).to_vec())),
+        (4, ("fc.W_q", "U8", &[2, 2], vec![0x11, 0x23, 0x32, 0x00])),
+        (2, ("fc.W_q", "U8", &[1, 2], vec![0b0111_0110, 0b1000_1100])),
+        (3, ("fc.W_q", "I32", &[1, 2], i32s(&[word([1, 3, 1, 2]), word([2, 0, 3, 0])]))),
+    ] {
+        let model = opened(&hqq(bits, 1, words));
+        let quantization = model.quantization("fc.W_q");
+        assert_eq!((quantization.encoding, quantization.bits), (Encoding::Hqq, bits.cast_unsigned()));
+        assert_eq!(quantization.granularity, Granularity::Block(vec![1, 2]));
+        assert_eq!(model.codes("fc.W_q"), HQQ_CODES, "{bits} bits");
+        assert_eq!(model.real("fc.W_q"), [0.5, 1.5, 4.0, -2.0, 0.5, 1.5, 0.0, -8.0]);
+        assert_eq!(model.roles()[..3], [Role::Weight, Role::Scale, Role::ZeroPoint]);
+        assert!(model.roles()[3..].iter().all(|role| *role == Role::Constant));
+    }
+}
+
+#[test]
+fn layers_of_hqq_that_do_not_fit() {
+    let words =
+        |shape: &'static [u64]| ("fc.W_q", "U8", shape, vec![0; shape.iter().product::<u64>() as usize]);
+    use WarningKind::{Malformed, Unsupported};
+    let mut scaleless = hqq(4, 1, words(&[2, 2]));
+    scaleless.remove(1);
+    let mut odd_groups = hqq(4, 1, words(&[2, 2]));
+    odd_groups[5].3 = 3i32.to_le_bytes().to_vec();
+    let mut long = hqq(4, 1, words(&[2, 2]));
+    long[3].3[8] = 8;
+    for (tensors, kind, message) in [
+        (hqq(4, 0, words(&[2, 2])), Unsupported, "unsupported: HQQ with groups along axis 0"),
+        (hqq(9, 1, words(&[2, 2])), Unsupported, "unsupported: HQQ without its number of bits"),
+        (hqq(7, 1, words(&[4, 2])), Unsupported, "unsupported: HQQ with 7 bits in u8"),
+        (hqq(4, 1, words(&[3, 2])), Malformed, "its words of shape [3, 2] are not for 2×4"),
+        (scaleless, Unsupported, "unsupported: HQQ without its scale"),
+        (odd_groups, Unsupported, "unsupported: HQQ with groups of 3 in rows of 4"),
+        (long, Malformed, "its scales and zero-points are not for 8 groups"),
+    ] {
+        let model = open(MODEL, file(&tensors));
+        assert_eq!(model.only_warning("fc.W_q"), (kind, message));
+        model.unreadable("fc.W_q");
+    }
 }

@@ -15,7 +15,6 @@ fn packings_are_named() {
         ("QuIP#", "Qidxs", "I64", "SU"),
         ("VPTQ", "indices", "I32", "centroids.weight"),
         ("Marlin", "B", "I32", "s"),
-        ("HQQ", "W_q", "U8", "scale"),
         ("torchao", "_weight_qdata", "I8", "_weight_scale"),
         ("qweight of another type than i32", "qweight", "I8", "scales"),
     ];

@@ -1,6 +1,6 @@
 //! Hostile ONNX files.
 
-use super::Outcome::{Refused, Sound, Unreadable, Warned};
+use super::Outcome::{Refused, Unreadable, Warned};
 use super::{Hostile, Outcome, bombs, numbered};
 use crate::OnnxBuilder;
 use crate::onnx::{Graph, Node, Storage, data_type};
@@ -238,7 +238,7 @@ fn graphs() -> Vec<Hostile> {
     vec![
         nodes(
             "quantizers in a circle",
-            Sound,
+            Refused("the graph has a cycle"),
             &[
                 ("QuantizeLinear", &["a", "s"], &["b"]),
                 ("DequantizeLinear", &["b", "s"], &["a"]),
@@ -247,12 +247,12 @@ fn graphs() -> Vec<Hostile> {
         ),
         nodes(
             "a quantizer of itself",
-            Sound,
+            Refused("the graph has a cycle"),
             &[("QuantizeLinear", &["a", "s"], &["a"]), ("Relu", &["a"], &["y"])],
         ),
         nodes(
             "values carried in a circle",
-            Sound,
+            Refused("the graph has a cycle"),
             &[
                 ("Identity", &["a"], &["b"]),
                 ("Identity", &["b"], &["a"]),

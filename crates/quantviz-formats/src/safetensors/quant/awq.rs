@@ -42,5 +42,5 @@ fn fit(catalogue: &Catalogue<'_>, qweight: Tensor<'_>, scales: Tensor<'_>) -> Re
         .reading(Part::Codes, shuffled(qweight))
         .reading(Part::ZeroPoints, shuffled(qzeros))
         .part(scales, Role::Scale)
-        .part(qzeros, Role::ZeroPoint))
+        .packed_zero_points(qzeros, scales, shuffled(qzeros)))
 }

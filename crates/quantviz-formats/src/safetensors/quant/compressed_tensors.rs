@@ -44,7 +44,7 @@ impl<'a> PackedWeight<'a> {
     fn describe(&self) -> Result<Quantized, Misfit> {
         let (shape, g_idx) = (self.named("_shape"), self.named("_g_idx"));
         let words = *self.packed.dims().last().unwrap_or(&0);
-        let (logical, bits) = self.shape_and_bits(shape, words)?;
+        let (logical, bits, padded) = self.shape_and_bits(shape, words)?;
         let columns = *logical.dims().last().unwrap_or(&0);
         let granularity = along_last(logical.dims(), self.scale.dims(), &self.catalogue.hints().group_sizes)?;
         let g_idx_axis = logical.rank() - 1;
@@ -67,33 +67,31 @@ impl<'a> PackedWeight<'a> {
             }
             descriptor.group_index = Some(GroupIndex { axis: g_idx_axis, parameter: g_idx.id });
         }
-        let codes = Reading::Packed(
-            self.packed.extent,
-            Packing::rows(bits, columns, words * 4),
-            Stored::Raised(middle),
-        );
+        let packing = match padded {
+            true => Packing::rows_of_words(bits, columns),
+            false => Packing::rows(bits, columns, words * 4),
+        };
+        let codes = Reading::Packed(self.packed.extent, packing, Stored::Raised(middle));
         let zero_point = self.named("_zero_point");
-        let unpacked = zero_point.map(|it| self.zero_points(it, bits)).transpose()?;
-        let mut quantized = Quantized::new(descriptor)
+        let quantized = Quantized::new(descriptor)
             .reading(Part::Codes, codes)
             .part(self.scale, Role::Scale)
-            .part(zero_point, Role::ZeroPoint)
             .part(shape, Role::Constant)
             .part(g_idx, Role::Constant);
-        if let Some((operand, reading)) = unpacked {
-            quantized.descriptor.zero_point = Some(operand);
-            quantized.readings.extend(reading.map(|reading| (Part::ZeroPoints, reading)));
+        match zero_point {
+            Some(zero_point) => self.with_zero_points(quantized, zero_point, bits, padded),
+            None => Ok(quantized),
         }
-        Ok(quantized)
     }
 
-    /// `weight_shape` holds the shape; where it is not there, words are full.
-    fn shape_and_bits(&self, shape: Option<Tensor<'_>>, words: u64) -> Result<(Shape, u32), Misfit> {
+    /// `weight_shape` holds the shape; where it is not there, words are full. And whether codes stay in their words, as
+    /// older versions of the library have them.
+    fn shape_and_bits(&self, shape: Option<Tensor<'_>>, words: u64) -> Result<(Shape, u32, bool), Misfit> {
         let candidates = || self.catalogue.hints().bits.iter().copied().chain(BITS);
         let Some(shape) = shape else {
             let bits = candidates().find(|&bits| (words * 32).is_multiple_of(u64::from(bits)));
             let bits = bits.ok_or_else(|| Misfit::missing("shapes"))?;
-            return Ok((with_last(self.packed.dims(), words * 32 / u64::from(bits))?, bits));
+            return Ok((with_last(self.packed.dims(), words * 32 / u64::from(bits))?, bits, false));
         };
         let misfit = || Misfit::malformed("its weight_shape does not fit its words");
         let dimension = |value: f64| (0.0..2f64.powi(53)).contains(&value).then_some(value as u64);
@@ -104,28 +102,47 @@ impl<'a> PackedWeight<'a> {
         else {
             return Err(misfit());
         };
-        let fits = |&bits: &u32| columns.saturating_mul(u64::from(bits)).div_ceil(32) == words;
-        let bits = candidates().find(fits).filter(|_| rows == stored_rows).ok_or_else(misfit)?;
-        Ok((Shape::new(dims).map_err(|error| Misfit::malformed(error.message()))?, bits))
+        let either = |bits| [(bits, false), (bits, true)];
+        let fits = |&(bits, padded): &(u32, bool)| words_of(columns, bits, padded) == words;
+        let found = candidates().flat_map(either).find(fits).filter(|_| rows == stored_rows);
+        let (bits, padded) = found.ok_or_else(misfit)?;
+        Ok((Shape::new(dims).map_err(|error| Misfit::malformed(error.message()))?, bits, padded))
     }
 
     /// Packed down the columns of what has the shape of the scales; older files have them plain.
-    fn zero_points(&self, tensor: Tensor<'_>, bits: u32) -> Result<(Operand, Option<Reading>), Misfit> {
+    fn with_zero_points(
+        &self,
+        mut quantized: Quantized,
+        tensor: Tensor<'_>,
+        bits: u32,
+        padded: bool,
+    ) -> Result<Quantized, Misfit> {
         if tensor.dtype() == DType::I8 && tensor.elements() == self.scale.elements() {
-            return Ok((self.catalogue.operand(tensor), None));
+            quantized.descriptor.zero_point = Some(self.catalogue.operand(tensor));
+            return Ok(quantized.part(tensor, Role::ZeroPoint));
         }
-        let fits = match (tensor.dims(), self.scale.dims()) {
-            (&[words, groups], &[rows, scale_groups]) => {
-                words == (rows * u64::from(bits)).div_ceil(32) && groups == scale_groups
+        let padded = match (tensor.dims(), self.scale.dims()) {
+            (&[words, groups], &[rows, scale_groups]) if groups == scale_groups => {
+                [padded, !padded].into_iter().find(|&padded| words_of(rows, bits, padded) == words)
             }
-            _ => false,
+            _ => None,
         };
-        if tensor.dtype() != DType::I32 || !fits {
+        let Some(padded) = padded.filter(|_| tensor.dtype() == DType::I32) else {
             let message = format!("its zero-points of shape {:?} do not fit its scales", tensor.dims());
             return Err(Misfit::malformed(message));
-        }
-        let packing = Packing::Columns { bits: bits.into(), columns: tensor.dims()[1] };
-        Ok((Operand::Packed, Some(Reading::Packed(tensor.extent, packing, Stored::Raised(1 << (bits - 1))))))
+        };
+        let packing = Packing::Columns { bits: bits.into(), columns: tensor.dims()[1], padded };
+        let reading = || Reading::Packed(tensor.extent, packing, Stored::Raised(1 << (bits - 1)));
+        quantized.descriptor.zero_point = Some(Operand::Packed);
+        Ok(quantized.reading(Part::ZeroPoints, reading()).packed_zero_points(tensor, self.scale, reading()))
+    }
+}
+
+/// The words that so many codes take: side by side, or each within a word.
+fn words_of(codes: u64, bits: u32, padded: bool) -> u64 {
+    match padded {
+        true => codes.div_ceil(u64::from(32 / bits)),
+        false => codes.saturating_mul(bits.into()).div_ceil(32),
     }
 }
 

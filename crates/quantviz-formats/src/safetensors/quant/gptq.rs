@@ -62,12 +62,12 @@ fn fit(catalogue: &Catalogue<'_>, qweight: Tensor<'_>) -> Result<Quantized, Misf
     descriptor.zero_point = Some(Operand::Packed);
     let index = g_idx.filter(|_| groups > 1).map(|g_idx| GroupIndex { axis: 0, parameter: g_idx.id });
     descriptor.group_index = index;
-    let codes = Packing::Columns { bits: bits.into(), columns };
+    let codes = Packing::Columns { bits: bits.into(), columns, padded: false };
     Ok(Quantized::new(descriptor)
         .reading(Part::Codes, Reading::Packed(qweight.extent, codes, Stored::Plain))
         .reading(Part::ZeroPoints, Reading::Packed(qzeros.extent, zeros, stored))
         .part(scales, Role::Scale)
-        .part(qzeros, Role::ZeroPoint)
+        .packed_zero_points(qzeros, scales, Reading::Packed(qzeros.extent, zeros, stored))
         .part(g_idx, Role::Constant))
 }
 

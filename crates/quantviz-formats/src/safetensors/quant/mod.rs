@@ -8,6 +8,7 @@ mod config;
 mod fp8;
 mod gptq;
 mod grouping;
+mod hqq;
 mod mlx;
 mod mx;
 mod nvfp4;
@@ -44,6 +45,7 @@ const LAYOUTS: &[Layout] = &[
     bitsandbytes::describe_four_bits,
     bitsandbytes::describe_int8,
     mlx::describe,
+    hqq::describe,
     unsupported::describe,
 ];
 
@@ -53,6 +55,8 @@ struct Quantized {
     readings: Vec<(Part, Reading)>,
     /// The other tensors of it.
     parts: Vec<(ParameterId, Role)>,
+    /// How those of them are read that are packed themselves.
+    packed_parts: Vec<(ParameterId, QuantDescriptor, Reading)>,
 }
 
 /// Why a tensor of codes cannot be described.
@@ -64,7 +68,7 @@ struct Misfit {
 
 impl Quantized {
     fn new(descriptor: QuantDescriptor) -> Self {
-        Quantized { descriptor, readings: Vec::new(), parts: Vec::new() }
+        Quantized { descriptor, readings: Vec::new(), parts: Vec::new(), packed_parts: Vec::new() }
     }
 
     fn reading(mut self, part: Part, reading: Reading) -> Self {
@@ -75,6 +79,20 @@ impl Quantized {
     fn part<'a>(mut self, tensor: impl Into<Option<Tensor<'a>>>, role: Role) -> Self {
         self.parts.extend(tensor.into().map(|tensor| (tensor.id, role)));
         self
+    }
+
+    /// Zero-points that are packed, one for each scale: described like codes that stand for themselves, so that nobody
+    /// takes their words for numbers.
+    fn packed_zero_points(mut self, tensor: Tensor<'_>, scales: Tensor<'_>, reading: Reading) -> Self {
+        let QuantDescriptor { encoding, source, bits, code_range: (low, high), .. } = &self.descriptor;
+        let Ok(logical) = Shape::new(scales.dims()) else { return self };
+        let (granularity, one) = (Granularity::Tensor, Operand::One { value: 1.0, parameter: None });
+        let raised = if reading.is_raised_by_one() { 1.0 } else { 0.0 };
+        let mut descriptor =
+            QuantDescriptor::of_packed(*encoding, source.clone(), logical, *bits, granularity, one);
+        descriptor.code_range = (low + raised, high + raised);
+        self.packed_parts.push((tensor.id, descriptor, reading));
+        self.part(tensor, Role::ZeroPoint)
     }
 }
 
@@ -141,6 +159,10 @@ fn accept(source: &mut SafetensorsSource, id: ParameterId, quantized: Quantized)
         parameter.role = Role::Weight;
     }
     parameter.quantization = Some(quantized.descriptor);
+    for (part, descriptor, reading) in quantized.packed_parts {
+        source.model.parameters[part.index()].quantization = Some(descriptor);
+        source.readings.insert((part, Part::Codes), reading);
+    }
     source.readings.extend(quantized.readings.into_iter().map(|(part, reading)| ((id, part), reading)));
 }
 

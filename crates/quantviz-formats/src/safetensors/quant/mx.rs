@@ -23,10 +23,6 @@ pub(super) fn describe(catalogue: &Catalogue<'_>, codes: Tensor<'_>) -> Option<R
             let scale = named(name.strip_suffix("_packed").unwrap_or(name), "_scale")?;
             (scale, with_last(codes.dims(), codes.dims().last()? * 2), "MXFP4")
         }
-        DType::U32 => {
-            let scale = catalogue.beside(codes, "scales")?;
-            (scale, with_last(codes.dims(), codes.dims().last()? * 8), "MLX")
-        }
         _ => return None,
     };
     is_exponent(scale).then(|| fit(catalogue, codes, scale, logical?, source))

@@ -33,6 +33,11 @@ pub(crate) enum Stored {
 }
 
 impl Reading {
+    /// Whether codes are one more than what is stored.
+    pub(super) fn is_raised_by_one(&self) -> bool {
+        matches!(self, Reading::Packed(_, _, Stored::LessOne))
+    }
+
     pub(crate) fn read(
         &self,
         files: &[ModelFile],

@@ -20,7 +20,6 @@ const NAMED: &[Named] = &[
     Named { packing: "QuIP#", words: &["Qidxs"], witness: None },
     Named { packing: "VPTQ", words: &["indices"], witness: Some("centroids.weight") },
     Named { packing: "Marlin", words: &["B"], witness: Some("s") },
-    Named { packing: "HQQ", words: &["W_q"], witness: None },
     Named { packing: "torchao", words: &["_weight_qdata"], witness: None },
     Named { packing: "qweight of another type than i32", words: &["qweight"], witness: None },
 ];

@@ -6,6 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::limits::LimitOptions;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -95,6 +97,9 @@ pub(crate) struct InspectOptions {
     /// Use N threads; the result does not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
 }
 
 const INSPECT_EXAMPLES: &str = "\
@@ -116,6 +121,9 @@ pub(crate) struct LayersOptions {
     /// List scales and zero-points too
     #[arg(long)]
     pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

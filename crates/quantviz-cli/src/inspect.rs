@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use quantviz::view::{GroupHeading, Inspection, ParameterTable, Request};
-use quantviz::{Error, ErrorKind, format_of};
+use quantviz::{Error, ErrorKind, Limits, format_of};
 
 use crate::Exit;
 use crate::args::InspectOptions;
@@ -12,6 +12,7 @@ use crate::models::{self, Chosen, chosen, exit_after};
 use crate::progress::ScanProgress;
 use crate::stream::Terminal;
 use crate::table;
+use crate::threads;
 use crate::trouble::Trouble;
 
 pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
@@ -19,8 +20,9 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
         parameters: options.parameters.clone(),
         layers: options.layers.clone(),
         bins: options.bins.map(|bins| bins as usize),
-        threads: options.threads.map(usize::from),
+        threads: threads::within_memory(options.threads.map(usize::from)),
     };
+    let limits = options.limits.limits().map_err(|error| Trouble::with(&options.path, error))?;
     let is_folder = options.path.is_dir();
     let mut exit = Exit::Done;
     let mut inspections = Vec::new();
@@ -30,7 +32,7 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
             inspection.model.place = place.clone();
             inspection
         };
-        match inspect(&path, &request, terminal) {
+        match inspect(&path, &request, &limits, terminal) {
             Ok(inspection) => inspections.push(placed(inspection)),
             Err(error) if !is_folder => return Err(Trouble::with(&path, error)),
             // A name that one model lacks, another may have; a missing file is another matter, and names the file.
@@ -64,8 +66,13 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
     Ok(exit)
 }
 
-fn inspect(path: &Path, request: &Request, terminal: &Terminal<'_>) -> Result<Inspection, Error> {
-    let source = quantviz::open(path)?;
+fn inspect(
+    path: &Path,
+    request: &Request,
+    limits: &Limits,
+    terminal: &Terminal<'_>,
+) -> Result<Inspection, Error> {
+    let source = quantviz::open_with(path, limits)?;
     let progress = ScanProgress::new(terminal.err.columns().is_some(), path.display().to_string());
     Inspection::of(&*source, path.to_string_lossy(), request, &|step| progress.report(step))
 }

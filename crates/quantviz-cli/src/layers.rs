@@ -12,6 +12,7 @@ use crate::table::header;
 use crate::trouble::Trouble;
 
 pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+    let limits = options.limits.limits().map_err(|error| Trouble::with(&options.path, error))?;
     let is_folder = options.path.is_dir();
     let mut exit = Exit::Done;
     let mut readable = 0;
@@ -24,7 +25,7 @@ pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Resul
             gap = "\n";
         }
         for (path, name) in group.iter().map(|it| &it.path).zip(&paths) {
-            match quantviz::open(path) {
+            match quantviz::open_with(path, &limits) {
                 Ok(source) => {
                     let list = LayerList::of(source.model(), name, options.all);
                     readable += 1;

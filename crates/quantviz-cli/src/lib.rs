@@ -11,10 +11,12 @@ mod args;
 mod inspect;
 mod layers;
 mod layout;
+mod limits;
 mod models;
 mod progress;
 mod stream;
 mod table;
+mod threads;
 mod trouble;
 
 use std::ffi::OsString;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use quantviz::{Error, ErrorKind};
 
+use crate::limits;
 use crate::stream::wants_color;
 use crate::{Exit, Stream};
 
@@ -66,12 +67,12 @@ fn describe(path: &Path, error: &Error) -> String {
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let hint = match error.kind() {
         ErrorKind::NotFound if error.message().starts_with("no parameter") => {
-            "; 'quantviz layers' lists all of them"
+            "; 'quantviz layers' lists all of them".to_owned()
         }
         ErrorKind::NotFound if error.message().starts_with("no layer") => {
-            "; 'quantviz layers' lists all of them"
+            "; 'quantviz layers' lists all of them".to_owned()
         }
-        _ => "",
+        _ => limits::hint(error),
     };
     let place = error.tensor().map(|tensor| format!("{tensor}: ")).unwrap_or_default();
     let byte = error.offset().map(|offset| format!("byte {offset}: ")).unwrap_or_default();

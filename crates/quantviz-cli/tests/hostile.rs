@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use quantviz_testkit::SafetensorsBuilder;
 use quantviz_testkit::hostile::{self, Hostile, Outcome};
 use serde::Deserialize;
 
@@ -29,6 +30,75 @@ fn gguf() {
 #[test]
 fn torch() {
     check_all(hostile::torch());
+}
+
+/// However many cores there are: what each thread takes counts too.
+#[test]
+fn any_number_of_threads() {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let weights = vec![7; 31 << 20];
+    let file =
+        SafetensorsBuilder::new().tensor("w", "U8", [31, 1 << 20], &weights).tensor("v", "U8", [0], &[]);
+    let path = folder.path().join("model.safetensors");
+    std::fs::write(&path, file.build()).expect("the temporary folder is writable");
+    let name = path.to_string_lossy();
+    for threads in ["1", "2", "64", "1000"] {
+        let output =
+            bounded(folder.path(), &["inspect", &name, "--bins", "64", "--threads", threads, "--json"]);
+        check_output(&output, Outcome::Warned("no elements"), "inspect", folder.path()).expect(threads);
+    }
+}
+
+/// Files that are no files, and links that lead nowhere.
+#[test]
+fn what_is_no_file() {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let at = |name: &str| folder.path().join(name);
+    for end in ["onnx", "safetensors", "safetensors.index.json", "gguf", "pt"] {
+        let [inside, pipe, circle, gone] =
+            ["folder", "pipe", "circle", "gone"].map(|it| at(&format!("{it}.{end}")));
+        std::fs::create_dir(&inside).expect("the temporary folder is writable");
+        let made = Command::new("mkfifo").arg(&pipe).status().expect("every Linux has it");
+        assert!(made.success());
+        std::os::unix::fs::symlink(&circle, &circle).expect("the temporary folder can have links");
+        std::os::unix::fs::symlink("/nowhere", &gone).expect("the temporary folder can have links");
+        let kinds = [
+            (inside, "no model in this folder"),
+            (pipe, "not a regular file"),
+            (circle, ""),
+            (gone, "no such file"),
+        ];
+        for (path, why) in kinds {
+            for command in ["inspect", "layers"] {
+                let output = bounded(folder.path(), &[command, &path.to_string_lossy()]);
+                check_output(&output, Outcome::Refused(why), command, folder.path())
+                    .unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_named_and_can_be_raised() {
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let file = SafetensorsBuilder::new().tensor("a", "U8", [1], &[1]).tensor("b", "U8", [1], &[2]);
+    let path = folder.path().join("model.safetensors");
+    std::fs::write(&path, file.build()).expect("the temporary folder is writable");
+    let name = path.to_string_lossy();
+    for command in ["inspect", "layers"] {
+        let output = bounded(folder.path(), &[command, &name, "--limit", "tensors=1"]);
+        let why = "more than 1 tensors; if the file can be trusted, '--limit tensors=N' allows more";
+        check_output(&output, Outcome::Refused(why), command, folder.path()).expect(command);
+        let output =
+            bounded(folder.path(), &[command, &name, "--limit", "tensors=1", "--limit", "tensors=2"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    }
+    for wrong in ["tensors", "tensors=many", "patience=1"] {
+        let output = bounded(folder.path(), &["layers", &name, "--limit", wrong]);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains(wrong), "{err}");
+    }
 }
 
 /// Tells of all files that fail, not of the first alone.

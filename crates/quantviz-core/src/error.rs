@@ -44,6 +44,7 @@ struct Details {
     file: Option<PathBuf>,
     tensor: Option<String>,
     offset: Option<u64>,
+    limit: Option<&'static str>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -54,7 +55,8 @@ impl Error {
     /// An error of this kind; `message` says what is wrong and, where that helps, what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Error(Box::new(Details { kind, message, file: None, tensor: None, offset: None, source: None }))
+        let (file, tensor, offset, limit, source) = (None, None, None, None, None);
+        Error(Box::new(Details { kind, message, file, tensor, offset, limit, source }))
     }
 
     /// Something that was asked for is not there.
@@ -118,6 +120,13 @@ impl Error {
         self
     }
 
+    /// Names the limit that was met, so that whoever shows the error can say how to raise it.
+    #[must_use]
+    pub fn of_limit(mut self, limit: &'static str) -> Self {
+        self.0.limit.get_or_insert(limit);
+        self
+    }
+
     /// What sort of trouble this is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -136,6 +145,11 @@ impl Error {
     /// The byte of the file, where it is known.
     pub fn offset(&self) -> Option<u64> {
         self.0.offset
+    }
+
+    /// The limit that was met, where it has a name.
+    pub fn limit_met(&self) -> Option<&'static str> {
+        self.0.limit
     }
 
     /// What is wrong, without its place.

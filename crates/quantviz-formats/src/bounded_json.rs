@@ -9,22 +9,24 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+use crate::Limits;
+
 /// What an object was refused for: readers of JSON have no errors but their own, which know of no limits.
 #[derive(Debug, Default)]
-pub(crate) struct Refusal(Option<String>);
+pub(crate) struct Refusal(Option<(String, &'static str)>);
 
 impl Refusal {
-    /// The error that ends the reading.
-    pub(crate) fn over<E: serde::de::Error>(&mut self, message: impl Into<String>) -> E {
+    /// The error that ends the reading, for a limit of this name.
+    pub(crate) fn over<E: serde::de::Error>(&mut self, limit: &'static str, message: impl Into<String>) -> E {
         let message = message.into();
         let error = E::custom(&message);
-        self.0 = Some(message);
+        self.0 = Some((message, limit));
         error
     }
 
     /// What ended the reading: a limit, or else what the reader of JSON says.
     pub(crate) fn or_else(self, malformed: impl FnOnce() -> Error) -> Error {
-        self.0.map_or_else(malformed, Error::limit)
+        self.0.map_or_else(malformed, |(message, limit)| Error::limit(message).of_limit(limit))
     }
 }
 
@@ -32,16 +34,26 @@ impl Refusal {
 pub(crate) struct Texts<'a, V> {
     /// What it is, for errors.
     what: &'static str,
-    entries: usize,
-    /// Of keys and values.
-    bytes: usize,
+    /// How many there may be, and the name of that limit.
+    entries: (usize, &'static str),
+    /// Of keys and values, likewise.
+    bytes: (usize, &'static str),
     refusal: &'a mut Refusal,
     values: PhantomData<V>,
 }
 
 impl<'a, V> Texts<'a, V> {
-    pub(crate) fn new(what: &'static str, entries: usize, bytes: usize, refusal: &'a mut Refusal) -> Self {
-        Texts { what, entries, bytes, refusal, values: PhantomData }
+    /// What a model says of itself.
+    pub(crate) fn metadata(limits: &Limits, refusal: &'a mut Refusal) -> Self {
+        let (entries, bytes) = ((limits.metadata, "metadata"), (limits.metadata_bytes, "metadata_bytes"));
+        Texts { what: "the metadata", entries, bytes, refusal, values: PhantomData }
+    }
+
+    /// Which file has which tensor. Models that have such an index are large, and it does not tell how large.
+    pub(crate) fn tensors(limits: &Limits, refusal: &'a mut Refusal) -> Self {
+        let entries = (limits.tensors.saturating_mul(4), "tensors");
+        let bytes = (limits.name_bytes.saturating_mul(8), "name_bytes");
+        Texts { what: "the index", entries, bytes, refusal, values: PhantomData }
     }
 }
 
@@ -67,11 +79,11 @@ impl<'de, V: Deserialize<'de> + Into<String>> Visitor<'de> for Texts<'_, V> {
         while let Some(key) = map.next_key::<String>()? {
             let value: String = map.next_value::<V>()?.into();
             taken += key.len() + value.len();
-            if texts.len() == entries {
-                return Err(refusal.over(format!("{what} has more than {entries} entries")));
+            if texts.len() == entries.0 {
+                return Err(refusal.over(entries.1, format!("{what} has more than {} entries", entries.0)));
             }
-            if taken > bytes {
-                return Err(refusal.over(format!("{what} has more than {bytes} bytes")));
+            if taken > bytes.0 {
+                return Err(refusal.over(bytes.1, format!("{what} has more than {} bytes", bytes.0)));
             }
             if texts.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("{key:?} comes twice")));
@@ -147,7 +159,8 @@ mod tests {
 
     fn read<V: for<'de> Deserialize<'de> + Into<String>>(json: &str) -> Result<Vec<String>, String> {
         let mut refusal = Refusal::default();
-        let seed = Texts::<V>::new("this", 2, 12, &mut refusal);
+        let limits = Limits { metadata: 2, metadata_bytes: 12, ..Limits::default() };
+        let seed = Texts::<V>::metadata(&limits, &mut refusal);
         let texts = seed.deserialize(&mut serde_json::Deserializer::from_str(json));
         let texts =
             texts.map_err(|error| refusal.or_else(|| Error::malformed(error.to_string())).to_string())?;
@@ -165,10 +178,10 @@ mod tests {
     #[test]
     fn too_much() {
         let refused = |json| read::<String>(json).expect_err("it is too much");
-        assert_eq!(refused(r#"{"a":"","b":"","c":""}"#), "this has more than 2 entries");
-        assert_eq!(refused(r#"{"a":"0123456789ab"}"#), "this has more than 12 bytes");
+        assert_eq!(refused(r#"{"a":"","b":"","c":""}"#), "the metadata has more than 2 entries");
+        assert_eq!(refused(r#"{"a":"0123456789ab"}"#), "the metadata has more than 12 bytes");
         assert!(refused(r#"{"a":"","a":""}"#).contains("\"a\" comes twice"));
         assert!(refused(r#"{"a":1}"#).contains("expected a string"));
-        assert!(refused("[]").contains("expected an object: this"));
+        assert!(refused("[]").contains("expected an object: the metadata"));
     }
 }

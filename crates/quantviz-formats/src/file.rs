@@ -54,7 +54,7 @@ impl ModelFile {
     pub(crate) fn read_all(&self, at_most: u64) -> Result<Vec<u8>> {
         if self.len > at_most {
             let message = format!("{} bytes are more than the limit of {at_most}", self.len);
-            return Err(Error::limit(message).in_file(&self.path));
+            return Err(Error::limit(message).of_limit("header_bytes").in_file(&self.path));
         }
         let len = usize::try_from(self.len).map_err(|_| Error::limit("more than this machine's memory"))?;
         let mut bytes = vec![0; len];

@@ -78,7 +78,7 @@ fn check_names(model: &Model, limits: &Limits) -> Result<()> {
     let layers = model.layers.iter().map(|layer| layer.name.len());
     // A module's name is part of those of its parameters.
     if parameters.sum::<usize>().max(layers.sum()) > most {
-        return Err(Error::limit(format!("names of more than {most} bytes")));
+        return Err(Error::limit(format!("names of more than {most} bytes")).of_limit("name_bytes"));
     }
     Ok(())
 }

@@ -69,8 +69,8 @@ limits! {
     graph_bytes: usize = 64 << 20;
     /// Messages, strings and lists in an ONNX graph.
     graph_items: usize = 1 << 22;
-    /// Bytes of memory that an ONNX graph may take, beyond 32 for every byte of its file.
-    graph_memory: u64 = 64 << 20;
+    /// Bytes of memory that an ONNX graph may take, and one more for every byte of its file.
+    graph_memory: u64 = 128 << 20;
     /// Bytes of all pickles of a PyTorch file, and of its archives' directories.
     pickle_bytes: u64 = 64 << 20;
     /// Values in the pickles of a PyTorch file, and references to them; and how many may be looked at, again and again.

@@ -55,19 +55,16 @@ impl<'de> Visitor<'de> for IndexSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Index, A::Error> {
         let IndexSeed { limits, refusal } = self;
-        // Models that have an index are large, and it does not tell how large.
-        let (tensors, name_bytes) = (limits.tensors.saturating_mul(4), limits.name_bytes.saturating_mul(8));
         let mut metadata = None;
         let mut weight_map = None;
         while let Some(key) = map.next_key::<String>()? {
             let is_second = match key.as_str() {
                 "metadata" => {
-                    let (entries, bytes) = (limits.metadata, limits.metadata_bytes);
-                    let texts = Texts::<AnyText>::new("the metadata", entries, bytes, refusal);
+                    let texts = Texts::<AnyText>::metadata(limits, refusal);
                     metadata.replace(map.next_value_seed(texts)?).is_some()
                 }
                 "weight_map" => {
-                    let texts = Texts::<String>::new("the index", tensors, name_bytes, refusal);
+                    let texts = Texts::<String>::tensors(limits, refusal);
                     weight_map.replace(map.next_value_seed(texts)?).is_some()
                 }
                 _ => {

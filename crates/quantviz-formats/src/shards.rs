@@ -210,7 +210,7 @@ fn check_count(files: usize, limits: &Limits) -> Result<()> {
     if files <= limits.files {
         return Ok(());
     }
-    Err(Error::limit(format!("a model in {files} files, more than {}", limits.files)))
+    Err(Error::limit(format!("a model in {files} files, more than {}", limits.files)).of_limit("files"))
 }
 
 fn check_names(model: &Model) -> Result<()> {

@@ -5,6 +5,7 @@
 //! - [`strategies`] makes shapes, tensors of every type and granularities for proptest.
 //! - [`OnnxBuilder`], [`SafetensorsBuilder`] and [`GgufBuilder`] write model files, well-formed or hostile, byte for byte;
 //!   [`wire::Message`] writes any protobuf, [`pickle::Pickle`] any pickle, and [`pickle::TorchBuilder`] the files of torch.
+//! - [`hostile`] is the table of files that no reader may trust, with what has to become of each.
 //! - [`mutations`] damages a valid file in ways that parsers get wrong.
 //!
 //! ```
@@ -27,7 +28,7 @@ pub mod safetensors;
 pub mod strategies;
 pub mod wire;
 
-pub use conformance::{check_source, check_sync_source};
+pub use conformance::{check_model, check_source, check_sync_source};
 pub use gguf::GgufBuilder;
 pub use mutate::{mutate, mutations};
 pub use onnx::OnnxBuilder;

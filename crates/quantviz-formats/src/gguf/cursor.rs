@@ -50,7 +50,7 @@ impl<'a> Cursor<'a> {
         self.expect(bytes, 1, "bytes")?;
         if self.position + bytes > self.header_bytes {
             let message = format!("the header is over the limit of {} bytes", self.header_bytes);
-            return Err(self.beyond_limit(message));
+            return Err(self.beyond_limit(message).of_limit("header_bytes"));
         }
         self.position += bytes;
         Ok(())

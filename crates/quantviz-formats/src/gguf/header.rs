@@ -121,7 +121,9 @@ impl Entry {
     fn read_nameless(cursor: &mut Cursor<'_>, limits: &Limits) -> Result<Self> {
         let rank = cursor.u32()?;
         if rank as usize > limits.rank {
-            return Err(cursor.beyond_limit(format!("more than {} dimensions", limits.rank)));
+            return Err(cursor
+                .beyond_limit(format!("more than {} dimensions", limits.rank))
+                .of_limit("rank"));
         }
         let mut dims = (0..rank).map(|_| cursor.u64()).collect::<Result<Vec<u64>>>()?;
         // The file has the innermost first.
@@ -164,7 +166,9 @@ fn check_version(cursor: &mut Cursor<'_>) -> Result<()> {
 
 fn read_entries(cursor: &mut Cursor<'_>, count: u64, limits: &Limits) -> Result<Vec<Entry>> {
     if count > limits.tensors as u64 {
-        return Err(cursor.beyond_limit(format!("{count} tensors are over the limit of {}", limits.tensors)));
+        return Err(cursor
+            .beyond_limit(format!("{count} tensors are over the limit of {}", limits.tensors))
+            .of_limit("tensors"));
     }
     cursor.expect(count, LEAST_ENTRY_BYTES, "tensors")?;
     let mut name_bytes = 0;
@@ -173,7 +177,9 @@ fn read_entries(cursor: &mut Cursor<'_>, count: u64, limits: &Limits) -> Result<
         let entry = Entry::read(cursor, limits)?;
         name_bytes += entry.name.len();
         if name_bytes > limits.name_bytes {
-            return Err(cursor.beyond_limit(format!("names of more than {} bytes", limits.name_bytes)));
+            return Err(cursor
+                .beyond_limit(format!("names of more than {} bytes", limits.name_bytes))
+                .of_limit("name_bytes"));
         }
         entries.push(entry);
     }

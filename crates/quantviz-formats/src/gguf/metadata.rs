@@ -51,7 +51,7 @@ impl Metadata {
     pub(super) fn read(cursor: &mut Cursor<'_>, count: u64, limits: &Limits) -> Result<Self> {
         if count > limits.metadata as u64 {
             let message = format!("{count} entries of metadata are over the limit of {}", limits.metadata);
-            return Err(cursor.beyond_limit(message));
+            return Err(cursor.beyond_limit(message).of_limit("metadata"));
         }
         cursor.expect(count, LEAST_ENTRY_BYTES, "entries of metadata")?;
         let mut metadata = Metadata { texts: BTreeMap::new(), alignment: USUAL_ALIGNMENT };
@@ -60,7 +60,7 @@ impl Metadata {
             bytes += metadata.read_entry(cursor, limits)?;
             if bytes > limits.metadata_bytes {
                 let message = format!("the metadata has more than {} bytes", limits.metadata_bytes);
-                return Err(cursor.beyond_limit(message));
+                return Err(cursor.beyond_limit(message).of_limit("metadata_bytes"));
             }
         }
         Ok(metadata)
@@ -111,7 +111,9 @@ fn read_value(cursor: &mut Cursor<'_>, value_type: u32, limits: &Limits) -> Resu
 
 /// Passes over an array, and says what it holds.
 fn skip_array(cursor: &mut Cursor<'_>, depth: usize) -> Result<String> {
-    let deeper = depth.checked_sub(1).ok_or_else(|| cursor.beyond_limit("arrays are nested too deep"))?;
+    let deeper = depth
+        .checked_sub(1)
+        .ok_or_else(|| cursor.beyond_limit("arrays are nested too deep").of_limit("depth"))?;
     let (item_type, count) = (cursor.u32()?, cursor.u64()?);
     let items = match item_type {
         STRING => {

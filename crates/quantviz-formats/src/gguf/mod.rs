@@ -34,7 +34,9 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
         let header = Header::read(file, limits)?;
         let most = limits.of_model(model.file_bytes + file.len()).tensors;
         if model.parameters.len() + header.tensors.len() > most {
-            return Err(Error::limit(format!("more than {most} tensors")).in_file(file.path()));
+            return Err(Error::limit(format!("more than {most} tensors"))
+                .of_limit("tensors")
+                .in_file(file.path()));
         }
         if is_split {
             split::check_file(file.path(), &header.metadata.texts)

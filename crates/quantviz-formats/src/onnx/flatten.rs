@@ -135,9 +135,11 @@ impl<'a> Flattening<'a> {
         if depth > self.limits.depth {
             return Err(Error::limit(format!("graphs are nested more than {} deep", self.limits.depth)));
         }
-        for mut tensor in graph.initializer {
-            self.rename(&mut tensor.name, scope)?;
-            self.flat.tensors.push(tensor);
+        let mut tensors = graph.initializer;
+        tensors.iter_mut().try_for_each(|tensor| self.rename(&mut tensor.name, scope))?;
+        match self.flat.tensors.is_empty() {
+            true => self.flat.tensors = tensors,
+            false => self.flat.tensors.append(&mut tensors),
         }
         for mut sparse in graph.sparse_initializer {
             let mut values = sparse.values.take().unwrap_or_default();
@@ -155,7 +157,20 @@ impl<'a> Flattening<'a> {
             let (scale, zero_point) = (named("SCALE_TENSOR")?, named("ZERO_POINT_TENSOR")?);
             self.flat.annotations.push(Annotation { tensor: annotation.tensor_name, scale, zero_point });
         }
+        let is_flat = |node: &NodeProto| {
+            let has_graph = |it: &AttributeProto| it.g.is_some() || !it.graphs.is_empty();
+            self.called(node).is_none() && !node.attribute.iter().any(has_graph)
+        };
+        if scope.is_outermost() && graph.node.iter().all(is_flat) {
+            self.flat.nodes = graph.node;
+            return Ok(());
+        }
         graph.node.into_iter().try_for_each(|node| self.node(node, scope, depth))
+    }
+
+    /// The function that a node calls.
+    fn called(&self, node: &NodeProto) -> Option<usize> {
+        self.function_at.get(&(&*node.domain, &*node.op_type, &*node.overload)).copied()
     }
 
     fn node(&mut self, mut node: NodeProto, scope: &Scope<'_>, depth: usize) -> Result<()> {
@@ -166,7 +181,7 @@ impl<'a> Flattening<'a> {
             node.name = scope.place(&node.name);
             self.charge(node.name.len())?;
         }
-        if let Some(&function) = self.function_at.get(&(&*node.domain, &*node.op_type, &*node.overload)) {
+        if let Some(function) = self.called(&node) {
             return self.call(function, &node, depth);
         }
         let mut subgraphs = Vec::new();

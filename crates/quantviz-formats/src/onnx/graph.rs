@@ -211,6 +211,7 @@ impl<'a> Layers<'a> {
                 Some(product) => layers.makes(id, product),
                 None => outputs.for_each(|output| layers.makes(id, output)),
             }
+            layers.list[id.index()].inputs.reserve_exact(node.input.len());
             let standard = matches!(node.domain.as_str(), "" | "ai.onnx");
             for (slot, name) in node.input.iter().enumerate() {
                 let origin = graph.origin(name);
@@ -274,6 +275,8 @@ impl<'a> Layers<'a> {
 
     fn makes(&mut self, layer: LayerId, value: &'a str) {
         self.makers.entry(value).or_insert(layer);
-        self.list[layer.index()].outputs.push(value.to_owned());
+        let outputs = &mut self.list[layer.index()].outputs;
+        outputs.reserve_exact(1);
+        outputs.push(value.to_owned());
     }
 }

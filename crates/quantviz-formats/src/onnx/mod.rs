@@ -16,8 +16,8 @@ use std::path::Path;
 
 use onnx_ir::{Message, ModelProto, NodeProto};
 use quantviz_core::{
-    DType, Error, Format, Layer, Model, ParameterId, ParameterSource, Part, Result, Role, Sink, check_range,
-    part_len, read_derived, role_from_name,
+    Block, DType, Elements, Error, Format, Layer, Model, ParameterId, ParameterSource, Part, Result, Role,
+    Sink, check_range, part_len, read_derived, role_from_name,
 };
 
 use crate::file::ModelFile;
@@ -142,6 +142,10 @@ impl ParameterSource for OnnxSource {
             check_range(&range, part_len(&self.model, id, part)?)
                 .and_then(|()| packed.read(&self.tensors, self.model.parameter(packed.holder), range, sink))
                 .map_err(|error| error.in_tensor(&parameter.name))
+        } else if let Some(numbers) = self.tensors.listed(id, part) {
+            check_range(&range, numbers.len() as u64).map_err(|error| error.in_tensor(&parameter.name))?;
+            let elements = Elements::F64(&numbers[range.start as usize..range.end as usize]);
+            Ok(sink.block(Block { start: range.start, elements }))
         } else if part != Part::Stored {
             read_derived(self, id, part, range, sink)
         } else {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use onnx_ir::{AttributeProto, TensorProto};
 use quantviz_core::{
@@ -40,6 +40,13 @@ pub(super) struct Tensors {
     undescribed: HashSet<ParameterId>,
     packed_codes: HashMap<ParameterId, Packed>,
     packed_zero_points: HashMap<ParameterId, Packed>,
+    listed: HashMap<ParameterId, Listed>,
+}
+
+/// Scales and zero-points that are no tensors.
+pub(super) struct Listed {
+    pub(super) scales: Vec<f64>,
+    pub(super) zero_points: Vec<f64>,
 }
 
 /// Where the elements of a tensor are.
@@ -111,6 +118,7 @@ impl Tensors {
             undescribed: HashSet::new(),
             packed_codes: HashMap::new(),
             packed_zero_points: HashMap::new(),
+            listed: HashMap::new(),
         }
     }
 
@@ -384,6 +392,26 @@ impl Tensors {
     /// Says where the zero-points of a parameter are, and how they are packed.
     pub(super) fn pack_zero_points(&mut self, parameter: ParameterId, packed: Packed) {
         self.packed_zero_points.insert(parameter, packed);
+    }
+
+    /// Gives a parameter scales and zero-points that are no tensors.
+    pub(super) fn list_scales(&mut self, parameter: ParameterId, listed: Listed) {
+        self.listed.insert(parameter, listed);
+    }
+
+    /// A part of a parameter that is no tensor.
+    pub(super) fn listed(&self, parameter: ParameterId, part: Part) -> Option<&[f64]> {
+        let listed = self.listed.get(&parameter)?;
+        match part {
+            Part::Scales => Some(&listed.scales),
+            Part::ZeroPoints => Some(&listed.zero_points),
+            _ => None,
+        }
+    }
+
+    /// The model's own file.
+    pub(super) fn path(&self) -> &Path {
+        self.files[0].path()
     }
 
     /// How a part of a parameter is packed, if it is.

@@ -100,14 +100,22 @@ const RAW_DATA: u32 = 9;
 pub(super) const FLOAT_DATA: u32 = 4;
 pub(super) const INT64_DATA: u32 = 7;
 
-/// Memory that a field takes once it is parsed, beside its own bytes.
-const FIELD_MEMORY: u64 = 64;
-/// Memory that a message takes once it is parsed, and the layer or the parameter that it becomes.
-const MESSAGE_MEMORY: u64 = 512;
-/// How many times the bytes of a file its graph may take in memory; those of real models take ten to twenty.
-const MEMORY_PER_BYTE: u64 = 32;
+/// Memory that a number takes once it is parsed.
+const NUMBER_MEMORY: u64 = 64;
+/// Memory that a text takes, and its copy in the layer or the parameter that comes of it, beside their bytes.
+const TEXT_MEMORY: u64 = 128;
+/// How many times the bytes of a text are in memory at once: here, parsed, and as names.
+const TEXT_COPIES: u64 = 4;
 
 impl Message {
+    /// Memory that it takes once it is parsed, and the layer or the parameter that it becomes.
+    fn memory(self) -> u64 {
+        match self {
+            Message::Node | Message::Tensor => 1024,
+            _ => 512,
+        }
+    }
+
     /// The fields of onnx.proto (IR version 14) that matter here; what is not named is skipped.
     fn action(self, field: u32) -> Action {
         use Action::{Dims, Enter, Note, Number, Text, Value};
@@ -161,7 +169,7 @@ pub(super) fn skeleton(file: &ModelFile, limits: &Limits) -> Result<Skeleton> {
         limits,
         items: 0,
         memory: 0,
-        room: limits.graph_memory.saturating_add(file.len().saturating_mul(MEMORY_PER_BYTE)),
+        room: limits.graph_memory.saturating_add(file.len()),
         skeleton: Skeleton { bytes: Vec::new(), payloads: Vec::new() },
     };
     walk.message(Message::Model, file.len(), 0)?;
@@ -202,7 +210,7 @@ impl Walk<'_> {
             let value_at = self.cursor.position;
             match (message.action(field), wire) {
                 (Action::Enter(inner), Wire::Bytes(len)) => {
-                    self.charge(MESSAGE_MEMORY)?;
+                    self.charge(inner.memory())?;
                     graphs += usize::from(inner == Message::Graph);
                     // Protobuf would merge them; no exporter writes such a thing, and half a graph would mislead.
                     if message == Message::Model && graphs > 1 {
@@ -248,7 +256,7 @@ impl Walk<'_> {
 
     fn note(&mut self, payload: &mut Payload, field: u32, tag_at: u64, wire: Wire) -> Result<()> {
         if payload.note(field, tag_at, self.cursor.position, wire) {
-            self.charge(FIELD_MEMORY)?;
+            self.charge(NUMBER_MEMORY)?;
         }
         self.cursor.pass(wire);
         Ok(())
@@ -256,11 +264,12 @@ impl Walk<'_> {
 
     /// Copies a field, tag included.
     fn copy(&mut self, tag_at: u64, wire: Wire) -> Result<()> {
-        let value_len = match wire {
-            Wire::Bytes(len) | Wire::Fixed(len) => len,
-            Wire::Varint => 0,
+        let (value_len, memory) = match wire {
+            Wire::Bytes(len) => (len, len.saturating_mul(TEXT_COPIES).saturating_add(TEXT_MEMORY)),
+            Wire::Fixed(len) => (len, NUMBER_MEMORY),
+            Wire::Varint => (0, NUMBER_MEMORY),
         };
-        self.charge(FIELD_MEMORY.saturating_add(value_len))?;
+        self.charge(memory)?;
         let start = self.skeleton.bytes.len();
         let tag_len = self.cursor.position - tag_at;
         let room = self.limits.graph_bytes.saturating_sub(start) as u64;

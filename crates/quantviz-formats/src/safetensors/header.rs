@@ -103,7 +103,7 @@ fn header_bytes(file: &ModelFile, limits: &Limits) -> Result<(u64, Vec<u8>)> {
     }
     if length > limits.header_bytes {
         let message = format!("a header of {length} bytes is over the limit of {}", limits.header_bytes);
-        return Err(Error::limit(message).in_file(file.path()).at_byte(0));
+        return Err(Error::limit(message).of_limit("header_bytes").in_file(file.path()).at_byte(0));
     }
     let mut bytes = vec![0; usize::try_from(length).map_err(|_| Error::limit("more than memory"))?];
     file.read_at(8, &mut bytes)?;

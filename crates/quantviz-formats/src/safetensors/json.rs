@@ -83,17 +83,17 @@ impl<'de> Visitor<'de> for HeaderSeed<'_> {
                     return Err(A::Error::custom("__metadata__ comes twice"));
                 }
                 metadata_seen = true;
-                let (entries, bytes) = (limits.metadata, limits.metadata_bytes);
-                let texts = Texts::<String>::new("the metadata", entries, bytes, refusal);
-                header.metadata = map.next_value_seed(texts)?;
+                header.metadata = map.next_value_seed(Texts::<String>::metadata(limits, refusal))?;
                 continue;
             }
             name_bytes += name.len();
             if name_bytes > limits.name_bytes {
-                return Err(refusal.over(format!("names of more than {} bytes", limits.name_bytes)));
+                return Err(
+                    refusal.over("name_bytes", format!("names of more than {} bytes", limits.name_bytes))
+                );
             }
             if header.tensors.len() == limits.tensors {
-                return Err(refusal.over(format!("more than {} tensors", limits.tensors)));
+                return Err(refusal.over("tensors", format!("more than {} tensors", limits.tensors)));
             }
             let entry = EntrySeed { limits, refusal };
             header.tensors.push(Entry { name, ..map.next_value_seed(entry)? });
@@ -179,7 +179,7 @@ impl<'de> Visitor<'de> for DimsSeed<'_> {
         let mut dims = Vec::new();
         while let Some(dim) = list.next_element()? {
             if dims.len() == self.limits.rank {
-                return Err(self.refusal.over(format!("more than {} dimensions", self.limits.rank)));
+                return Err(self.refusal.over("rank", format!("more than {} dimensions", self.limits.rank)));
             }
             dims.push(dim);
         }

@@ -51,7 +51,9 @@ impl SafetensorsSource {
         let header = Header::read(file, limits)?;
         let most = limits.of_model(self.model.file_bytes + file.len()).tensors;
         if self.model.parameters.len() + header.tensors.len() > most {
-            return Err(Error::limit(format!("more than {most} tensors")).in_file(file.path()));
+            return Err(Error::limit(format!("more than {most} tensors"))
+                .of_limit("tensors")
+                .in_file(file.path()));
         }
         let unused = header.unused_bytes(file.len());
         if unused > 0 {

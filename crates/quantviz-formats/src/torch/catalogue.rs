@@ -92,7 +92,9 @@ impl<'a> Catalogue<'a> {
         class: Option<String>,
     ) -> Result<ParameterId> {
         if self.model.parameters.len() >= self.limits.tensors {
-            return Err(Error::limit(format!("more than {} tensors", self.limits.tensors)));
+            return Err(
+                Error::limit(format!("more than {} tensors", self.limits.tensors)).of_limit("tensors")
+            );
         }
         self.pay_for_name(name)?;
         let in_tensor = |error: Error| error.in_tensor(name);
@@ -159,7 +161,8 @@ impl<'a> Catalogue<'a> {
     fn pay_for_name(&mut self, name: &str) -> Result<()> {
         self.name_bytes += name.len();
         if self.name_bytes > self.limits.name_bytes {
-            return Err(Error::limit(format!("names of more than {} bytes", self.limits.name_bytes)));
+            return Err(Error::limit(format!("names of more than {} bytes", self.limits.name_bytes))
+                .of_limit("name_bytes"));
         }
         Ok(())
     }
@@ -208,7 +211,8 @@ impl<'a> Catalogue<'a> {
     /// Takes bytes of values in a pickle off those that may be held in memory.
     pub(super) fn pay_for_held(&mut self, bytes: usize) -> Result<()> {
         self.inflatable = self.inflatable.checked_sub(bytes as u64).ok_or_else(|| {
-            Error::limit(format!("more than {} bytes of values in pickles", self.limits.inflated_bytes))
+            let most = self.limits.inflated_bytes;
+            Error::limit(format!("more than {most} bytes of values in pickles")).of_limit("inflated_bytes")
         })?;
         Ok(())
     }
@@ -242,7 +246,9 @@ impl<'a> Catalogue<'a> {
             false => return Ok(()),
         };
         let all = self.model.file_bytes;
-        Err(Error::limit(format!("the tensors up to here {what} {bytes} bytes, in a file of {all}")))
+        let message = format!("the tensors up to here {what} {bytes} bytes, in a file of {all}");
+        let is_whole = most == self.limits.data_bytes;
+        Err(Error::limit(message).of_limit(if is_whole { "data_bytes" } else { "view_repeats" }))
     }
 
     /// The model, with a layer for each path, and the way to every parameter's elements.

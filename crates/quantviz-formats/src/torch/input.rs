@@ -93,7 +93,9 @@ impl<'a> Input<'a> {
             return Err(early_end());
         }
         if len > self.most.saturating_sub(position - self.start) {
-            return Err(Error::limit(format!("a pickle of more than {} bytes", self.most)));
+            return Err(
+                Error::limit(format!("a pickle of more than {} bytes", self.most)).of_limit("pickle_bytes")
+            );
         }
         Ok(())
     }

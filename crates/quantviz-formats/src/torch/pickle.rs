@@ -267,7 +267,9 @@ impl Machine<'_> {
     fn charge(&mut self, cost: usize) -> Result<()> {
         let left = self.budget.items.checked_sub(cost);
         self.budget.items = left.ok_or_else(|| {
-            Error::limit(format!("pickles of more than {} values and references", self.budget.most_items))
+            let most = self.budget.most_items;
+            Error::limit(format!("pickles of more than {most} values and references"))
+                .of_limit("pickle_items")
         })?;
         Ok(())
     }
@@ -275,7 +277,8 @@ impl Machine<'_> {
     fn push(&mut self, id: NodeId) -> Result<()> {
         // The stack is not paid for, since it shrinks again, but it must not outgrow what is.
         if self.stack.len() >= self.budget.most_items {
-            return Err(Error::limit(format!("a pickle with {} values at hand", self.stack.len())));
+            let message = format!("a pickle with {} values at hand", self.stack.len());
+            return Err(Error::limit(message).of_limit("pickle_items"));
         }
         self.stack.push(id);
         Ok(())
@@ -385,7 +388,8 @@ impl Machine<'_> {
 
     fn mark(&mut self) -> Result<()> {
         if self.marks.len() >= self.budget.most_items {
-            return Err(Error::limit(format!("a pickle with {} open brackets", self.marks.len())));
+            let message = format!("a pickle with {} open brackets", self.marks.len());
+            return Err(Error::limit(message).of_limit("pickle_items"));
         }
         self.marks.push(u32::try_from(self.stack.len()).unwrap_or(u32::MAX));
         Ok(())

@@ -293,7 +293,7 @@ impl Rebuild<'_> {
     fn numbers(&self, id: NodeId) -> Result<Vec<u64>> {
         let list = self.arena.items(id).ok_or_else(|| Error::malformed("its shape is no list of numbers"))?;
         if list.len() > self.rank_limit {
-            return Err(Error::limit(format!("more than {} dimensions", self.rank_limit)));
+            return Err(Error::limit(format!("more than {} dimensions", self.rank_limit)).of_limit("rank"));
         }
         list.iter().map(|&item| self.number(item)).collect()
     }

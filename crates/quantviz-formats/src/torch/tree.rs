@@ -74,7 +74,8 @@ impl Walk<'_, '_> {
         }
         let depth = self.catalogue.limits.pickle_depth;
         if self.open.len() >= depth {
-            return Err(Error::limit(format!("values inside values, more than {depth} deep")));
+            return Err(Error::limit(format!("values inside values, more than {depth} deep"))
+                .of_limit("pickle_depth"));
         }
         self.open.push(id);
         let found = match self.arena.node(id) {
@@ -388,6 +389,7 @@ impl Walk<'_, '_> {
         self.catalogue.visits = left.ok_or_else(|| {
             let most = self.catalogue.limits.pickle_items;
             Error::limit(format!("values that refer to each other in more than {most} ways"))
+                .of_limit("pickle_items")
         })?;
         Ok(())
     }

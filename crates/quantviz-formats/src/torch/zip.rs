@@ -52,7 +52,9 @@ impl Archive {
         // Looking for an end takes as much, however short it is.
         const LOOKING: u64 = 4096;
         let left = budget.checked_sub(directory.len.saturating_add(LOOKING));
-        *budget = left.ok_or_else(|| Error::limit("the directories of archives are over the limit"))?;
+        *budget = left.ok_or_else(|| {
+            Error::limit("the directories of archives are over the limit").of_limit("pickle_bytes")
+        })?;
         let entries = directory.entries(file, region, limits)?;
         check_overlaps(&entries)?;
         Ok(Archive { entries })
@@ -96,7 +98,7 @@ impl Entry {
     fn inflate(&self, file: &ModelFile, name: &str, budget: &mut u64) -> Result<Bytes> {
         if self.len > *budget {
             let message = format!("{name} is compressed, and its {} bytes are over the limit", self.len);
-            return Err(Error::limit(message));
+            return Err(Error::limit(message).of_limit("inflated_bytes"));
         }
         *budget -= self.len;
         let damaged = || Error::malformed(format!("{name} does not inflate to {} bytes", self.len));
@@ -120,7 +122,7 @@ pub(super) fn names(file: &ModelFile, limits: &Limits) -> Result<Vec<String>> {
     let whole = Extent { file: 0, offset: 0, len: file.len() };
     let directory = Directory::find(file, whole)?;
     if directory.len > limits.pickle_bytes {
-        return Err(Error::limit("the directory of the archive is over the limit"));
+        return Err(Error::limit("the directory of the archive is over the limit").of_limit("pickle_bytes"));
     }
     let bytes = read(file, whole, directory.offset, directory.len)?;
     let mut rest = &bytes[..];
@@ -201,7 +203,7 @@ impl Directory {
         let most = limits.tensors as u64 + 4096;
         if self.entries > most {
             let message = format!("an archive of {} entries is over the limit of {most}", self.entries);
-            return Err(Error::limit(message));
+            return Err(Error::limit(message).of_limit("tensors"));
         }
         let directory = read(file, region, self.offset, self.len)?;
         let mut headers = Headers { file, region, end: self.offset, start: 0, window: Vec::new() };

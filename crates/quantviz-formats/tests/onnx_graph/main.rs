@@ -9,6 +9,7 @@ mod annotations;
 mod arranged;
 mod code_operators;
 mod constants;
+mod encodings;
 mod integer;
 mod layers;
 mod nested;

@@ -4,6 +4,7 @@ mod model;
 mod reading;
 mod scanning;
 
+pub use model::check_model;
 use quantviz_core::ParameterSource;
 
 /// Panics, with the parameter and the broken rule in the message, unless `source` does all that

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use quantviz_core::{LayerKind, Model, Operand, Parameter, ParameterId, QuantDescriptor};
 
-pub(super) fn check_model(model: &Model) {
+/// The part of [`check_source`](crate::check_source) that reads no value: panics unless layers and parameters name each
+/// other, sharing points back, groups of scales fit their shapes, and operands exist.
+pub fn check_model(model: &Model) {
     for id in model.parameter_ids() {
         let parameter = model.parameter(id);
         check_layer_of(model, id, parameter);

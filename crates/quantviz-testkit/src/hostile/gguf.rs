@@ -1,7 +1,7 @@
 //! Hostile GGUF files.
 
 use super::Outcome::{Refused, Unreadable, Warned};
-use super::{Hostile, Outcome, bombs, numbered};
+use super::{Hostile, MOST_TENSORS, Outcome, bombs, name_of, numbered};
 use crate::GgufBuilder;
 use crate::gguf::{array, string, tensor_type as of, value_type};
 
@@ -169,9 +169,15 @@ fn costly() -> Vec<Hostile> {
         many_tensors(size, |at| format!("{at:x}"), &[0], 99)
     }));
     files.extend(bomb("dimensions", |size| many_tensors(size, |at| format!("{at:x}"), &[0; 64], of::F32)));
-    files.extend(bomb("as many tensors as are let through, with long names", |size| {
-        let pad = "n".repeat((size / 65_000).saturating_sub(46));
-        many_tensors(size - (size >> 6), |at| format!("{pad}{at:x}.w"), &[0], of::F32)
+    files.push(Hostile::new(FILE, "as many tensors as are let through", Outcome::Sound, || {
+        let values = [0, 0, 0x80, 0x3f, 0, 0, 0, 0x40];
+        let add = |file: GgufBuilder, at| file.tensor(&name_of(at), of::F32, [2], &values);
+        (0..MOST_TENSORS).fold(GgufBuilder::new().alignment(8), add).build()
+    }));
+    let block = [&[0, 0x3c][..], &[1; 32]].concat();
+    files.push(Hostile::new(FILE, "as many quantized tensors", Outcome::Sound, move || {
+        let add = |file: GgufBuilder, at| file.tensor(&name_of(at), of::Q8_0, [32], &block);
+        (0..MOST_TENSORS).fold(GgufBuilder::new().alignment(8), add).build()
     }));
     files.extend(bomb("a long name", |size| many_tensors(1, |_| "n".repeat(size), &[0], of::F32)));
     files.extend(bomb("entries of the metadata", |size| many_entries(size, || [7, 0, 0, 0, 1].to_vec())));

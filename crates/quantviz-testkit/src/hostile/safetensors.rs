@@ -1,7 +1,7 @@
 //! Hostile safetensors files, and indexes of shards.
 
 use super::Outcome::{Refused, Sound, Unreadable, Warned};
-use super::{Hostile, Outcome, bombs, numbered};
+use super::{Hostile, MOST_TENSORS, Outcome, bombs, name_of, numbered};
 use crate::SafetensorsBuilder;
 use crate::safetensors::{raw, raw_claimed};
 
@@ -237,13 +237,11 @@ fn costly() -> Vec<Hostile> {
     files.extend(bomb("tensors in modules of their own", |size| {
         raw(entries(size, |at| entry(&format!("{at:x}.weight"), "U8", "[0]", "[0,0]")), &[])
     }));
-    files.extend(bomb("as many tensors as are let through, with long names", |size| {
-        let pad = "n".repeat((size / 65_000).saturating_sub(60));
-        let header = entries(size - (size >> 6), |at| {
-            entry(&format!("{pad}{at:x}.w"), "F32", "[1]", &format!("[{},{}]", at * 4, at * 4 + 4))
-        });
-        let count = header.iter().filter(|&&byte| byte == b'[').count() / 2;
-        raw(header, &vec![1; count * 4])
+    files.push(file("as many tensors as are let through", Outcome::Sound, || {
+        let entries: Vec<String> = (0..MOST_TENSORS)
+            .map(|at| entry(&name_of(at), "F32", "[2]", &format!("[{},{}]", at * 8, at * 8 + 8)))
+            .collect();
+        raw(format!("{{{}}}", entries.join(",")), &[0, 0, 0x80, 0x3f, 0, 0, 0, 0x40].repeat(MOST_TENSORS))
     }));
     files.extend(bomb("a long name behind short ones", |size| {
         let mut header: Vec<u8> = b"{".to_vec();
@@ -252,6 +250,13 @@ fn costly() -> Vec<Hostile> {
         }
         header.extend(entry(&"n".repeat(size), "U8", "[0]", "[0,0]").into_bytes());
         header.push(b'}');
+        raw(header, &[])
+    }));
+    files.extend(bomb("a name that makes every line long", |size| {
+        let long = entry(&"n".repeat(900), "U8", "[0]", "[0,0]");
+        let header = entries(size, |at| {
+            if at == 0 { long.clone() } else { entry(&format!("{at:x}"), "U8", "[0]", "[0,0]") }
+        });
         raw(header, &[])
     }));
     files.extend(bomb("a long name that is wrong", |size| {

@@ -66,12 +66,14 @@ pub(super) fn describe<'a>(
     }
 }
 
-/// The axis that has as many channels as there are scales: an annotation does not say which.
+/// One scale for everything, or for each channel of the axis that has as many: an annotation does not say which.
 fn granularity(shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
+    if scales.elements() == 1 { Ok(Granularity::Tensor) } else { axis_of(shape, scales) }
+}
+
+/// The only axis that has as many channels as there are scales.
+pub(super) fn axis_of(shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
     let count = scales.elements();
-    if count == 1 {
-        return Ok(Granularity::Tensor);
-    }
     let mut axes = shape.dims().iter().enumerate().filter(|(_, dim)| **dim == count).map(|(axis, _)| axis);
     match (axes.next(), axes.next()) {
         (Some(axis), None) => Ok(Granularity::Axis(axis)),

@@ -5,6 +5,7 @@ mod annotations;
 mod arrange;
 mod blocks;
 mod code_operators;
+mod encodings;
 mod fake;
 mod integer;
 mod linear;
@@ -36,11 +37,13 @@ pub(super) fn describe_layers<'a>(
     layers: &mut Layers<'a>,
     tensors: &mut Tensors,
 ) {
+    let model = tensors.path().to_owned();
     // Q/DQ pairs first: they know the names of float values.
     activations::describe(graph, layers, tensors);
     code_operators::describe(graph, layers, tensors);
     integer::describe(graph, layers, tensors);
     annotations::describe(graph, annotations, layers, tensors);
+    encodings::describe(&model, graph, layers, tensors);
     warn_of_unknown_operators(graph, tensors);
 }
 

@@ -10,6 +10,9 @@ pub(crate) struct Truth {
     pub(crate) file: String,
     /// The library that read the tensors.
     pub(crate) oracle: String,
+    /// The float model that a quantizer made it of.
+    #[serde(default)]
+    pub(crate) twin: Option<String>,
     pub(crate) tensors: Vec<TensorTruth>,
     pub(crate) quantized: Vec<QuantizedTruth>,
 }

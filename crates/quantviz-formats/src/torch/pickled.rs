@@ -2,6 +2,7 @@
 //! file of torch's first kind.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use quantviz_core::{DType, Error, ErrorKind, Result};
 
@@ -29,24 +30,25 @@ impl PickledStorages {
         catalogue: &mut Catalogue<'_>,
     ) -> Result<()> {
         let Values::Pickled(id) = tensor.values else { return Ok(()) };
-        if !self.0.contains_key(&id) {
-            let bytes = arena.raw_bytes(id)?;
-            catalogue.pay_for_held(bytes.len())?;
-            let storage = match read(catalogue.file, &bytes, &mut catalogue.pickles) {
-                Err(error) if error.kind() == ErrorKind::Limit => return Err(error),
-                storage => storage.map_err(|error| (error.kind(), error.message().to_owned())),
-            };
-            self.0.insert(id, storage);
-        }
-        tensor.values = match self.0.get(&id) {
-            Some(Ok((dtype, bytes))) => {
+        let storage = match self.0.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let bytes = arena.raw_bytes(id)?;
+                catalogue.pay_for_held(bytes.len())?;
+                match read(catalogue.file, &bytes, &mut catalogue.pickles) {
+                    Err(error) if error.kind() == ErrorKind::Limit => return Err(error),
+                    read => new.insert(read.map_err(|error| (error.kind(), error.message().to_owned()))),
+                }
+            }
+        };
+        tensor.values = match storage {
+            Ok((dtype, bytes)) => {
                 if tensor.dtype == DType::Unknown {
                     tensor.dtype = dtype.unwrap_or(DType::Unknown);
                 }
                 Values::Found(bytes.clone())
             }
-            Some(Err((kind, message))) => Values::Unreadable(*kind, message.clone()),
-            None => Values::Nowhere("its storage is none of this file's"),
+            Err((kind, message)) => Values::Unreadable(*kind, message.clone()),
         };
         Ok(())
     }

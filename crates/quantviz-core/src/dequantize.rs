@@ -8,6 +8,9 @@ use crate::{
     Block, Element, Elements, Error, GroupIndex, ParameterId, ParameterSource, Part, RangeSummary, Result,
 };
 
+/// Values that are looked at together: they stay in the first-level cache.
+const AT_ONCE: usize = 4096;
+
 /// What every group that a range of a parameter touches is computed with.
 pub(crate) struct Calibration {
     groups: Groups,
@@ -76,27 +79,39 @@ impl Calibration {
 
     /// Whether codes side by side have numbers side by side, so that rows are quicker than runs.
     fn is_by_columns(&self, block: &Block<'_>) -> bool {
-        self.outer.is_none() && self.groups.neighbours_at(block.start).is_some()
+        let is_empty = block.elements.is_empty();
+        !is_empty && self.outer.is_none() && self.groups.neighbours_at(block.start).is_some()
     }
 
-    /// Codes of which each has the numbers of the next group: nothing is looked up for a single code.
-    fn for_each_row(&self, block: &Block<'_>, mut f: impl FnMut(Row<'_>)) {
-        let mut done = 0;
-        while let Some((group, row)) = self.groups.neighbours_at(block.start + done as u64)
-            && done < block.elements.len()
+    /// The real values of a block, many at a time, where each code has the numbers of the next group: nothing is looked
+    /// up for a single code.
+    fn for_each_row(&self, block: &Block<'_>, mut f: impl FnMut(&[f64])) {
+        let (mut done, mut values) = (0, Vec::new());
+        while done < block.elements.len()
+            && let Some((group, row)) = self.groups.neighbours_at(block.start + done as u64)
         {
-            let left = block.elements.len() - done;
+            let left = (block.elements.len() - done).min(AT_ONCE);
             let len = usize::try_from(row).map_or(left, |row| row.min(left));
-            let from = |numbers| from_group(numbers, group - self.first_group);
-            f(Row {
-                codes: block.elements.slice(done..done + len),
-                table: self.table.as_deref(),
-                scales: from(&self.scales),
-                zero_points: from(&self.zero_points),
-                offsets: from(&self.offsets),
-            });
+            self.compute_row(&block.elements.slice(done..done + len), group - self.first_group, &mut values);
+            f(&values);
             done += len;
         }
+    }
+
+    /// Replaces `values` by what these codes stand for, the first of which is in that group.
+    fn compute_row(&self, codes: &Elements<'_>, first: u64, values: &mut Vec<f64>) {
+        values.clear();
+        push_values(codes, values);
+        if let Some(table) = &self.table {
+            values.iter_mut().for_each(|value| *value = in_table(table, *value));
+        }
+        values.iter_mut().zip(from(&self.zero_points, first)).for_each(|(value, zero)| *value -= zero);
+        let scales = from(&self.scales, first);
+        values.iter_mut().zip(scales).for_each(|(value, scale)| *value *= scale);
+        if let Some(unscaled) = values.get_mut(scales.len()..) {
+            unscaled.fill(f64::NAN);
+        }
+        values.iter_mut().zip(from(&self.offsets, first)).for_each(|(value, offset)| *value += offset);
     }
 
     pub(crate) fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
@@ -129,30 +144,25 @@ fn number(numbers: &[f64], index: u64) -> Option<f64> {
     numbers.get(usize::try_from(index).ok()?).copied()
 }
 
-fn from_group(numbers: &[f64], group: u64) -> &[f64] {
-    usize::try_from(group).ok().and_then(|group| numbers.get(group..)).unwrap_or_default()
+fn from(numbers: &[f64], index: u64) -> &[f64] {
+    usize::try_from(index).ok().and_then(|index| numbers.get(index..)).unwrap_or_default()
 }
 
-/// Codes side by side that are computed with numbers side by side.
-struct Row<'a> {
-    codes: Elements<'a>,
-    table: Option<&'a [f32]>,
-    scales: &'a [f64],
-    zero_points: &'a [f64],
-    offsets: &'a [f64],
+fn in_table(table: &[f32], code: f64) -> f64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index into a small table"
+    )]
+    table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value))
 }
 
-impl Row<'_> {
-    fn for_each(&self, mut f: impl FnMut(f64)) {
-        let mut column = 0;
-        self.codes.for_each(|code| {
-            let number = |numbers: &[f64], otherwise| numbers.get(column).copied().unwrap_or(otherwise);
-            let numbers =
-                (number(self.scales, f64::NAN), number(self.zero_points, 0.0), number(self.offsets, -0.0));
-            f(real(code, self.table, numbers));
-            column += 1;
-        });
-    }
+fn push_values(elements: &Elements<'_>, values: &mut Vec<f64>) {
+    for_each_type!(
+        elements,
+        slice => values.extend(slice.iter().map(|value| value.to_f64())),
+        packed => values.extend(packed.codes().map(|code| f64::from(packed.values()[usize::from(code)])))
+    );
 }
 
 fn read_index<S: ParameterSource + ?Sized>(source: &S, id: ParameterId) -> Result<Vec<u64>> {
@@ -174,24 +184,11 @@ impl Run<'_> {
         Some(counts.map(|(code, times)| (self.real(code), times)))
     }
 
+    #[inline]
     fn real(&self, code: f64) -> f64 {
-        real(code, self.table, (self.scale, self.zero_point, self.offset))
+        let value = self.table.map_or(code, |table| in_table(table, code));
+        self.scale * (value - self.zero_point) + self.offset
     }
-}
-
-/// What a code stands for with this scale, zero-point and offset.
-#[inline]
-fn real(code: f64, table: Option<&[f32]>, (scale, zero_point, offset): (f64, f64, f64)) -> f64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index into a small table"
-    )]
-    let value = match table {
-        Some(table) => table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value)),
-        None => code,
-    };
-    scale * (value - zero_point) + offset
 }
 
 fn code_counts(codes: &Elements<'_>) -> Option<impl Iterator<Item = (f64, u64)> + Clone + use<>> {
@@ -220,7 +217,7 @@ pub(crate) fn for_each_real<S: ParameterSource + ?Sized>(
     let calibration = Calibration::load(source, id, &range)?;
     let mut block = |block: Block<'_>| {
         if calibration.is_by_columns(&block) {
-            calibration.for_each_row(&block, |row| row.for_each(&mut sink));
+            calibration.for_each_row(&block, |values| values.iter().for_each(|&value| sink(value)));
         } else {
             calibration.for_each_run(&block, |run| run.for_each(&mut sink));
         }
@@ -241,7 +238,7 @@ pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
     let mut summary = Summing::default();
     let mut block = |block: Block<'_>| {
         if calibration.is_by_columns(&block) {
-            calibration.for_each_row(&block, |row| row.for_each(|value| summary.push(value)));
+            calibration.for_each_row(&block, |values| summary.extend(values));
             return ControlFlow::Continue(());
         }
         calibration.for_each_run(&block, |run| {
@@ -268,8 +265,20 @@ struct Summing {
 
 impl Summing {
     fn push(&mut self, value: f64) {
-        const AT_ONCE: usize = 4096;
         self.values.push(value);
+        self.merge_if_full();
+    }
+
+    /// Adds a row, which is no longer than what is summed up at once.
+    fn extend(&mut self, row: &[f64]) {
+        let (now, later) = row.split_at(row.len().min(AT_ONCE - self.values.len()));
+        for values in [now, later] {
+            self.values.extend_from_slice(values);
+            self.merge_if_full();
+        }
+    }
+
+    fn merge_if_full(&mut self) {
         if self.values.len() == AT_ONCE {
             self.total.merge(&RangeSummary::of(&self.values));
             self.values.clear();
@@ -291,11 +300,7 @@ pub(crate) fn read_values<S: ParameterSource + ?Sized>(
 ) -> Result<Vec<f64>> {
     let mut values = Vec::new();
     let mut sink = |block: Block<'_>| {
-        for_each_type!(
-            &block.elements,
-            slice => values.extend(slice.iter().map(|value| value.to_f64())),
-            packed => values.extend(packed.codes().map(|code| f64::from(packed.values()[usize::from(code)])))
-        );
+        push_values(&block.elements, &mut values);
         ControlFlow::Continue(())
     };
     let _ = source.read(id, part, range, &mut sink)?;

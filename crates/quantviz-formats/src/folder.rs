@@ -14,9 +14,9 @@ use crate::{foreign, variants};
 /// The folder that exports to ONNX are put in, beside the checkpoint they were made from.
 const EXPORTS: &str = "onnx";
 
-/// The models in a folder, and in the folder `onnx` inside it, sorted by path. What is a model is told by its first bytes
-/// or by its name; formats that cannot be read here count, too: [`open`](crate::open) says what they are. Of a model in
-/// several files, only the index is listed, or else the first.
+/// The models in a folder, and in the folder `onnx` inside it, sorted by path. What is a model is told by its first
+/// bytes or by its name; formats that cannot be read here count, too: [`open`](crate::open) says what they are. Of a
+/// model in several files, only the index is listed, or else the first.
 pub fn models_in(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     let folder = folder.as_ref();
     let mut models = models_directly_in(folder)?;

@@ -50,7 +50,7 @@ macro_rules! limits {
 
 limits! {
     /// Tensors in one model, and in safetensors and GGUF one more for every 4096 bytes of it.
-    tensors: usize = 1 << 16;
+    tensors: usize = 1 << 15;
     /// Dimensions of one tensor.
     rank: usize = 64;
     /// Bytes that all tensors take, wherever they are.
@@ -123,8 +123,8 @@ mod tests {
     #[test]
     fn large_models_may_have_more_tensors() {
         let limits = Limits::default();
-        assert_eq!(limits.of_model(4095).tensors, 65_536);
-        assert_eq!(limits.of_model(600 << 30).tensors, 65_536 + 150 * (1 << 20));
+        assert_eq!(limits.of_model(4095).tensors, 32_768);
+        assert_eq!(limits.of_model(600 << 30).tensors, 32_768 + 150 * (1 << 20));
         assert_eq!(limits.of_model(32 << 20).name_bytes, (4 << 20) + (1 << 19));
     }
 }

@@ -50,22 +50,11 @@ impl Packing {
         file: &ModelFile,
         offset: u64,
         range: Range<u64>,
-        mut sink: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
+        sink: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
         match *self {
             Packing::Rows(rows) => read_rows(rows, file, offset, range, sink),
-            Packing::Shuffled(order) => {
-                let runs = range.start / 8 * 8..range.end.next_multiple_of(8);
-                let mut codes = Vec::new();
-                read_rows(endless_nibbles(), file, offset, runs, |start, shuffled| {
-                    codes.clear();
-                    let runs = shuffled.as_chunks::<8>().0;
-                    codes.extend(runs.iter().flat_map(|run| order.map(|place| run[usize::from(place)])));
-                    let first = range.start.max(start);
-                    let last = range.end.min(start + codes.len() as u64);
-                    sink(first, &codes[(first - start) as usize..(last - start) as usize])
-                })
-            }
+            Packing::Shuffled(order) => read_shuffled(file, offset, order, range, sink),
             Packing::Columns { bits, columns, padded } => {
                 let (held, codes) = Default::default();
                 Columns { file, offset, bits, columns, padded, held, codes }.read(range, sink)
@@ -101,6 +90,33 @@ fn read_rows(
 /// Codes that are unpacked before anything looks at them.
 const AT_ONCE: u64 = 1 << 16;
 const WORD: u64 = 4;
+
+fn read_shuffled(
+    file: &ModelFile,
+    offset: u64,
+    order: [u8; 8],
+    range: Range<u64>,
+    mut sink: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let shifts = order.map(|place| u32::from(place) * 4);
+    let (mut words, mut codes) = (Vec::new(), Vec::new());
+    let mut start = range.start;
+    while start < range.end {
+        let skipped = start % 8;
+        let end = range.end.min(start - skipped + AT_ONCE);
+        let (first, last) = (start / 8, end.div_ceil(8));
+        words.resize(((last - first) * WORD) as usize, 0);
+        file.read_at(offset + first * WORD, &mut words)?;
+        let words = words.as_chunks::<4>().0.iter().copied().map(u32::from_le_bytes);
+        codes.clear();
+        codes.extend(words.flat_map(|word| shifts.map(|shift| (word >> shift) as u8 & 0xf)));
+        if sink(start, &codes[skipped as usize..][..(end - start) as usize]).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        start = end;
+    }
+    Ok(ControlFlow::Continue(()))
+}
 
 fn read_slabs(
     file: &ModelFile,

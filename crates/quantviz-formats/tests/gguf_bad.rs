@@ -45,7 +45,7 @@ fn counts_that_no_file_could_hold() {
     check(&file.clone().claim_entries(u64::MAX), Limit, None, Some(HEAD), message);
     let message = "100 tensors are announced, but only 8 bytes follow";
     check(&file.clone().claim_tensors(100), Malformed, None, Some(HEAD), message);
-    let message = "18446744073709551615 tensors are over the limit of 65536";
+    let message = "18446744073709551615 tensors are over the limit of 32768";
     check(&file.claim_tensors(u64::MAX), Limit, None, Some(HEAD), message);
 }
 

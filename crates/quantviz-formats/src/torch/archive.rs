@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use quantviz_core::{DType, Error, Result, Role};
+use quantviz_core::{Error, Result, Role};
 
 use super::arena::Node;
 use super::bytes::Bytes;
 use super::catalogue::Catalogue;
 use super::pickle::{self, Budget, Pickle};
 use super::storages::Storages;
-use super::tensor::Storage;
 use super::zip::Archive;
 use super::{export, tree};
 use crate::bytes::Extent;
@@ -128,7 +127,7 @@ fn read_pickles(catalogue: &mut Catalogue<'_>, whole: &Bytes) -> Result<()> {
 }
 
 /// The pickles between torch's magic number and the storages: all values, and the keys of the storages.
-fn read_behind_magic(
+pub(super) fn read_behind_magic(
     file: &ModelFile,
     whole: &Bytes,
     magic: &Pickle,
@@ -145,33 +144,8 @@ fn read_behind_magic(
     Ok((object, keys))
 }
 
-/// The storage in bytes that Python's own pickle has of it: a file of torch's first kind with nothing else in it. With
-/// the type of its elements, where the file says it.
-pub(super) fn read_storage(
-    file: &ModelFile,
-    bytes: &[u8],
-    budget: &mut Budget,
-) -> Result<(Option<DType>, Bytes)> {
-    let whole = Bytes::hold(bytes)?;
-    let first = pickle::read(file, &whole, 0, budget)?;
-    if !is_magic(&first) {
-        return Err(Error::unsupported("its storage is in the pickle in a form that is not known here"));
-    }
-    let (object, keys) = read_behind_magic(file, &whole, &first, budget)?;
-    let storage = Storage::at(&object.arena, object.root);
-    let storage = storage.ok_or_else(|| Error::malformed("the bytes that should be its storage are none"))?;
-    let Storages::Table(table) = Storages::behind(file, &whole, &keys, &object.arena)? else {
-        return Err(Error::malformed("its storage is nowhere"));
-    };
-    let extent = table.get(&storage.key).ok_or_else(|| Error::malformed("its storage is nowhere"))?;
-    let [start, len] = [extent.offset, extent.len].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-    let data = bytes.get(start..).and_then(|rest| rest.get(..len));
-    let data = data.ok_or_else(|| Error::malformed("its storage ends early"))?;
-    Ok((storage.dtype, Bytes::hold(data)?))
-}
-
 /// Whether this is the number 0x1950a86a20f9469cfc6c.
-fn is_magic(pickle: &Pickle) -> bool {
+pub(super) fn is_magic(pickle: &Pickle) -> bool {
     let magic = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
     matches!(pickle.arena.node(pickle.root), Node::BigInt(span) if *pickle.arena.span(span) == magic)
 }

@@ -8,6 +8,7 @@ mod dtypes;
 mod export;
 mod input;
 mod pickle;
+mod pickled;
 mod storages;
 mod strided;
 mod tensor;

@@ -1,17 +1,16 @@
 //! The walk through the values of a pickle: what is a tensor, what it is called, and which module it belongs to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use quantviz_core::{
-    DType, Encoding, Error, ErrorKind, Granularity, Operand, ParameterId, QuantDescriptor, Result, Role,
-    Shape, WarningKind, one_line,
+    DType, Encoding, Error, Granularity, Operand, ParameterId, QuantDescriptor, Result, Role, Shape,
+    WarningKind, one_line,
 };
 
-use super::archive::read_storage;
 use super::arena::{Arena, Node, NodeId, Object};
-use super::bytes::Bytes;
 use super::catalogue::Catalogue;
 use super::pickle::Pickle;
+use super::pickled::PickledStorages;
 use super::storages::Storages;
 use super::tensor::{Made, Quantizer, Tensor, Values, bare_storage, made};
 
@@ -32,7 +31,7 @@ pub(super) fn collect(
         role,
         open: Vec::new(),
         barren: HashSet::new(),
-        pickled: HashMap::new(),
+        pickled: PickledStorages::default(),
     };
     walk.visit(pickle.root, None).map(drop)
 }
@@ -57,11 +56,8 @@ struct Walk<'a, 'b> {
     open: Vec<NodeId>,
     /// Values that have been looked into and hold no tensor.
     barren: HashSet<NodeId>,
-    /// The storages in this pickle that have been read, and the types of their elements.
-    pickled: HashMap<NodeId, PickledStorage>,
+    pickled: PickledStorages,
 }
-
-type PickledStorage = std::result::Result<(Option<DType>, Bytes), (ErrorKind, String)>;
 
 /// The class of the module whose attributes are looked at, if it is one.
 type Class<'c> = Option<&'c str>;
@@ -283,38 +279,14 @@ impl Walk<'_, '_> {
     fn add(&mut self, mut tensor: Tensor, class: Class<'_>) -> Result<bool> {
         self.charge(1)?;
         let name = self.name().to_owned();
-        self.find_pickled(&mut tensor).map_err(|error| error.in_tensor(&name))?;
+        let found = self.pickled.find(&mut tensor, self.arena, self.catalogue);
+        found.map_err(|error| error.in_tensor(&name))?;
         let quantizer = tensor.quantizer;
         let id = self.catalogue.add(&name, tensor, self.storages, self.role, class.map(str::to_owned))?;
         if let Some(quantizer) = quantizer {
             self.describe(id, &name, quantizer).map_err(|error| error.in_tensor(&name))?;
         }
         Ok(true)
-    }
-
-    /// Reads the storage of a tensor that Python's own pickle wrote. Where it is damaged, only its tensors are.
-    fn find_pickled(&mut self, tensor: &mut Tensor) -> Result<()> {
-        let Values::Pickled(id) = tensor.values else { return Ok(()) };
-        if !self.pickled.contains_key(&id) {
-            let bytes = self.arena.raw_bytes(id)?;
-            self.catalogue.pay_for_held(bytes.len())?;
-            let storage = match read_storage(self.catalogue.file, &bytes, &mut self.catalogue.pickles) {
-                Err(error) if error.kind() == ErrorKind::Limit => return Err(error),
-                storage => storage.map_err(|error| (error.kind(), error.message().to_owned())),
-            };
-            self.pickled.insert(id, storage);
-        }
-        tensor.values = match self.pickled.get(&id) {
-            Some(Ok((dtype, bytes))) => {
-                if tensor.dtype == DType::Unknown {
-                    tensor.dtype = dtype.unwrap_or(DType::Unknown);
-                }
-                Values::Found(bytes.clone())
-            }
-            Some(Err((kind, message))) => Values::Unreadable(*kind, message.clone()),
-            None => Values::Nowhere("its storage is none of this file's"),
-        };
-        Ok(())
     }
 
     /// Says how the codes of a parameter become numbers. Scales of channels are parameters of their own.

@@ -7,7 +7,6 @@ mod common;
 mod external;
 mod graphs;
 mod tensors;
-mod tiny_messages;
 mod wire;
 
 use quantviz_core::Error;

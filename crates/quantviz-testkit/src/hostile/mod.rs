@@ -101,7 +101,7 @@ impl Hostile {
 const SIZES: [usize; 2] = [2 << 20, 31 << 20];
 
 /// Nearly as many tensors as small files may have, with names nearly as long as they may be.
-const MOST_TENSORS: usize = 65_000;
+const MOST_TENSORS: usize = 32_500;
 
 /// A name of sixty letters that no other tensor has.
 fn name_of(number: usize) -> String {

@@ -1,4 +1,5 @@
-//! HQQ: `W_q` with a slab of the weight in each place of its bytes or words, `scale`, `zero`, and a tensor for each setting.
+//! HQQ: `W_q` with a slab of the weight in each place of its bytes or words, `scale`, `zero`, and a tensor for each
+//! setting.
 
 use quantviz_core::{DType, Encoding, Granularity, Part, QuantDescriptor, Role, Shape};
 

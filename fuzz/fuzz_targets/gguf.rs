@@ -1,0 +1,4 @@
+//! A GGUF file of any bytes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| quantviz_fuzz::check("model.gguf", bytes));

@@ -221,8 +221,8 @@ impl Comparison<'_> {
             Ok(found) => {
                 let zero = if truth.sums { 0.0 } else { -0.0 };
                 let found: Vec<f64> = found.iter().map(|&value| f64::from(value) + zero).collect();
-                let rounded: Vec<f64> = expected.iter().map(|&value| f64::from(value as f32)).collect();
-                let difference = first_difference(&found, &rounded);
+                let rounded: Vec<f64> = expected.iter().map(|&value| f64::from(value as f32) + zero).collect();
+                let difference = first_further(&found, &rounded, truth.relative);
                 self.require(difference.is_none(), || {
                     format!("{name:?}: dequantized: {}", difference.unwrap_or_default())
                 });
@@ -243,7 +243,8 @@ impl Comparison<'_> {
         };
         let finite = || expected.iter().copied().filter(|value| value.is_finite());
         let extremes = [finite().reduce(f64::min), finite().reduce(f64::max)];
-        let tolerance = if truth.in_float32 { f64::from(f32::EPSILON) / 2.0 } else { 1e-12 };
+        let rounding = if truth.in_float32 { f64::from(f32::EPSILON) / 2.0 } else { 1e-12 };
+        let tolerance = rounding.max(truth.relative);
         for (found, expected) in [found.dequantized.min(), found.dequantized.max()].into_iter().zip(extremes)
         {
             let same = match (found, expected) {
@@ -298,11 +299,18 @@ fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 /// Bit for bit, except that all NaNs are one.
 pub(crate) fn first_difference(found: &[f64], expected: &[f64]) -> Option<String> {
+    first_further(found, expected, 0.0)
+}
+
+/// The same, for numbers that may differ by as much.
+fn first_further(found: &[f64], expected: &[f64], relative: f64) -> Option<String> {
     if found.len() != expected.len() {
         return Some(format!("{} elements, expected {}", found.len(), expected.len()));
     }
     let same = |found: f64, expected: f64| {
-        found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan())
+        found.to_bits() == expected.to_bits()
+            || (found.is_nan() && expected.is_nan())
+            || (relative > 0.0 && close(found, expected, relative * expected.abs()))
     };
     let pairs = || found.iter().copied().zip(expected.iter().copied());
     let mut different = pairs().enumerate().filter(|(_, (found, expected))| !same(*found, *expected));

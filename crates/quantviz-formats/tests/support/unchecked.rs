@@ -47,12 +47,12 @@ impl Unchecked {
 
     pub(crate) fn is_about(&self, cell: &Cell) -> bool {
         let key = cell.key();
-        let begins_with = |known: &str| {
+        let begins_with = |known: &&str| {
             let rest = key.strip_prefix(self.format).and_then(|rest| rest.strip_prefix(SEPARATOR));
-            let rest = rest.and_then(|rest| rest.strip_prefix(known));
+            let rest = rest.and_then(|rest| rest.strip_prefix(*known));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(SEPARATOR))
         };
-        self.cells.iter().any(|known| begins_with(known))
+        self.cells.iter().any(begins_with)
     }
 }
 

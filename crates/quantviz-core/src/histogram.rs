@@ -1,5 +1,8 @@
 //! Histograms that agree with numpy's, bin for bin.
 
+use std::mem;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use fearless_simd::{Level, Simd, dispatch};
@@ -51,7 +54,12 @@ impl Histogram {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bins {
     histogram: Histogram,
-    edges: Vec<f64>,
+    /// Shared by the bins of all pieces of a tensor.
+    edges: Arc<[f64]>,
+    /// What is not yet among the histogram's counts. Neighbours often fall into the same bin: in tables of their own
+    /// they need not wait for each other.
+    pending: Vec<[u32; TABLES]>,
+    pending_rows: usize,
 }
 
 impl Bins {
@@ -63,7 +71,8 @@ impl Bins {
         }
         let edges = edges(low, high, bins);
         let all_have_width = edges.windows(2).all(|edge| edge[0] < edge[1]);
-        all_have_width.then(|| Bins { histogram: Histogram { low, high, counts: vec![0; bins] }, edges })
+        let histogram = Histogram { low, high, counts: vec![0; bins] };
+        all_have_width.then(|| Bins { histogram, edges: edges.into(), pending: Vec::new(), pending_rows: 0 })
     }
 
     /// Counts every value within the range.
@@ -80,16 +89,22 @@ impl Bins {
     fn add_slice<S: Simd, T: Element>(&mut self, simd: S, values: &[T]) {
         let guess = Guess::of(&self.histogram);
         let (rows, rest) = values.as_chunks::<LANES>();
+        let mut pending = mem::take(&mut self.pending);
+        if !rows.is_empty() {
+            pending.resize(self.histogram.counts.len(), [0; TABLES]);
+        }
         for rows in rows.chunks(ROWS) {
-            let mut counts = vec![[0u32; TABLES]; self.histogram.counts.len()];
+            if self.pending_rows + rows.len() > ROWS {
+                self.count(&mut pending);
+            }
+            self.pending_rows += rows.len();
             simd.vectorize(
                 #[inline(always)]
                 || {
                     for row in rows {
                         match guess.bins(row.map(T::to_f64)) {
-                            // Neighbours often fall into the same bin: in tables of their own they need not wait.
                             Some(bins) => bins.into_iter().enumerate().for_each(|(lane, bin)| {
-                                if let Some(tables) = counts.get_mut(bin as usize) {
+                                if let Some(tables) = pending.get_mut(bin as usize) {
                                     tables[lane % TABLES] += 1;
                                 }
                             }),
@@ -98,11 +113,17 @@ impl Bins {
                     }
                 },
             );
-            for (count, tables) in self.histogram.counts.iter_mut().zip(counts) {
-                *count += tables.into_iter().map(u64::from).sum::<u64>();
-            }
         }
+        self.pending = pending;
         rest.iter().for_each(|value| self.add_times(value.to_f64(), 1));
+    }
+
+    /// Adds the pending counts to the histogram's.
+    fn count(&mut self, pending: &mut [[u32; TABLES]]) {
+        for (count, tables) in self.histogram.counts.iter_mut().zip(pending) {
+            *count += mem::take(tables).into_iter().map(u64::from).sum::<u64>();
+        }
+        self.pending_rows = 0;
     }
 
     /// Counts values that occur so many times each.
@@ -111,7 +132,9 @@ impl Bins {
     }
 
     /// What was counted.
-    pub fn into_histogram(self) -> Histogram {
+    pub fn into_histogram(mut self) -> Histogram {
+        let mut pending = mem::take(&mut self.pending);
+        self.count(&mut pending);
         self.histogram
     }
 
@@ -142,8 +165,8 @@ impl Bins {
 
 const LANES: usize = 16;
 const TABLES: usize = 4;
-/// So few that no table overflows, so many that clearing the tables costs nothing.
-const ROWS: usize = 1 << 16;
+/// So few that no table overflows.
+const ROWS: usize = 1 << 28;
 
 /// The bins of values that are far enough from every edge.
 struct Guess {

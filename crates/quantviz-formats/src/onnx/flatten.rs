@@ -67,7 +67,7 @@ pub(super) fn flatten(proto: &mut ModelProto, limits: &Limits) -> Result<FlatGra
         functions: &functions,
         function_at: signatures.zip(0..).collect(),
         calls: Vec::new(),
-        paths: HashSet::new(),
+        paths: HashMap::new(),
         limits,
         room: limits.graph_memory,
         flat: FlatGraph {
@@ -122,8 +122,8 @@ struct Flattening<'a> {
     function_at: HashMap<Signature<'a>, usize>,
     /// Functions that are being taken apart, the outermost first.
     calls: Vec<usize>,
-    /// Those in use.
-    paths: HashSet<String>,
+    /// How often each was asked for.
+    paths: HashMap<String, usize>,
     limits: &'a Limits,
     /// Bytes that names and copies may still take.
     room: u64,
@@ -180,7 +180,7 @@ impl<'a> Flattening<'a> {
                 self.rename(name, scope)?;
             }
             node.name = scope.place(&node.name);
-            self.charge(node.name.len())?;
+            self.charge(cost(&node))?;
         }
         if let Some(function) = self.called(&node) {
             return self.call(function, &node, depth);
@@ -204,7 +204,7 @@ impl<'a> Flattening<'a> {
     }
 
     /// Puts the nodes of a function in the place of the node that calls it.
-    fn call(&mut self, index: usize, node: &NodeProto, depth: usize) -> Result<()> {
+    fn call(&mut self, index: usize, call: &NodeProto, depth: usize) -> Result<()> {
         let function = &self.functions[index];
         if self.calls.contains(&index) {
             return Err(Error::malformed(format!("the function {:?} calls itself", function.name)));
@@ -213,19 +213,21 @@ impl<'a> Flattening<'a> {
             let message = format!("functions call each other more than {} deep", self.limits.depth);
             return Err(Error::limit(message).of_limit("depth"));
         }
-        let path = self.new_path(node_name(node))?;
+        let path = self.new_path(node_name(call))?;
         let given = |names: &'a [String], actual: &[String]| {
             let actual = actual.iter().cloned().chain(std::iter::repeat(String::new()));
             names.iter().map(String::as_str).zip(actual).collect::<Vec<_>>()
         };
-        let outputs = given(function.outputs, &node.output).into_iter().filter(|(_, name)| !name.is_empty());
-        let arguments = outputs.chain(given(function.inputs, &node.input)).collect();
+        let outputs = given(function.outputs, &call.output).into_iter().filter(|(_, name)| !name.is_empty());
+        let arguments = outputs.chain(given(function.inputs, &call.input)).collect();
         let scope = Scope::Function { path, arguments };
         self.calls.push(index);
+        let given = call.attribute.iter().rev();
+        let values = function.defaults.iter().rev().chain(given).map(|value| (value.name.as_str(), value));
+        let values = values.collect();
         for inner in function.nodes {
-            self.charge(cost(inner))?;
             let mut inner = inner.clone();
-            inner.attribute.retain_mut(|attribute| fill_in(attribute, function, node));
+            fill_in(&mut inner, &values);
             self.node(inner, &scope, depth + 1)?;
         }
         self.calls.pop();
@@ -242,12 +244,14 @@ impl<'a> Flattening<'a> {
 
     /// The path, or one like it that is free: node names need not be unique.
     fn new_path(&mut self, path: String) -> Result<String> {
-        self.charge(2 * path.len())?;
-        let numbered = (2..).map(|number| format!("{path}#{number}"));
-        let free = std::iter::once(path.clone()).chain(numbered).find(|path| !self.paths.contains(path));
-        let free = free.unwrap_or(path);
-        self.paths.insert(free.clone());
-        Ok(free)
+        self.charge(2 * path.len() + 128)?;
+        let times = self.paths.entry(path.clone()).or_default();
+        *times += 1;
+        if *times == 1 {
+            return Ok(path);
+        }
+        let numbered = format!("{path}#{times}");
+        self.new_path(numbered)
     }
 
     /// Counts what a small file makes large: paths in front of names, and functions called again and again.
@@ -271,21 +275,25 @@ fn names_of(graph: &GraphProto) -> HashSet<String> {
     inputs.chain(tensors).chain(sparse).chain(outputs).filter(|name| !name.is_empty()).cloned().collect()
 }
 
-/// About what the copy of a node takes in memory.
+/// About what a node takes in memory, and the layer that it becomes.
 fn cost(node: &NodeProto) -> usize {
-    let names = node.input.iter().chain(&node.output).map(|name| name.len() + size_of::<String>());
-    size_of::<NodeProto>() + names.sum::<usize>() + node.attribute.len() * 2 * size_of::<AttributeProto>()
+    let names = node.input.iter().chain(&node.output).map(|name| name.len() + 128);
+    1024 + 4 * node.name.len() + names.sum::<usize>() + 512 * node.attribute.len()
 }
 
-/// Gives an attribute of a function's node the value of the call it refers to; false if there is none.
-fn fill_in(attribute: &mut AttributeProto, function: &Function<'_>, call: &NodeProto) -> bool {
-    if attribute.ref_attr_name.is_empty() {
-        return true;
-    }
-    let mut values = call.attribute.iter().chain(function.defaults);
-    let Some(value) = values.find(|value| value.name == attribute.ref_attr_name) else { return false };
-    *attribute = AttributeProto { name: std::mem::take(&mut attribute.name), ..value.clone() };
-    true
+/// Gives attributes of a function's node, and of what is inside it, the values of the call that they refer to, and takes
+/// away those for which it has none.
+fn fill_in(node: &mut NodeProto, values: &HashMap<&str, &AttributeProto>) {
+    node.attribute.retain_mut(|attribute| {
+        if !attribute.ref_attr_name.is_empty() {
+            let Some(&value) = values.get(attribute.ref_attr_name.as_str()) else { return false };
+            *attribute = AttributeProto { name: std::mem::take(&mut attribute.name), ..value.clone() };
+            return true;
+        }
+        let inner = attribute.g.as_mut().into_iter().chain(&mut attribute.graphs);
+        inner.flat_map(|graph| &mut graph.node).for_each(|node| fill_in(node, values));
+        true
+    });
 }
 
 /// Sorts nodes so that every value is made before it is read, and leaves them alone where it is so already.

@@ -30,7 +30,10 @@ impl Sparse {
         read: impl Fn(&Location, DType, Range<u64>, &mut dyn Sink) -> Result<ControlFlow<()>>,
         sink: &mut dyn Sink,
     ) -> Result<ControlFlow<()>> {
-        let width = dtype.bits().filter(|bits| bits % 8 == 0).map(|bits| u64::from(bits / 8));
+        // Codes below a byte would have to be packed, and small floats are nowhere sparse.
+        let is_small_float = dtype.bits() == Some(8) && !matches!(dtype, DType::I8 | DType::U8);
+        let width =
+            dtype.bits().filter(|bits| bits % 8 == 0 && !is_small_float).map(|bits| u64::from(bits / 8));
         let width = width.ok_or_else(|| Error::unsupported(format!("sparse {dtype} cannot be read")))?;
         let places = self.places(shape, &read)?;
         let before = |index: u64| places.partition_point(|&place| place < index);

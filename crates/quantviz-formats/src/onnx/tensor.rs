@@ -276,6 +276,9 @@ impl Tensors {
         let dims = |tensor: &TensorProto| shape_of(&tensor.dims, 2);
         let (values, indices) = (dims(&sparse.values)?, dims(&sparse.indices)?);
         let count = values.elements();
+        if count > shape.elements() {
+            return Err(Error::malformed(format!("it has {count} values, its shape {}", shape.elements())));
+        }
         let by_axis = match *indices.dims() {
             [length] if length == count => false,
             [length, rank] if length == count && rank == shape.rank() as u64 => true,
@@ -377,6 +380,11 @@ impl Tensors {
             let name = &self.parameters[parameter.index()].name;
             self.warnings.push(Warning::about(name, WarningKind::Unsupported, message));
         }
+    }
+
+    /// Whether the quantization of a parameter is described, or has been warned about.
+    pub(super) fn is_settled(&self, parameter: ParameterId) -> bool {
+        self.parameters[parameter.index()].quantization.is_some() || self.undescribed.contains(&parameter)
     }
 
     /// Says how the codes of a parameter are packed.

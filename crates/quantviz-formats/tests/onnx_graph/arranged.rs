@@ -200,3 +200,57 @@ fn scales_that_are_multiplied_with_each_other_for_ever() {
     assert_eq!(opened.warnings("w")[0].message, "its scale is computed in the graph");
     assert!(layer(&opened, "fc").parameters.len() >= 2);
 }
+
+#[test]
+fn operators_on_codes_see_a_weight_on_its_side() {
+    let graph = || graph().int8s("w", &[2, 2], &[1, 2, 3, 4]).floats("s", &[2], &[1.0, 10.0]);
+    let turned = |graph: Graph| graph.node(node("Transpose", &["w"], &["t"]));
+    let product = turned(graph())
+        .node(node("DynamicQuantizeLinear", &["x"], &["x_q", "x_s", "x_z"]))
+        .node(node("MatMulInteger", &["x_q", "t", "x_z"], &["acc"]))
+        .node(node("Cast", &["acc"], &["float"]).attribute("to", Attribute::Int(data_type::FLOAT.into())))
+        .node(node("Mul", &["x_s", "s"], &["both"]))
+        .node(node("Mul", &["float", "both"], &["y"]));
+    let z = |graph: Graph| graph.floats("one", &[], &[1.0]).int8s("z", &[], &[0]).int8s("zs", &[2], &[0, 0]);
+    let inputs = ["x", "one", "z", "t", "s", "zs", "one", "z"];
+    for graph in [product, z(turned(graph())).node(node("QLinearMatMul", &inputs, &["y"]))] {
+        let opened = open_graph(graph);
+        assert_eq!(
+            (granularity(&opened), real(&opened)),
+            (&Granularity::Axis(0), vec![1.0, 2.0, 30.0, 40.0])
+        );
+    }
+}
+
+#[test]
+fn scales_of_other_operators_are_computed_too() {
+    let graph = graph()
+        .uint8s("w", &[1, 1, 8], &[0x98; 8])
+        .floats("half", &[1], &[0.5])
+        .floats("two", &[], &[2.0])
+        .node(node("Mul", &["half", "two"], &["s"]));
+    let matmul = |inputs: &[&str]| {
+        node("MatMulNBits", inputs, &["y"])
+            .domain("com.microsoft")
+            .attribute("N", Attribute::Int(1))
+            .attribute("K", Attribute::Int(16))
+            .attribute("block_size", Attribute::Int(16))
+    };
+    let opened = open_graph(graph.clone().node(matmul(&["x", "w", "s"])));
+    assert_eq!(opened.part("w", Part::Scales), [1.0]);
+    let opened = open_graph(graph.input("z", data_type::UINT8, [1]).node(matmul(&["x", "w", "s", "z"])));
+    assert_eq!(opened.warnings("w")[0].message, "z, which it needs, is computed in the graph");
+}
+
+#[test]
+fn a_zero_point_that_is_cast_has_the_type_that_it_is_cast_to() {
+    let graph = graph()
+        .floats("w", &[2], &[-100.0, 1.0])
+        .floats("s", &[], &[0.5])
+        .int32s("wide", &[], &[0])
+        .node(node("Cast", &["wide"], &["z"]).attribute("to", Attribute::Int(data_type::INT8.into())))
+        .node(node("QuantizeLinear", &["w", "s", "z"], &["q"]))
+        .node(node("DequantizeLinear", &["q", "s", "z"], &["real"]));
+    let opened = open_weight(graph);
+    assert_eq!((opened.quantization("w").bits, real(&opened)), (8, vec![-64.0, 1.0]));
+}

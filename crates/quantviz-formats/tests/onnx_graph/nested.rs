@@ -139,3 +139,22 @@ fn functions_that_call_themselves_or_each_other_too_often() {
     });
     assert_eq!(refused(builder.build()).kind(), ErrorKind::Limit);
 }
+
+#[test]
+fn attributes_of_a_call_reach_into_the_branches_of_its_function() {
+    let branch = |name: &str| {
+        let weight = node("DequantizeLinear", &["codes", "scale"], &["weight"]);
+        Graph::new(name).node(weight.attribute_of_call("axis", "rows")).node(node(
+            "MatMul",
+            &["in", "weight"],
+            &["result"],
+        ))
+    };
+    let choice = node("If", &["in"], &["out"])
+        .attribute("then_branch", Attribute::Graph(branch("a")))
+        .attribute("else_branch", Attribute::Graph(branch("b")));
+    let call =
+        node("QuantLinear", &["x", "w", "s"], &["y"]).domain("local").attribute("rows", Attribute::Int(1));
+    let opened = open("model.onnx", with_function([call], [choice]));
+    assert_eq!(real(&opened, "w"), [0.5, 20.0, 1.5, 40.0]);
+}

@@ -38,8 +38,7 @@ pub(super) fn add_activation<'a>(
     let Some(Ok(scale)) = input(node, scale_slot).map(|name| constants.scales(name)) else { return };
     let zero_point = input(node, zero_point_slot).map(|name| constants.zero_points(name));
     let Ok(zero_point) = zero_point.transpose() else { return };
-    let zero_point_dtype = input(node, zero_point_slot).and_then(|name| graph.parameter(name));
-    let zero_point_dtype = zero_point_dtype.map(|id| tensors.parameters[id.index()].dtype);
+    let zero_point_dtype = zero_point.as_ref().map(|zero_point| zero_point.dtype);
     claim_input(graph, layers, tensors, maker, node, scale_slot, Role::Scale);
     claim_input(graph, layers, tensors, maker, node, zero_point_slot, Role::ZeroPoint);
     if layers.described.insert(value) {

@@ -5,9 +5,9 @@ use quantviz_core::{
     DType, Encoding, Granularity, GroupIndex, Operand, ParameterId, QuantDescriptor, Scheme, Shape,
 };
 
-use super::{constant_input, int_attribute, operand};
+use super::{Constants, constant_input, int_attribute};
 use crate::bit_rows::BitRows;
-use crate::onnx::graph::Graph;
+use crate::onnx::graph::{Graph, input};
 use crate::onnx::packed::Packed;
 use crate::onnx::tensor::Tensors;
 
@@ -63,7 +63,7 @@ fn matmul_nbits(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, code
     let granularity = Granularity::Block(vec![1, block]);
     let mut descriptor =
         QuantDescriptor::of_packed(Encoding::MatMulNBits, &node.op_type, logical, bits, granularity, scale);
-    descriptor.zero_point = Some(match constant_input(graph, node, 3) {
+    descriptor.zero_point = Some(match optional(graph, node, 3)? {
         None => middle(bits),
         Some(id) if tensors.parameters[id.index()].dtype == DType::U8 => {
             let layout = BitRows::padded(blocks, bits.into());
@@ -72,10 +72,9 @@ fn matmul_nbits(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, code
             descriptor.packed_in.push(id);
             Operand::Packed
         }
-        Some(id) => scales_of(tensors, id, rows.checked_mul(blocks))?,
+        Some(_) => scales(graph, tensors, node, 3, rows.checked_mul(blocks))?,
     });
-    descriptor.group_index =
-        constant_input(graph, node, 4).map(|parameter| GroupIndex { axis: 1, parameter });
+    descriptor.group_index = optional(graph, node, 4)?.map(|parameter| GroupIndex { axis: 1, parameter });
     tensors.pack_codes(codes, Packed { holder: codes, layout });
     Ok(descriptor)
 }
@@ -103,10 +102,10 @@ fn gather_block_quantized(
     let granularity = Granularity::Block(sizes);
     let groups = granularity.groups(&logical).ok_or("its blocks do not fit its shape")?.count();
     let scale = scales(graph, tensors, node, 2, Some(groups))?;
-    let zero_point = constant_input(graph, node, 3);
+    let zero_point = optional(graph, node, 3)?;
     if !packed {
         let zero_point = match zero_point {
-            Some(id) => Some(scales_of(tensors, id, Some(groups))?),
+            Some(_) => Some(scales(graph, tensors, node, 3, Some(groups))?),
             None if parameter.dtype == DType::U8 => Some(middle(bits)),
             None => None,
         };
@@ -226,16 +225,22 @@ fn scales(
     slot: usize,
     expected: Option<u64>,
 ) -> Result<Operand, String> {
-    let id = constant_input(graph, node, slot).ok_or("its scales are computed in the graph")?;
-    scales_of(tensors, id, expected)
+    let name = input(node, slot).ok_or_else(|| format!("{} has no scales for it", node.op_type))?;
+    let scales = Constants { graph, tensors }.scales(name)?;
+    let found = scales.shape.elements();
+    match scales.outer {
+        None if Some(found) == expected => Ok(scales.operand),
+        None => Err(format!("{name} has {found} elements, not one for every block")),
+        Some(_) => Err("its scales are quantized themselves".into()),
+    }
 }
 
-fn scales_of(tensors: &Tensors, id: ParameterId, expected: Option<u64>) -> Result<Operand, String> {
-    let found = tensors.parameters[id.index()].shape.elements();
-    if Some(found) == expected {
-        return Ok(operand(tensors, id));
-    }
-    Err(format!("{} has {found} elements, not one for every block", tensors.parameters[id.index()].name))
+/// The constant in a slot that may be empty, but not computed.
+fn optional(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Result<Option<ParameterId>, String> {
+    let known = |name| {
+        graph.constant(name).ok_or_else(|| format!("{name}, which it needs, is computed in the graph"))
+    };
+    input(node, slot).map(known).transpose()
 }
 
 fn fits(tensors: &Tensors, id: ParameterId, expected: Option<u64>, what: &str) -> Result<(), String> {

@@ -123,12 +123,13 @@ pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: 
                         let constants = Constants { graph, tensors };
                         input(node, scale).is_some_and(|name| constants.number(name).is_some())
                     };
-                    if let Some(codes) = gathered_from(graph, value).filter(|_| is_for_all()) {
-                        describe_operand(graph, tensors, node, encoding, codes, slots, channels);
+                    if let Some(parameter) = gathered_from(graph, value).filter(|_| is_for_all()) {
+                        let slots = (codes, scale, zero_point);
+                        describe_operand(graph, tensors, node, encoding, parameter, slots, channels);
                     }
                 }
                 Source::Parameter(parameter) => {
-                    let slots = (scale, zero_point);
+                    let slots = (codes, scale, zero_point);
                     describe_operand(graph, tensors, node, encoding, parameter, slots, channels);
                 }
             }
@@ -152,7 +153,7 @@ fn describe_operand(
     node: &NodeProto,
     encoding: Encoding,
     codes: ParameterId,
-    (scale, zero_point): (usize, usize),
+    (slot, scale, zero_point): (usize, usize, usize),
     channels: Channels,
 ) {
     let parameter = &tensors.parameters[codes.index()];
@@ -163,7 +164,10 @@ fn describe_operand(
     let described = constants.scales(input(node, scale).unwrap_or_default()).and_then(|scales| {
         let granularity = match scales.shape.elements() {
             1 => Granularity::Tensor,
-            _ => channels.granularity(node, &parameter.shape, &scales.shape)?,
+            _ => {
+                let (arrangement, arranged) = constants.arrangement(node, slot, &parameter.shape)?;
+                arrangement.back(channels.granularity(node, &arranged, &scales.shape)?)?
+            }
         };
         let zero_points = input(node, zero_point).map(|name| constants.zero_points(name)).transpose()?;
         descriptor(parameter, encoding, &node.op_type, granularity, scales, zero_points)

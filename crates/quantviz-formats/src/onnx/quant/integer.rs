@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use onnx_ir::NodeProto;
 use quantviz_core::{Encoding, Granularity, ParameterId, QuantDescriptor, Role, Shape};
 
+use super::scales::leaves;
 use super::{Constants, claim_input, descriptor, gathered_from, per_axis};
 use crate::onnx::graph::{Graph, Layers, Source, input};
 use crate::onnx::tensor::Tensors;
@@ -59,7 +60,8 @@ impl<'a> Chains<'a> {
         let scale_of_activation = self.activation_scale(product);
         let mut found = IntegerProduct { nodes: Vec::new(), factors: Vec::new(), output: "" };
         let mut value = product.output.first()?.as_str();
-        loop {
+        // A Cast and two Muls, and a Mul of two scales beside them.
+        while found.nodes.len() < 4 {
             let [reader] = self.readers.get(value)?[..] else { return None };
             let node = &self.nodes[reader];
             found.nodes.push(reader);
@@ -79,6 +81,7 @@ impl<'a> Chains<'a> {
                 return Some(found);
             }
         }
+        None
     }
 
     /// The scale of the operand that is no constant.
@@ -121,10 +124,12 @@ pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: 
                 graph.products.get(&index).map(|product| weight_factors(graph, tensors, node, slot, product));
             let described = match factors {
                 Some(factors) => {
-                    for &id in &factors {
-                        layers.claim_as(tensors, layer, id, Role::Scale);
+                    for &factor in &factors {
+                        for id in leaves(graph, factor) {
+                            layers.claim_as(tensors, layer, id, Role::Scale);
+                        }
                     }
-                    describe_codes(graph, tensors, node, codes, &factors, zero_point, axis)
+                    describe_codes(graph, tensors, node, codes, &factors, (slot, zero_point), axis)
                 }
                 None => Err("no constant scale follows its product".to_owned()),
             };
@@ -145,28 +150,27 @@ fn codes_of(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Option<Paramete
 }
 
 /// The factors of a product that are not the scale of its other operand.
-fn weight_factors(
+fn weight_factors<'a>(
     graph: &Graph<'_>,
     tensors: &Tensors,
     node: &NodeProto,
     slot: usize,
-    product: &IntegerProduct<'_>,
-) -> Vec<ParameterId> {
+    product: &IntegerProduct<'a>,
+) -> Vec<&'a str> {
     let other = input(node, 1 - slot).and_then(|name| graph.maker(name));
-    let of_other = other.and_then(|quantizer| graph.parameter(input(quantizer, 1)?));
-    let mut factors: Vec<ParameterId> =
-        product.factors.iter().filter_map(|factor| graph.parameter(factor)).collect();
+    let of_other = other.and_then(|quantizer| input(quantizer, 1));
+    let mut factors: Vec<&str> =
+        product.factors.iter().copied().filter(|factor| graph.parameter(factor).is_some()).collect();
     if let Some(position) = factors.iter().position(|&factor| Some(factor) == of_other) {
         factors.remove(position);
     }
-    factors.retain(|id| tensors.parameters[id.index()].dtype.bits() >= Some(16));
     // Where both operands are constants, only names say which scale is whose.
     if factors.len() == 2
         && let (Some(codes), Some(_)) = (codes_of(graph, node, slot), codes_of(graph, node, 1 - slot))
     {
         let codes = &tensors.parameters[codes.index()].name;
         let scale = format!("{}_scale", codes.strip_suffix("_quantized").unwrap_or(codes));
-        if let Some(own) = factors.iter().find(|id| tensors.parameters[id.index()].name == scale) {
+        if let Some(own) = factors.iter().find(|factor| **factor == scale) {
             return vec![*own];
         }
     }
@@ -178,8 +182,8 @@ fn describe_codes(
     tensors: &Tensors,
     node: &NodeProto,
     codes: ParameterId,
-    factors: &[ParameterId],
-    zero_point: usize,
+    factors: &[&str],
+    (slot, zero_point): (usize, usize),
     axis: i64,
 ) -> Result<QuantDescriptor, String> {
     let parameter = &tensors.parameters[codes.index()];
@@ -187,13 +191,14 @@ fn describe_codes(
     let [factor] = factors else {
         return Err(format!("{} constants scale its product, not one", factors.len()));
     };
-    let mut scales = constants.of_parameter(*factor);
+    let mut scales = constants.scales(factor)?;
     let granularity = match scales.shape.elements() {
         1 => Granularity::Tensor,
         many => {
             // Shaped to be multiplied with the product: 1×8×1×1 for eight channels.
             scales.shape = Shape::vector(many);
-            per_axis(&parameter.shape, &scales.shape, Some(axis))?
+            let (arrangement, arranged) = constants.arrangement(node, slot, &parameter.shape)?;
+            arrangement.back(per_axis(&arranged, &scales.shape, Some(axis))?)?
         }
     };
     let zero_points = input(node, zero_point).map(|name| constants.zero_points(name)).transpose()?;

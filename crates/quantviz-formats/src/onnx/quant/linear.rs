@@ -14,11 +14,8 @@ use crate::onnx::tensor::{Tensors, dtype_of};
 /// Describes every parameter that a DequantizeLinear turns into real numbers.
 pub(super) fn describe(graph: &Graph<'_>, tensors: &mut Tensors) {
     for node in graph.hidden_nodes().filter(|node| is_dequantize(node)) {
-        let Some(path) = Path::to(graph, node) else { continue };
+        let Some(path) = Path::to(graph, tensors, node) else { continue };
         let parameter = path.parameter;
-        if tensors.parameters[parameter.index()].quantization.is_some() {
-            continue;
-        }
         let constants = Constants { graph, tensors };
         match path.describe(node, &constants) {
             Ok(descriptor) => tensors.parameters[parameter.index()].quantization = Some(descriptor),
@@ -37,7 +34,8 @@ struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    fn to(graph: &Graph<'a>, node: &'a NodeProto) -> Option<Self> {
+    /// `None` where there is nothing left to say of the parameter: many nodes may be at the end of one long way.
+    fn to(graph: &Graph<'a>, tensors: &Tensors, node: &'a NodeProto) -> Option<Self> {
         let mut origin = graph.origin(input(node, 0)?);
         let mut gathered = None;
         if let Source::Value(value) = origin.source {
@@ -50,6 +48,9 @@ impl<'a> Path<'a> {
             gathered = Some(int_attribute(gather, "axis").unwrap_or(0));
         }
         let Source::Parameter(parameter) = origin.source else { return None };
+        if tensors.is_settled(parameter) {
+            return None;
+        }
         let mut nodes: Vec<_> = graph.path(origin).collect();
         nodes.reverse();
         Some(Path { parameter, nodes, gathered })
@@ -96,7 +97,11 @@ impl<'a> Path<'a> {
                 (Some(a), Some(b)) => a == b || constants.same_number(a, b),
                 (a, b) => a == b,
             };
-            if !same(1) || !same(2) {
+            let along = |node, name| int_attribute(node, name);
+            let is_one = scales.shape.elements() == 1;
+            let same_groups = is_one
+                || ["axis", "block_size"].iter().all(|name| along(quantizer, name) == along(node, name));
+            if !same(1) || !same(2) || !same_groups {
                 return Err("it is quantized with one scale and dequantized with another".into());
             }
             descriptor.computed = Some(codes);
@@ -161,9 +166,8 @@ fn quantized_type(node: &NodeProto, constants: &Constants<'_>) -> DType {
         "TRT_INT8QuantizeLinear" => Some(DType::I8),
         _ => stored_as(node),
     };
-    let zero_point = || constants.graph.parameter(input(node, 2)?);
-    let of_zero_point = |id: ParameterId| constants.tensors.parameters[id.index()].dtype;
-    by_name.or_else(|| zero_point().map(of_zero_point)).unwrap_or(DType::U8)
+    let zero_points = || constants.zero_points(input(node, 2)?).ok();
+    by_name.or_else(|| zero_points().map(|zero_points| zero_points.dtype)).unwrap_or(DType::U8)
 }
 
 /// Scales of scales, for the elements that the scales are for.

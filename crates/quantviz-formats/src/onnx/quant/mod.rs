@@ -20,6 +20,7 @@ use quantviz_core::{
 use super::flatten::{Annotation, node_name};
 use super::graph::{Graph, Layers, Origin, input, is_linear};
 use super::tensor::{Tensors, dtype_of};
+use arrange::Arrangement;
 pub(super) use integer::{IntegerProduct, integer_products};
 use scales::Scales;
 
@@ -63,7 +64,29 @@ impl Constants<'_> {
 
     /// Whether two names are the same single number.
     fn same_number(&self, a: &str, b: &str) -> bool {
-        self.number(a).zip(self.number(b)).is_some_and(|(a, b)| a.to_bits() == b.to_bits())
+        let number = |name| match self.scales(name).ok()?.operand {
+            Operand::One { value, .. } => Some(value.to_bits()),
+            _ => None,
+        };
+        number(a).is_some_and(|a| number(b) == Some(a))
+    }
+
+    /// How a parameter is arranged on its way into a slot, and its shape there.
+    fn arrangement(
+        &self,
+        node: &NodeProto,
+        slot: usize,
+        shape: &Shape,
+    ) -> Result<(Arrangement, Shape), String> {
+        let origin = self.graph.origin(input(node, slot).unwrap_or_default());
+        let mut nodes: Vec<_> = self.graph.path(origin).collect();
+        nodes.reverse();
+        if nodes.iter().any(|node| is_linear(node) || matches!(&*node.op_type, "Mul" | "Div")) {
+            return Err("it is computed with on its way".into());
+        }
+        let arrangement = Arrangement::of(shape, nodes, self)?;
+        let arranged = Shape::new(arrangement.dims.clone()).map_err(|error| error.message().to_owned())?;
+        Ok((arrangement, arranged))
     }
 }
 

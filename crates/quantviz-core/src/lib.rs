@@ -102,6 +102,7 @@ mod names;
 mod parallel;
 mod quant;
 mod quantize;
+mod real;
 mod roles;
 mod scan;
 mod shape;
@@ -125,6 +126,7 @@ pub use model::{
 };
 pub use ndarray;
 pub use quant::{Encoding, Granularity, GroupIndex, Groups, Operand, OuterScale, QuantDescriptor, Scheme};
+pub use real::Real;
 pub use roles::role_from_name;
 pub use scan::{Measured, MeasuredQuantization, Progress, Scan};
 pub use shape::Shape;

@@ -235,8 +235,8 @@ fn of_slice<S: Simd, T: Element>(simd: S, values: &[T]) -> RangeSummary {
 #[inline(always)]
 fn of_chunk<T: Element>(values: &[T], near: f64) -> Option<RangeSummary> {
     let (rows, rest) = values.as_chunks::<LANES>();
-    let mut sums = Sums::<T::Real>::default();
-    rows.iter().for_each(|row| sums.add(row.map(T::to_real), near));
+    let mut sums = Sums::default();
+    rows.iter().for_each(|row| sums.add(row, near));
     rest.iter().for_each(|value| sums.add_to(0, value.to_real(), near));
     let (distances, squares) = (sums.distances.iter().sum::<f64>(), sums.squares.iter().sum::<f64>());
     if !(distances.is_finite() && squares.is_finite()) {
@@ -278,9 +278,9 @@ impl<R: Real> Default for Sums<R> {
 
 impl<R: Real> Sums<R> {
     #[inline(always)]
-    fn add(&mut self, row: [R; LANES], near: f64) {
-        for (lane, value) in row.into_iter().enumerate() {
-            self.add_to(lane, value, near);
+    fn add<T: Element<Real = R>>(&mut self, row: &[T; LANES], near: f64) {
+        for (lane, value) in row.iter().enumerate() {
+            self.add_to(lane, value.to_real(), near);
         }
     }
 

@@ -174,6 +174,9 @@ fn check_output(output: &Output, outcome: Outcome, command: &str, folder: &Path)
     expect(err.is_empty(), "JSON has the warnings, and yet more was told")?;
     let json: Warnings =
         serde_json::from_slice(&output.stdout).map_err(|error| format!("no JSON: {error}"))?;
+    if let Some(broken) = json.warnings.iter().find(|it| it.message.contains(char::is_control)) {
+        return Err(format!("{:?} is not a line", broken.message));
+    }
     let lines: Vec<String> = json
         .warnings
         .into_iter()

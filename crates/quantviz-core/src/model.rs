@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::names::names;
+use crate::text::one_line;
 use crate::{DType, Operand, QuantDescriptor, Shape};
 
 names! {
@@ -92,14 +93,14 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// A warning about one parameter.
-    pub fn about(parameter: impl Into<String>, kind: WarningKind, message: impl Into<String>) -> Self {
-        Warning { kind, parameter: Some(parameter.into()), message: message.into() }
+    /// A warning about one parameter; the message becomes one line, whatever names it quotes.
+    pub fn about(parameter: impl Into<String>, kind: WarningKind, message: impl AsRef<str>) -> Self {
+        Warning { kind, parameter: Some(parameter.into()), message: one_line(message.as_ref()) }
     }
 
     /// A warning about the whole model.
-    pub fn general(kind: WarningKind, message: impl Into<String>) -> Self {
-        Warning { kind, parameter: None, message: message.into() }
+    pub fn general(kind: WarningKind, message: impl AsRef<str>) -> Self {
+        Warning { kind, parameter: None, message: one_line(message.as_ref()) }
     }
 }
 

@@ -67,18 +67,25 @@ pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<BoxedSource>
     let path = path.as_ref();
     let entry = format_of(path)?;
     let source = entry.open(path, limits).map_err(|error| error.in_file(path))?;
-    check_names(source.model(), limits).map_err(|error| error.in_file(path))?;
+    check_texts(source.model(), limits).map_err(|error| error.in_file(path))?;
     Ok(source)
 }
 
-/// Whoever shows a model copies its names several times.
-fn check_names(model: &Model, limits: &Limits) -> Result<()> {
+/// Whoever shows a model copies what is written in it several times.
+fn check_texts(model: &Model, limits: &Limits) -> Result<()> {
     let most = limits.of_model(model.file_bytes).name_bytes;
     let parameters = model.parameters.iter().map(|parameter| parameter.name.len());
     let layers = model.layers.iter().map(|layer| layer.name.len());
     // A module's name is part of those of its parameters.
     if parameters.sum::<usize>().max(layers.sum()) > most {
         return Err(Error::limit(format!("names of more than {most} bytes")).of_limit("name_bytes"));
+    }
+    let most = limits.metadata_bytes;
+    let metadata = model.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+    if metadata + model.producer.as_ref().map_or(0, String::len) > most {
+        return Err(
+            Error::limit(format!("the metadata has more than {most} bytes")).of_limit("metadata_bytes")
+        );
     }
     Ok(())
 }

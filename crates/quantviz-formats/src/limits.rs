@@ -61,9 +61,9 @@ limits! {
     header_bytes: u64 = 100_000_000;
     /// Files of one model.
     files: usize = 1 << 12;
-    /// Entries of the metadata of a safetensors or GGUF file.
+    /// Entries of the metadata of safetensors and GGUF.
     metadata: usize = 1 << 16;
-    /// Bytes that are kept of the metadata of a safetensors or GGUF file.
+    /// Bytes of what a model says of itself: its metadata and what wrote it, without the arrays of GGUF.
     metadata_bytes: usize = 16 << 20;
     /// Bytes of an ONNX graph without its weights.
     graph_bytes: usize = 64 << 20;

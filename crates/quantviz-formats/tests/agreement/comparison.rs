@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use quantviz_core::{
-    ErrorKind, Granularity, Histogram, Measured, Parameter, ParameterId, ParameterSource, Part,
+    ErrorKind, Granularity, Histogram, Measured, Model, Parameter, ParameterId, ParameterSource, Part,
     QuantDescriptor, RangeSummary, Scan, Shape, SourceExt, WarningKind,
 };
 use quantviz_formats::BoxedSource;
@@ -51,6 +51,9 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     fn compare(&mut self, seen: &mut Seen) -> Result<(), String> {
         self.compare_model();
+        if let Some(twin) = self.truth.twin.clone() {
+            self.compare_twin(&twin)?;
+        }
         let scan = Scan::new().bins(16);
         let measured =
             self.source.scan(&scan, &|_| ControlFlow::Continue(())).map_err(|error| error.to_string())?;
@@ -99,6 +102,33 @@ impl Comparison<'_> {
             let harmless = !matches!(warning.kind, WarningKind::Malformed | WarningKind::Missing);
             self.require(harmless, || format!("warned of, though nothing is wrong: {warning:?}"));
         }
+    }
+
+    /// The layers of what a quantizer wrote are those of the float model in its order, each with a name that begins like
+    /// there: operators on codes have an end to theirs, and a bias may be a layer of its own. A Relu may be missing, where
+    /// codes begin at zero anyway.
+    fn compare_twin(&mut self, twin: &str) -> Result<(), String> {
+        let twin = quantviz_formats::open(self.folder.join(twin)).map_err(|error| error.to_string())?;
+        let layers = |model: &Model| -> Vec<String> {
+            let layers = model.layers.iter().filter(|layer| layer.op.as_deref() != Some("Relu"));
+            layers.map(|layer| layer.name.clone()).collect()
+        };
+        let (found, floats) = (layers(self.source.model()), layers(twin.model()));
+        let mut floats_of: Vec<&String> = Vec::new();
+        for name in &found {
+            let base = name.strip_suffix("_bias_add").map(|value| format!("node_{value}"));
+            let base = base.as_ref().unwrap_or(name);
+            floats_of.extend(
+                floats.iter().filter(|float| base == *float || base.starts_with(&format!("{float}_"))),
+            );
+        }
+        floats_of.dedup();
+        self.require(floats_of.into_iter().eq(&floats), || {
+            format!("layers: found {found:?}, those of the float model are {floats:?}")
+        });
+        let warnings = [self.source.model(), twin.model()].map(|model| model.warnings.clone()).concat();
+        self.equal("warnings", warnings, Vec::new());
+        Ok(())
     }
 
     fn compare_tensor(
@@ -191,8 +221,8 @@ impl Comparison<'_> {
             Ok(found) => {
                 let zero = if truth.sums { 0.0 } else { -0.0 };
                 let found: Vec<f64> = found.iter().map(|&value| f64::from(value) + zero).collect();
-                let rounded: Vec<f64> = expected.iter().map(|&value| f64::from(value as f32)).collect();
-                let difference = first_difference(&found, &rounded);
+                let rounded: Vec<f64> = expected.iter().map(|&value| f64::from(value as f32) + zero).collect();
+                let difference = first_further(&found, &rounded, truth.relative);
                 self.require(difference.is_none(), || {
                     format!("{name:?}: dequantized: {}", difference.unwrap_or_default())
                 });
@@ -213,7 +243,8 @@ impl Comparison<'_> {
         };
         let finite = || expected.iter().copied().filter(|value| value.is_finite());
         let extremes = [finite().reduce(f64::min), finite().reduce(f64::max)];
-        let tolerance = if truth.in_float32 { f64::from(f32::EPSILON) / 2.0 } else { 1e-12 };
+        let rounding = if truth.in_float32 { f64::from(f32::EPSILON) / 2.0 } else { 1e-12 };
+        let tolerance = rounding.max(truth.relative);
         for (found, expected) in [found.dequantized.min(), found.dequantized.max()].into_iter().zip(extremes)
         {
             let same = match (found, expected) {
@@ -268,11 +299,18 @@ fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 /// Bit for bit, except that all NaNs are one.
 pub(crate) fn first_difference(found: &[f64], expected: &[f64]) -> Option<String> {
+    first_further(found, expected, 0.0)
+}
+
+/// The same, for numbers that may differ by as much.
+fn first_further(found: &[f64], expected: &[f64], relative: f64) -> Option<String> {
     if found.len() != expected.len() {
         return Some(format!("{} elements, expected {}", found.len(), expected.len()));
     }
     let same = |found: f64, expected: f64| {
-        found.to_bits() == expected.to_bits() || (found.is_nan() && expected.is_nan())
+        found.to_bits() == expected.to_bits()
+            || (found.is_nan() && expected.is_nan())
+            || (relative > 0.0 && close(found, expected, relative * expected.abs()))
     };
     let pairs = || found.iter().copied().zip(expected.iter().copied());
     let mut different = pairs().enumerate().filter(|(_, (found, expected))| !same(*found, *expected));

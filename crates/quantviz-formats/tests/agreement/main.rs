@@ -18,13 +18,26 @@ use std::path::{Path, PathBuf};
 use comparison::check_case;
 use seen::Seen;
 
+/// Cases of libraries that are too large for the automatic part of the tests, made by `make_safetensors.py`.
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/safetensors");
+
+#[test]
+fn agrees_with_libraries_that_need_torch() {
+    let cases = case_folders(Path::new(KEPT));
+    assert!(cases.len() >= 30, "{} cases", cases.len());
+    let mut seen = Seen::default();
+    let mut mismatches: Vec<String> = cases.iter().flat_map(|case| check_case(case, &mut seen)).collect();
+    mismatches.extend(torch::check_fixtures(&mut seen));
+    assert!(mismatches.is_empty(), "{} mismatches:\n{}", mismatches.len(), mismatches.join("\n"));
+}
+
 #[test]
 #[ignore = "needs files made by fixtures/python/make_agreement.py"]
 fn agrees_with_the_formats_own_readers() {
     let folder = std::env::var_os("QUANTVIZ_AGREEMENT").expect("QUANTVIZ_AGREEMENT names a folder");
     let mut seen = Seen::default();
     let mut mismatches = Vec::new();
-    for case in case_folders(Path::new(&folder)) {
+    for case in [case_folders(Path::new(&folder)), case_folders(Path::new(KEPT))].concat() {
         mismatches.extend(check_case(&case, &mut seen));
     }
     mismatches.extend(torch::check_fixtures(&mut seen));

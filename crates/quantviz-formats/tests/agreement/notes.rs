@@ -10,6 +10,9 @@ pub(crate) struct Truth {
     pub(crate) file: String,
     /// The library that read the tensors.
     pub(crate) oracle: String,
+    /// The float model that a quantizer made it of.
+    #[serde(default)]
+    pub(crate) twin: Option<String>,
     pub(crate) tensors: Vec<TensorTruth>,
     pub(crate) quantized: Vec<QuantizedTruth>,
 }
@@ -59,6 +62,9 @@ pub(crate) struct QuantizedTruth {
     /// Whether they come out of sums, in which a minus zero is lost.
     #[serde(default)]
     pub(crate) sums: bool,
+    /// How far the library may be from us, where it rounds in between.
+    #[serde(default)]
+    pub(crate) relative: f64,
     /// The file with the codes, where the library computed them.
     pub(crate) codes: Option<String>,
     pub(crate) axis: Option<usize>,

@@ -163,6 +163,10 @@ fn parts_that_do_not_fit() {
         let model = opened(&tensors);
         assert_eq!(model.only_warning("fc.qweight"), (kind, message));
         assert_eq!(model.unreadable("fc.qweight").message(), message);
+        if model.model().parameter_named("fc.qzeros").is_some() {
+            let reason = "they are packed like fc.qweight, which is not described";
+            assert_eq!(model.unreadable("fc.qzeros").message(), reason);
+        }
     }
 }
 

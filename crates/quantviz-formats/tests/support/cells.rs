@@ -17,6 +17,9 @@ pub(crate) struct Cell {
 /// The encoding of numbers that are no codes.
 pub(crate) const PLAIN: &str = "plain";
 
+/// Between the parts of a key.
+pub(crate) const SEPARATOR: &str = " | ";
+
 impl Cell {
     pub(crate) fn of(format: Format, parameter: &Parameter) -> Self {
         let format = format.name().to_owned();
@@ -54,6 +57,6 @@ impl Cell {
 
     /// All of it in one line.
     pub(crate) fn key(&self) -> String {
-        [&*self.format, &self.encoding, &self.codes, &self.groups].join(" | ")
+        [&*self.format, &self.encoding, &self.codes, &self.groups].join(SEPARATOR)
     }
 }

@@ -176,11 +176,12 @@ fn operators() -> Vec<Sample> {
                 let scales = channels.map(|channels| vec![channels]).unwrap_or_default();
                 let shape: &[u64] = match *op {
                     "QLinearConv" => &[4, 4, 1, 1],
-                    "DynamicQuantizeLSTM" => &[1, 4, 4],
+                    "DynamicQuantizeLSTM" => &[2, 4, 4],
                     _ => &[4, 4],
                 };
                 let scales = match (*op, channels) {
-                    ("DynamicQuantizeLSTM", Some(_)) => vec![1, 4],
+                    ("DynamicQuantizeLSTM", None) => vec![2],
+                    ("DynamicQuantizeLSTM", Some(_)) => vec![2, 4],
                     _ => scales,
                 };
                 let tensors: [Tensor<'_>; 11] = [

@@ -1,64 +1,58 @@
 //! What no library has confirmed, and why none could: it is read as its specification says.
 
-use crate::cells::Cell;
+use crate::cells::{Cell, SEPARATOR};
 
 /// A sort of encoding without an oracle.
 #[derive(Debug)]
 pub(crate) struct Unchecked {
     format: &'static str,
-    encodings: &'static [&'static str],
+    /// What keys begin with behind the format: the encoding, and more where only some of it has no oracle.
+    cells: &'static [&'static str],
     pub(crate) reason: &'static str,
 }
 
 pub(crate) const ALL: &[Unchecked] = &[
     Unchecked {
         format: "onnx",
-        encodings: &["QAttention", "DynamicQuantizeLSTM"],
+        cells: &["QAttention", "DynamicQuantizeLSTM | u8"],
         reason: "what the operator makes of its weights is not linear, so that they cannot be got back from it",
     },
     Unchecked {
         format: "onnx",
-        encodings: &["Quant"],
+        cells: &["Quant"],
         reason: "onnxruntime has no kernel for it, and QONNX's own library wants older versions of onnx",
     },
+    Unchecked { format: "onnx", cells: &["quantization_annotation"], reason: "no runtime computes with it" },
     Unchecked {
-        format: "onnx",
-        encodings: &["quantization_annotation"],
-        reason: "no runtime computes with it",
+        format: "safetensors",
+        cells: &["compressed-tensors | 8-bit | blocks by index"],
+        reason: "the version of the library that was at hand reads no `weight_g_idx`",
     },
     Unchecked {
         format: "safetensors",
-        encodings: &[
-            "AWQ",
-            "FP4",
-            "FP8",
-            "GPTQ v1",
-            "GPTQ v2",
-            "HQQ",
-            "LLM.int8",
-            "MLX",
-            "MLX mxfp4",
-            "MLX mxfp8",
-            "MLX nvfp4",
-            "MXFP4",
-            "MXFP8",
-            "ModelOpt",
-            "NF4",
-            "compressed-tensors",
-            "gpt-oss",
-        ],
-        reason: "held to formulas of ours for every element, since no library that reads it was at hand",
+        cells: &["GPTQ v2"],
+        reason: "the library that writes it, GPTQModel, is not read by itself; it differs from version 1 in zero-points",
     },
 ];
 
 impl Unchecked {
-    /// What it is about, as `title` calls it.
+    /// What it is about, in words.
     pub(crate) fn titles(&self, title: fn(&str) -> String) -> Vec<String> {
-        self.encodings.iter().map(|encoding| title(encoding)).collect()
+        let words = |cell: &&str| match cell.split_once(SEPARATOR) {
+            Some((encoding, rest)) => format!("{} ({})", title(encoding), rest.replace(SEPARATOR, ", ")),
+            None => title(cell),
+        };
+        self.cells.iter().map(words).collect()
     }
 
     pub(crate) fn is_about(&self, cell: &Cell) -> bool {
-        self.format == cell.format && self.encodings.contains(&&*cell.encoding)
+        let key = cell.key();
+        let begins_with = |known: &&str| {
+            let rest = key.strip_prefix(self.format).and_then(|rest| rest.strip_prefix(SEPARATOR));
+            let rest = rest.and_then(|rest| rest.strip_prefix(*known));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(SEPARATOR))
+        };
+        self.cells.iter().any(|known| begins_with(&known))
     }
 }
 

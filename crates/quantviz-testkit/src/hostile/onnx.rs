@@ -310,6 +310,19 @@ fn odd() -> Vec<Hostile> {
             Warned("w: it has no elements"),
             graph_with(data_type::FLOAT, &[0], raw(&[])),
         ),
+        graph(
+            "an operator whose name is two lines",
+            Warned("packed: what its codes mean to com.microsoft Mat\\n' is not known here"),
+            Graph::new("g")
+                .initializer("packed", data_type::UINT8, [4, 1, 16], raw(&[0x5a; 64]))
+                .initializer("scales", data_type::FLOAT, [4], Storage::floats(&[1.0; 4]))
+                .node(
+                    Node::new("Mat\n'")
+                        .domain("com.microsoft")
+                        .inputs(["y", "packed", "scales"])
+                        .outputs(["v"]),
+                ),
+        ),
         graph("a scale of zero", Warned("w: 1 of its 1 scales"), quantized(0.0)),
         graph("a scale that is not a number", Warned("w: 1 of its 1 scales"), quantized(f32::NAN)),
     ]

@@ -4,7 +4,10 @@ use onnx_ir::NodeProto;
 use quantviz_core::{DType, Encoding, Granularity, Operand, ParameterId, QuantDescriptor, Role, Shape};
 
 use super::activations::add_activation;
-use super::{Constants, claim_input, constant_input, descriptor, float_attribute, int_attribute, per_axis};
+use super::{
+    Constants, claim_input, constant_input, descriptor, float_attribute, gathered_from, int_attribute,
+    per_axis,
+};
 use crate::onnx::graph::{Graph, Layers, Source, input};
 use crate::onnx::tensor::Tensors;
 
@@ -112,9 +115,16 @@ pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: 
             let Some(origin) = input(node, codes).map(|name| graph.origin(name).source) else { continue };
             match origin {
                 Source::Value(value) => {
+                    let slots = (scale, zero_point);
                     if let Some(maker) = layers.maker(value) {
-                        let slots = (scale, zero_point);
                         add_activation(graph, layers, tensors, maker, (value, value), node, slots, None);
+                    }
+                    let is_for_all = || {
+                        let constants = Constants { graph, tensors };
+                        input(node, scale).is_some_and(|name| constants.number(name).is_some())
+                    };
+                    if let Some(codes) = gathered_from(graph, value).filter(|_| is_for_all()) {
+                        describe_operand(graph, tensors, node, encoding, codes, slots, channels);
                     }
                 }
                 Source::Parameter(parameter) => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use onnx_ir::NodeProto;
 use quantviz_core::{Encoding, Granularity, ParameterId, QuantDescriptor, Role, Shape};
 
-use super::{Constants, claim_input, descriptor, per_axis};
+use super::{Constants, claim_input, descriptor, gathered_from, per_axis};
 use crate::onnx::graph::{Graph, Layers, Source, input};
 use crate::onnx::tensor::Tensors;
 
@@ -111,8 +111,7 @@ pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: 
     for (index, node) in graph.nodes.iter().enumerate().filter(|(_, node)| is_integer_product(node)) {
         let Some(layer) = graph.output(index).and_then(|output| layers.maker(output)) else { continue };
         for (slot, zero_point, axis) in [(0, 2, 0), (1, 3, -1)] {
-            let codes = input(node, slot).map(|name| graph.origin(name).source);
-            let Some(Source::Parameter(codes)) = codes else { continue };
+            let Some(codes) = codes_of(graph, node, slot) else { continue };
             claim_input(graph, layers, tensors, layer, node, zero_point, Role::ZeroPoint);
             if tensors.parameters[codes.index()].quantization.is_some() {
                 continue;
@@ -137,6 +136,14 @@ pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: 
     }
 }
 
+/// The constant codes of an operand, or those that it is picked from.
+fn codes_of(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Option<ParameterId> {
+    match graph.origin(input(node, slot)?).source {
+        Source::Parameter(codes) => Some(codes),
+        Source::Value(value) => gathered_from(graph, value),
+    }
+}
+
 /// The factors of a product that are not the scale of its other operand.
 fn weight_factors(
     graph: &Graph<'_>,
@@ -153,6 +160,16 @@ fn weight_factors(
         factors.remove(position);
     }
     factors.retain(|id| tensors.parameters[id.index()].dtype.bits() >= Some(16));
+    // Where both operands are constants, only names say which scale is whose.
+    if factors.len() == 2
+        && let (Some(codes), Some(_)) = (codes_of(graph, node, slot), codes_of(graph, node, 1 - slot))
+    {
+        let codes = &tensors.parameters[codes.index()].name;
+        let scale = format!("{}_scale", codes.strip_suffix("_quantized").unwrap_or(codes));
+        if let Some(own) = factors.iter().find(|id| tensors.parameters[id.index()].name == scale) {
+            return vec![*own];
+        }
+    }
     factors
 }
 

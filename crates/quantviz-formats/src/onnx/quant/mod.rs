@@ -165,6 +165,12 @@ fn operand(tensors: &Tensors, id: ParameterId) -> Operand {
     }
 }
 
+/// The constant that a value is picked from: quantizers leave rows of an embedding as codes.
+fn gathered_from(graph: &Graph<'_>, value: &str) -> Option<ParameterId> {
+    let gather = graph.maker(value).filter(|maker| maker.op_type == "Gather")?;
+    graph.parameter(input(gather, 0)?)
+}
+
 fn constant_input(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Option<ParameterId> {
     graph.parameter(input(node, slot)?)
 }

@@ -64,6 +64,8 @@ struct Quantized {
 struct Misfit {
     kind: WarningKind,
     reason: String,
+    /// Zero-points that are packed like the codes.
+    zero_points: Option<ParameterId>,
 }
 
 impl Quantized {
@@ -98,15 +100,15 @@ impl Quantized {
 
 impl Misfit {
     fn malformed(reason: impl Into<String>) -> Self {
-        Misfit { kind: WarningKind::Malformed, reason: reason.into() }
+        Misfit { kind: WarningKind::Malformed, reason: reason.into(), zero_points: None }
     }
 
     fn missing(what: &str) -> Self {
-        Misfit { kind: WarningKind::Missing, reason: format!("its {what} are missing") }
+        Misfit { kind: WarningKind::Missing, reason: format!("its {what} are missing"), zero_points: None }
     }
 
     fn unsupported(name: &str) -> Self {
-        Misfit { kind: WarningKind::Unsupported, reason: format!("unsupported: {name}") }
+        Misfit { kind: WarningKind::Unsupported, reason: format!("unsupported: {name}"), zero_points: None }
     }
 }
 
@@ -147,7 +149,17 @@ pub(super) fn describe_all(source: &mut SafetensorsSource, path: &Path) {
 
 fn describe(catalogue: &Catalogue<'_>, id: ParameterId) -> Option<Result<Quantized, Misfit>> {
     let tensor = catalogue.tensor(id)?;
-    LAYOUTS.iter().find_map(|layout| layout(catalogue, tensor))
+    let outcome = LAYOUTS.iter().find_map(|layout| layout(catalogue, tensor))?;
+    Some(outcome.map_err(|misfit| Misfit { zero_points: packed_zero_points(catalogue, tensor), ..misfit }))
+}
+
+/// The zero-points that would be packed like these codes.
+fn packed_zero_points(catalogue: &Catalogue<'_>, codes: Tensor<'_>) -> Option<ParameterId> {
+    let name = match codes.name().strip_suffix("_packed") {
+        Some(base) => format!("{base}_zero_point"),
+        None => format!("{}qzeros", codes.name().strip_suffix("qweight")?),
+    };
+    catalogue.named(&name).filter(|tensor| tensor.dtype() == DType::I32).map(|tensor| tensor.id)
 }
 
 fn accept(source: &mut SafetensorsSource, id: ParameterId, quantized: Quantized) {
@@ -172,7 +184,14 @@ fn refuse(source: &mut SafetensorsSource, id: ParameterId, misfit: Misfit) {
     let packed =
         matches!(parameter.dtype, DType::U8 | DType::I16 | DType::U16 | DType::I32 | DType::U32 | DType::I64);
     let warning = Warning::about(&parameter.name, misfit.kind, &misfit.reason);
+    let reason = format!("they are packed like {}, which is not described", parameter.name);
     source.model.warnings.push(warning);
+    if let Some(zero_points) = misfit.zero_points {
+        let name = &source.model.parameter(zero_points).name;
+        let warning = Warning::about(name, WarningKind::Unsupported, &reason);
+        source.model.warnings.push(warning);
+        source.readings.insert((zero_points, Part::Stored), Reading::Refused(reason));
+    }
     if packed {
         source.readings.insert((id, Part::Stored), Reading::Refused(misfit.reason));
     }

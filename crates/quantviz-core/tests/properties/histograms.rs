@@ -67,7 +67,7 @@ proptest! {
     fn f32s_are_binned_as_their_f64s(
         (low, high) in ranges(),
         bins in 1..300usize,
-        places in vec((any::<Index>(), -5000..5000i32), 1..30),
+        places in vec((any::<Index>(), prop_oneof![-50..50i32, -5000..5000i32]), 1..30),
     ) {
         let Some(mut found) = Bins::between(low, high, bins) else { return Ok(()) };
         let (edges, _) = histogram(&[], low, high, bins);

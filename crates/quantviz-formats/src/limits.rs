@@ -49,13 +49,13 @@ macro_rules! limits {
 }
 
 limits! {
-    /// Tensors in one model, and in safetensors and GGUF one more for every 4096 bytes of it.
+    /// Tensors in one model, and one more for every 4096 bytes of it.
     tensors: usize = 1 << 15;
     /// Dimensions of one tensor.
     rank: usize = 64;
     /// Bytes that all tensors take, wherever they are.
     data_bytes: u64 = 1 << 42;
-    /// Bytes of the names of all tensors, and in safetensors and GGUF one more for every 64 bytes of the model.
+    /// Bytes of the names of all tensors, and one more for every 64 bytes of the model.
     name_bytes: usize = 4 << 20;
     /// Bytes of a safetensors header, of a sharded model's index, or of what precedes the data of a GGUF file.
     header_bytes: u64 = 100_000_000;
@@ -69,7 +69,7 @@ limits! {
     graph_bytes: usize = 64 << 20;
     /// Messages, strings and lists in an ONNX graph.
     graph_items: usize = 1 << 22;
-    /// Bytes of memory that an ONNX graph may take, and one more for every byte of its file.
+    /// Bytes of memory that an ONNX graph may take, and one more for every byte of the model.
     graph_memory: u64 = 128 << 20;
     /// Bytes of all pickles of a PyTorch file, and of its archives' directories.
     pickle_bytes: u64 = 64 << 20;

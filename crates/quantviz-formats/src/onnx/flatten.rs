@@ -133,7 +133,8 @@ struct Flattening<'a> {
 impl<'a> Flattening<'a> {
     fn graph(&mut self, graph: GraphProto, scope: &Scope<'_>, depth: usize) -> Result<()> {
         if depth > self.limits.depth {
-            return Err(Error::limit(format!("graphs are nested more than {} deep", self.limits.depth)));
+            let message = format!("graphs are nested more than {} deep", self.limits.depth);
+            return Err(Error::limit(message).of_limit("depth"));
         }
         let mut tensors = graph.initializer;
         tensors.iter_mut().try_for_each(|tensor| self.rename(&mut tensor.name, scope))?;
@@ -210,7 +211,7 @@ impl<'a> Flattening<'a> {
         }
         if depth > self.limits.depth {
             let message = format!("functions call each other more than {} deep", self.limits.depth);
-            return Err(Error::limit(message));
+            return Err(Error::limit(message).of_limit("depth"));
         }
         let path = self.new_path(node_name(node))?;
         let given = |names: &'a [String], actual: &[String]| {
@@ -255,6 +256,7 @@ impl<'a> Flattening<'a> {
         self.room = left.ok_or_else(|| {
             let most = self.limits.graph_memory;
             Error::limit(format!("its functions and inner graphs take more than {most} bytes of memory"))
+                .of_limit("graph_memory")
         })?;
         Ok(())
     }

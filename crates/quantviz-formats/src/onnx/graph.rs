@@ -228,6 +228,7 @@ impl<'a> Layers<'a> {
                 };
                 room = room.checked_sub(resolved.len()).ok_or_else(|| {
                     Error::limit(format!("the names of what nodes read take more than {at_most} bytes"))
+                        .of_limit("graph_bytes")
                 })?;
                 layers.list[id.index()].inputs.push(resolved.to_owned());
             }

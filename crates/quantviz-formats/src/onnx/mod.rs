@@ -34,7 +34,9 @@ struct OnnxSource {
 
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let file = ModelFile::open(path)?;
-    let Skeleton { bytes, payloads } = wire::skeleton(&file, limits)?;
+    let model_bytes = file.len().saturating_add(bytes_beside(path));
+    let limits = &limits.of_model(model_bytes);
+    let Skeleton { bytes, payloads } = wire::skeleton(&file, model_bytes, limits)?;
     let mut proto = ModelProto::parse_from_bytes(&bytes)
         .map_err(|error| Error::malformed(format!("this is no ONNX model, or a damaged one: {error}")))?;
     drop(bytes);
@@ -50,6 +52,24 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     model.add_module_layers();
     describe_file(&proto, &mut model);
     Ok(Box::new(OnnxSource { model, tensors }))
+}
+
+/// The bytes of files that are named after a model, as those of its external data are: a graph of many tensors needs
+/// more memory than one of few, and which files are its own is known only when it has been read.
+fn bytes_beside(model: &Path) -> u64 {
+    let (Some(folder), Some(name)) = (model.parent(), model.file_name().and_then(|name| name.to_str()))
+    else {
+        return 0;
+    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let stem = name.strip_suffix(".onnx").unwrap_or(name);
+    let is_named_after_it = |other: &str| {
+        other != name
+            && (other.starts_with(name) || other.strip_prefix(stem).is_some_and(|end| end == ".data"))
+    };
+    let files = folder.read_dir().into_iter().flatten().flatten();
+    let own = files.filter(|file| file.file_name().to_str().is_some_and(is_named_after_it));
+    own.filter_map(|file| file.metadata().ok()).map(|file| file.len()).fold(0, u64::saturating_add)
 }
 
 fn read_graph(flat: &FlatGraph, tensors: &mut Tensors, limits: &Limits) -> Result<Vec<Layer>> {

@@ -201,7 +201,7 @@ impl Tensors {
     }
 
     fn next_id(&self) -> Result<ParameterId> {
-        let limit = || Error::limit(format!("more than {} tensors", self.limits.tensors));
+        let limit = || Error::limit(format!("more than {} tensors", self.limits.tensors)).of_limit("tensors");
         let count = Some(self.parameters.len()).filter(|&count| count < self.limits.tensors);
         count.and_then(ParameterId::new).ok_or_else(limit)
     }
@@ -296,7 +296,7 @@ impl Tensors {
                 "the sparse tensors up to here stand for more than {} bytes",
                 self.limits.inflated_bytes
             );
-            return Err(Error::limit(message));
+            return Err(Error::limit(message).of_limit("inflated_bytes"));
         }
         let values = self.locate(&sparse.values, dtype, &values, id)?;
         let indices = self.locate(&sparse.indices, DType::I64, &indices, id)?;
@@ -309,7 +309,7 @@ impl Tensors {
         self.data_bytes = self.data_bytes.saturating_add(bytes);
         if self.data_bytes > self.limits.data_bytes {
             let message = format!("the tensors up to here take more than {} bytes", self.limits.data_bytes);
-            return Err(Error::limit(message));
+            return Err(Error::limit(message).of_limit("data_bytes"));
         }
         Ok(bytes)
     }
@@ -502,7 +502,8 @@ const EXTERNAL: i32 = 1;
 
 fn shape_of(dims: &[i64], most: usize) -> Result<Shape> {
     if dims.len() > most {
-        return Err(Error::limit(format!("it has {} dimensions, more than {most}", dims.len())));
+        let message = format!("it has {} dimensions, more than {most}", dims.len());
+        return Err(Error::limit(message).of_limit("rank"));
     }
     let dims: Result<Vec<u64>, _> = dims.iter().map(|&dim| u64::try_from(dim)).collect();
     Shape::new(dims.map_err(|_| Error::malformed("its shape has a negative dimension"))?)

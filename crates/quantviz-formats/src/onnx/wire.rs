@@ -112,6 +112,7 @@ impl Message {
     fn memory(self) -> u64 {
         match self {
             Message::Node | Message::Tensor => 1024,
+            Message::Entry => 128,
             _ => 512,
         }
     }
@@ -162,14 +163,14 @@ impl Message {
     }
 }
 
-/// Walks the whole file.
-pub(super) fn skeleton(file: &ModelFile, limits: &Limits) -> Result<Skeleton> {
+/// Walks the whole file, which is that of a model of so many bytes.
+pub(super) fn skeleton(file: &ModelFile, model_bytes: u64, limits: &Limits) -> Result<Skeleton> {
     let mut walk = Walk {
         cursor: Cursor::new(file),
         limits,
         items: 0,
         memory: 0,
-        room: limits.graph_memory.saturating_add(file.len()),
+        room: limits.graph_memory.saturating_add(model_bytes),
         skeleton: Skeleton { bytes: Vec::new(), payloads: Vec::new() },
     };
     walk.message(Message::Model, file.len(), 0)?;
@@ -198,7 +199,8 @@ enum Wire {
 impl Walk<'_> {
     fn message(&mut self, message: Message, end: u64, depth: usize) -> Result<()> {
         if depth > self.limits.depth {
-            return Err(self.limit(format!("messages are nested more than {} deep", self.limits.depth)));
+            let message = format!("messages are nested more than {} deep", self.limits.depth);
+            return Err(self.limit(message).of_limit("depth"));
         }
         let mut payload = Payload::default();
         let mut lists = Lists::Skip;
@@ -228,7 +230,8 @@ impl Walk<'_> {
                     _ => self.cursor.pass(wire),
                 },
                 (Action::Dims, Wire::Bytes(len)) if len > self.limits.rank as u64 * LONGEST_VARINT => {
-                    return Err(self.limit(format!("a tensor of more than {} dimensions", self.limits.rank)));
+                    let message = format!("a tensor of more than {} dimensions", self.limits.rank);
+                    return Err(self.limit(message).of_limit("rank"));
                 }
                 (Action::Text, Wire::Bytes(_)) => {
                     let text = self.copy_text(tag_at, wire)?;
@@ -274,7 +277,7 @@ impl Walk<'_> {
         let tag_len = self.cursor.position - tag_at;
         let room = self.limits.graph_bytes.saturating_sub(start) as u64;
         if tag_len + value_len > room {
-            return Err(self.limit(format!("a graph of more than {} bytes", self.limits.graph_bytes)));
+            return Err(self.too_long());
         }
         self.cursor.position = tag_at;
         self.cursor.append(tag_len + value_len, &mut self.skeleton.bytes)
@@ -301,7 +304,7 @@ impl Walk<'_> {
     fn end_message(&mut self, place: usize) -> Result<()> {
         let len = self.skeleton.bytes.len() - place - 5;
         if self.skeleton.bytes.len() > self.limits.graph_bytes {
-            return Err(self.limit(format!("a graph of more than {} bytes", self.limits.graph_bytes)));
+            return Err(self.too_long());
         }
         for (index, byte) in self.skeleton.bytes[place..place + 4].iter_mut().enumerate() {
             *byte |= (len >> (7 * index) & 0x7f) as u8;
@@ -325,12 +328,18 @@ impl Walk<'_> {
         self.items += 1;
         self.memory = self.memory.saturating_add(memory);
         if self.items > self.limits.graph_items {
-            return Err(self.limit(format!("more than {} entries in the graph", self.limits.graph_items)));
+            let message = format!("more than {} entries in the graph", self.limits.graph_items);
+            return Err(self.limit(message).of_limit("graph_items"));
         }
         if self.memory > self.room {
-            return Err(self.limit("far more entries in the graph than a model of this size has".to_owned()));
+            let message = "far more entries in the graph than a model of this size has".to_owned();
+            return Err(self.limit(message).of_limit("graph_memory"));
         }
         Ok(())
+    }
+
+    fn too_long(&self) -> Error {
+        self.limit(format!("a graph of more than {} bytes", self.limits.graph_bytes)).of_limit("graph_bytes")
     }
 
     fn limit(&self, message: String) -> Error {

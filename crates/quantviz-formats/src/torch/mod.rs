@@ -30,7 +30,8 @@ use catalogue::{Catalogue, Location};
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let shards = Shards::open(path, limits)?;
     let Some(first) = shards.files.first() else { return Err(Error::malformed("the index lists no file")) };
-    let mut catalogue = Catalogue::new(first, limits);
+    let limits = limits.of_model(shards.files.iter().map(ModelFile::len).sum());
+    let mut catalogue = Catalogue::new(first, &limits);
     for (index, file) in shards.files.iter().enumerate() {
         catalogue.turn_to(index, file);
         archive::read(&mut catalogue).map_err(|error| error.in_file(file.path()))?;

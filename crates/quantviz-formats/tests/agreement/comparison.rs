@@ -221,7 +221,8 @@ impl Comparison<'_> {
             Ok(found) => {
                 let zero = if truth.sums { 0.0 } else { -0.0 };
                 let found: Vec<f64> = found.iter().map(|&value| f64::from(value) + zero).collect();
-                let rounded: Vec<f64> = expected.iter().map(|&value| f64::from(value as f32) + zero).collect();
+                let rounded: Vec<f64> =
+                    expected.iter().map(|&value| f64::from(value as f32) + zero).collect();
                 let difference = first_further(&found, &rounded, truth.relative);
                 self.require(difference.is_none(), || {
                     format!("{name:?}: dequantized: {}", difference.unwrap_or_default())

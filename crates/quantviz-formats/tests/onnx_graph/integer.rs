@@ -1,7 +1,7 @@
 //! Products of codes that are scaled afterwards, as dynamic quantization writes them.
 
 use quantviz_core::{Encoding, Granularity, Role, SourceExt};
-use quantviz_testkit::onnx::{Attribute, Graph, data_type};
+use quantviz_testkit::onnx::{Attribute, Graph, Storage, data_type};
 
 use crate::common::Opened;
 use crate::{Tensors, graph, layer, layer_names, node, open_graph, parameters};
@@ -133,4 +133,31 @@ fn both_matrices_of_a_recurrent_layer() {
     let opened = open_graph(graph.node(node("DynamicQuantizeLSTM", &inputs, &["y"]).domain("com.microsoft")));
     assert_eq!(real(&opened, "w"), [1.0, 20.0, 300.0, 4000.0, 5.0, 60.0, 700.0, 8000.0]);
     assert_eq!(real(&opened, "r"), [0.0, 0.5, 1.0, 1.5]);
+}
+
+/// An embedding whose rows stay codes until they are multiplied, as quantize_dynamic leaves them.
+fn gathered(scale_of_embedding: &str) -> Graph {
+    graph()
+        .initializer("wte_quantized", data_type::UINT8, [2, 2], Storage::Raw(vec![1, 2, 3, 4]))
+        .floats(scale_of_embedding, &[], &[0.5])
+        .uint8s("wte_zero", &[], &[1])
+        .int8s("w_quantized", &[2, 2], &[1, 2, 3, 4])
+        .floats("w_scale", &[], &[10.0])
+        .int8s("w_zero", &[], &[1])
+        .node(node("Gather", &["wte_quantized", "x"], &["rows"]).name("embed"))
+        .node(node("Mul", &[scale_of_embedding, "w_scale"], &["scales"]))
+        .node(node("MatMulInteger", &["rows", "w_quantized", "wte_zero", "w_zero"], &["acc"]).name("fc"))
+        .node(node("Cast", &["acc"], &["acc_float"]).attribute("to", Attribute::Int(1)))
+        .node(node("Mul", &["acc_float", "scales"], &["y"]))
+}
+
+#[test]
+fn names_say_which_scale_is_whose_where_both_operands_are_constants() {
+    let opened = open_graph(gathered("wte_scale"));
+    assert_eq!(real(&opened, "wte_quantized"), [0.0, 0.5, 1.0, 1.5]);
+    assert_eq!(real(&opened, "w_quantized"), [0.0, 10.0, 20.0, 30.0]);
+    assert!(opened.model().warnings.is_empty(), "{:?}", opened.model().warnings);
+    // Other names say nothing, and nothing is guessed.
+    let opened = open_graph(gathered("s"));
+    assert_eq!(opened.warnings("wte_quantized")[0].message, "2 constants scale its product, not one");
 }

@@ -52,7 +52,7 @@ impl Unchecked {
             let rest = rest.and_then(|rest| rest.strip_prefix(*known));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(SEPARATOR))
         };
-        self.cells.iter().any(|known| begins_with(&known))
+        self.cells.iter().any(begins_with)
     }
 }
 

@@ -26,7 +26,9 @@ fn each_limit_is_kept() {
     assert!(beyond(&long, |limits| limits.pickle_bytes = 9000).contains("a pickle of more than"));
     assert!(beyond(&small(), |limits| limits.pickle_items = 20).contains("20 values"));
     assert!(beyond(&small(), |limits| limits.pickle_depth = 1).contains("more than 1 deep"));
-    assert!(beyond(&small(), |limits| limits.name_bytes = 0).contains("names"));
+    let name = "n".repeat(1000);
+    let named = Pickle::new().op(b"}").text(&name).tensor(FLOATS, 0, &[1], &[1]).op(b"s");
+    assert!(beyond(&named, |limits| limits.name_bytes = 0).contains("names"));
     assert!(beyond(&small(), |limits| limits.tensors = 0).contains("tensors"));
     assert!(beyond(&small(), |limits| limits.data_bytes = 7).contains("8 bytes"));
     let ranks = Pickle::new().op(b"}").text("w").tensor(FLOATS, 0, &[1, 1, 1], &[1, 1, 1]).op(b"s");

@@ -3,14 +3,13 @@
 //! `cargo run -p quantviz-examples --example own_source`
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
-use std::error::Error;
 use std::ops::{ControlFlow, Range};
 
 use ndarray::Array2;
 use quantviz::view::{Inspection, ParameterTable, Request};
 use quantviz::{
-    Block, DType, Elements, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result, Role,
-    Shape, Sink, check_range, read_derived,
+    Block, DType, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result,
+    Role, Shape, Sink, check_range, read_derived,
 };
 
 /// Two layers, as a training loop would hold them.
@@ -56,14 +55,15 @@ impl ParameterSource for Network {
             return read_derived(self, id, part, range, sink);
         }
         // Nothing is copied: the sink sees the memory that the network trains.
-        let values = self.weights[id.index()].as_slice().unwrap_or_default();
+        let values = self.weights[id.index()].as_slice();
+        let values = values.ok_or_else(|| Error::unsupported("its elements do not lie side by side"))?;
         check_range(&range, values.len() as u64)?;
         let elements = Elements::F32(&values[range.start as usize..range.end as usize]);
         Ok(sink.block(Block { start: range.start, elements }))
     }
 }
 
-fn main() -> std::result::Result<(), Box<dyn Error>> {
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let network = Network::new(&[(16, 32), (32, 4)])?;
     let inspection =
         Inspection::of(&network, "my network", &Request::default(), &|_| ControlFlow::Continue(()))?;

@@ -17,8 +17,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut ranges = Vec::new();
     for measured in source.scan(&Scan::new().only(weights), &|_| ControlFlow::Continue(()))? {
         // A normal distribution of this size stays within four or five standard deviations.
-        if let Some(summary) = measured.summary
+        let real = measured.quantization.map(|it| it.dequantized).or(measured.summary);
+        if let Some(summary) = real
             && let (Some(largest), Some(std)) = (summary.abs_max(), summary.std())
+            && std > 0.0
         {
             ranges.push((largest / std, &model.parameter(measured.parameter).name));
         }

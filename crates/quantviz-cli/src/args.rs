@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, and how it is explained.
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -29,13 +31,24 @@ pub(crate) struct Args {
     pub(crate) color: Color,
 }
 
+/// What `--color` asks for, of arguments that may be wrong: errors and help are coloured as it says too.
+pub(crate) fn color_in(args: &[OsString]) -> Color {
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    let value = |(index, arg): (usize, &Cow<'_, str>)| match &**arg {
+        "--color" => args.get(index + 1).cloned(),
+        arg => arg.strip_prefix("--color=").map(|value| value.to_owned().into()),
+    };
+    let asked = args.iter().enumerate().rev().find_map(value);
+    asked.and_then(|value| Color::from_str(&value, false).ok()).unwrap_or_default()
+}
+
 const EXAMPLES: &str = "\
 Examples:
-  quantviz layers model.onnx                     what the model is made of, at a glance
-  quantviz inspect model_int8.onnx               ranges, scales and zero-points of every tensor
-  quantviz inspect models/                       every model in a folder
+  quantviz layers model.onnx         what the model is made of, at a glance
+  quantviz inspect model_int8.onnx   ranges and scales of all its tensors
+  quantviz inspect models/           every model in a folder
   quantviz inspect model.onnx --param fc.weight --bins 40
-  quantviz inspect model.onnx --json | jq '.parameters[] | {name, max: .summary.max}'
+  quantviz inspect model.onnx --json | jq '.parameters[].summary.max'
 
 'quantviz help COMMAND' explains a command.";
 
@@ -60,9 +73,11 @@ Examples:
 
 /// Show ranges, statistics, scales and zero-points of a model's parameters
 ///
-/// Every value of the model is read once. min, max, mean and std are of the real values: those of quantized tensors
-/// are dequantized, and what is not finite is left out. Scales and zero-points stand with the tensors they belong to; where a tensor has many (per channel,
-/// per block), their minimum, maximum and mean do.
+/// min, max, mean and std are of the real values: those of quantized tensors are dequantized, and what is not finite is
+/// left out. Scales and zero-points stand with the tensors and activations they belong to; where a tensor has many (per
+/// channel, per block), their minimum, maximum and mean do. Where scales have two levels, the product is shown.
+///
+/// Memory does not grow with the model: its values are read in pieces, some of them twice.
 ///
 /// Exit code 0: done. 2: bad input or usage; of a folder, that some model in it is damaged, or none can be read.
 ///
@@ -107,7 +122,7 @@ Examples:
   quantviz inspect model_int8.onnx
   quantviz inspect model.safetensors --layer h.0.attn.c_attn --bins 40
   quantviz inspect models/ --json > models.json
-  quantviz inspect model.onnx --json | jq -r '.parameters[] | select(.summary.nan > 0) | .name'";
+  quantviz inspect model.onnx --json | jq '.parameters[].summary.nan'";
 
 /// List the operations and parameters of a model, with a badge where something is quantized
 ///

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use quantviz::view::{GroupHeading, Inspection, ParameterTable, Request};
-use quantviz::{Error, ErrorKind, Limits, format_of};
+use quantviz::{Error, Limits, format_of};
 
 use crate::Exit;
 use crate::args::InspectOptions;
@@ -23,89 +23,171 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
         threads: threads::within_memory(options.threads.map(usize::from)),
     };
     let limits = options.limits.limits().map_err(|error| Trouble::with(&options.path, error))?;
-    let is_folder = options.path.is_dir();
-    let mut exit = Exit::Done;
-    let mut inspections = Vec::new();
-    let mut unknown_name = None;
-    for Chosen { path, place } in chosen(&options.path)?.into_iter().flatten() {
-        let placed = |mut inspection: Inspection| {
-            inspection.model.place = place.clone();
-            inspection
-        };
-        match inspect(&path, &request, &limits, terminal) {
-            Ok(inspection) => inspections.push(placed(inspection)),
-            Err(error) if !is_folder => return Err(Trouble::with(&path, error)),
-            // A name that one model lacks, another may have; a missing file is another matter, and names the file.
-            Err(error) if error.kind() == ErrorKind::NotFound && error.file().is_none() => {
-                unknown_name = unknown_name.or(Some((path, error)))
-            }
-            // One model that cannot be read does not hide the others.
-            Err(error) => {
-                exit = exit.worse(exit_after(&error));
-                let format = format_of(&path).ok().map(|entry| entry.format);
-                inspections.push(placed(Inspection::unreadable(path.to_string_lossy(), format, &error)));
-            }
+    let inspector = Inspector { request, limits };
+    let groups = chosen(&options.path)?;
+    if !options.path.is_dir() {
+        let path = &options.path;
+        let inspection = inspector.inspect(path, terminal).map_err(|error| Trouble::with(path, error))?;
+        match options.json {
+            true => print_json(&inspection, terminal)?,
+            false => print_table(&inspection, options, "", terminal)?,
         }
+        return Ok(Exit::Done);
     }
-    if inspections.iter().all(|inspection| inspection.model.file_bytes.is_none()) {
-        exit = Exit::Trouble;
+    let groups = inspector.with_the_names(groups)?;
+    if options.json {
+        inspector.print_array(groups, terminal)
+    } else {
+        inspector.print_all(&groups, options, terminal)
     }
-    if let Some((path, error)) = unknown_name
-        && inspections.iter().all(|inspection| inspection.layers.is_empty())
-    {
-        return Err(Trouble::with(&path, error));
-    }
-    match (options.json, &mut inspections[..]) {
-        (true, [inspection]) if !is_folder => print_json(&*inspection, terminal)?,
-        (true, _) => {
-            inspections.sort_by(|one, other| Path::new(&one.model.path).cmp(Path::new(&other.model.path)));
-            print_json(&inspections, terminal)?;
-        }
-        (false, _) => print_tables(&inspections, options.all || !options.parameters.is_empty(), terminal)?,
-    }
-    Ok(exit)
 }
 
-fn inspect(
-    path: &Path,
-    request: &Request,
-    limits: &Limits,
-    terminal: &Terminal<'_>,
-) -> Result<Inspection, Error> {
-    let source = quantviz::open_with(path, limits)?;
-    let progress = ScanProgress::new(terminal.err.columns().is_some(), path.display().to_string());
-    Inspection::of(&*source, path.to_string_lossy(), request, &|step| progress.report(step))
+struct Inspector {
+    request: Request,
+    limits: Limits,
+}
+
+impl Inspector {
+    fn inspect(&self, path: &Path, terminal: &mut Terminal<'_>) -> Result<Inspection, Error> {
+        let source = quantviz::open_with(path, &self.limits)?;
+        let name = path.to_string_lossy();
+        let progress = ScanProgress::new(terminal.err, &name);
+        Inspection::of(&*source, &*name, &self.request, &|step| progress.report(step))
+    }
+
+    /// A model of a folder. One that cannot be read does not hide the others.
+    fn inspect_one(&self, chosen: &Chosen, terminal: &mut Terminal<'_>) -> (Inspection, Exit) {
+        let Chosen { path, place } = chosen;
+        let (mut inspection, exit) = match self.inspect(path, terminal) {
+            Ok(inspection) => (inspection, Exit::Done),
+            Err(error) => {
+                let format = format_of(path).ok().map(|entry| entry.format);
+                (Inspection::unreadable(path.to_string_lossy(), format, &error), exit_after(&error))
+            }
+        };
+        inspection.model.place = place.clone();
+        (inspection, exit)
+    }
+
+    /// The models that have what the request names, and those that cannot be read. A name that one model lacks, another
+    /// may have. Nothing is measured for that.
+    fn with_the_names(&self, groups: Vec<Vec<Chosen>>) -> Result<Vec<Vec<Chosen>>, Trouble> {
+        if self.request.parameters.is_empty() && self.request.layers.is_empty() {
+            return Ok(groups);
+        }
+        let mut is_found = false;
+        let mut unknown = None;
+        let mut keep = |chosen: &Chosen| {
+            let Ok(source) = quantviz::open_with(&chosen.path, &self.limits) else { return true };
+            match self.request.check(source.model()) {
+                Ok(()) => is_found = true,
+                Err(error) => {
+                    unknown.get_or_insert_with(|| Trouble::with(&chosen.path, error));
+                    return false;
+                }
+            }
+            true
+        };
+        let groups: Vec<Vec<Chosen>> =
+            groups.into_iter().map(|group| group.into_iter().filter(&mut keep).collect()).collect();
+        match unknown {
+            Some(unknown) if !is_found => Err(unknown),
+            _ => Ok(groups),
+        }
+    }
+
+    /// An array in the order of the paths; each model is written once it is measured.
+    fn print_array(&self, groups: Vec<Vec<Chosen>>, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+        let mut models: Vec<Chosen> = groups.into_iter().flatten().collect();
+        models.sort_by(|one, other| one.path.cmp(&other.path));
+        let mut outcome = Outcome::default();
+        for (index, chosen) in models.iter().enumerate() {
+            let (inspection, exit) = self.inspect_one(chosen, terminal);
+            outcome.note(&inspection, exit);
+            terminal.out.write_all(if index == 0 { b"[" } else { b"," })?;
+            write_json(&inspection, terminal)?;
+        }
+        terminal.out.write_all(if models.is_empty() { b"[]\n" } else { b"]\n" })?;
+        Ok(outcome.exit())
+    }
+
+    fn print_all(
+        &self,
+        groups: &[Vec<Chosen>],
+        options: &InspectOptions,
+        terminal: &mut Terminal<'_>,
+    ) -> Result<Exit, Trouble> {
+        let paint = terminal.paint();
+        let mut outcome = Outcome::default();
+        let mut gap = "";
+        for group in groups {
+            let paths: Vec<_> = group.iter().map(|it| it.path.to_string_lossy()).collect();
+            let places = group.iter().map(|it| &it.place);
+            let variants: Vec<_> = paths.iter().map(|path| &**path).zip(places).collect();
+            if let Some(heading) = GroupHeading::of(&variants) {
+                write!(terminal.out, "{gap}{}", models::heading(&heading, paint))?;
+                gap = "\n";
+            }
+            for chosen in group {
+                let (inspection, exit) = self.inspect_one(chosen, terminal);
+                outcome.note(&inspection, exit);
+                print_table(&inspection, options, gap, terminal)?;
+                if inspection.model.error.is_none() {
+                    gap = "\n";
+                }
+            }
+        }
+        Ok(outcome.exit())
+    }
+}
+
+/// What came of the models of a folder.
+#[derive(Default)]
+struct Outcome {
+    worst: Option<Exit>,
+    any_readable: bool,
+}
+
+impl Outcome {
+    fn note(&mut self, inspection: &Inspection, exit: Exit) {
+        self.worst = Some(self.worst.map_or(exit, |worst| worst.worse(exit)));
+        self.any_readable |= inspection.model.error.is_none();
+    }
+
+    fn exit(&self) -> Exit {
+        if self.any_readable { self.worst.unwrap_or(Exit::Done) } else { Exit::Trouble }
+    }
+}
+
+/// The table of a model, with its warnings. Of one that cannot be read there is nothing but the reason.
+fn print_table(
+    inspection: &Inspection,
+    options: &InspectOptions,
+    gap: &str,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Trouble> {
+    let by_name = !options.parameters.is_empty();
+    let mut view = ParameterTable::of(inspection, options.all || by_name);
+    if by_name && options.layers.is_empty() {
+        // Whoever names a tensor asks for nothing else of its layer.
+        view.activations.clear();
+    }
+    if inspection.model.error.is_none() {
+        let text = table::render(&view, terminal.out.columns(), terminal.paint());
+        write!(terminal.out, "{gap}{text}")?;
+        terminal.out.flush()?;
+    }
+    Ok(terminal.warn(&view.header.title, &view.warnings)?)
 }
 
 /// Written as it is made: the text of a model of many tensors takes more memory than all that is known of it.
-fn print_json(value: &impl serde::Serialize, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+fn write_json(inspection: &Inspection, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
     let mut out = BufWriter::with_capacity(1 << 16, &mut terminal.out);
-    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
-    out.write_all(b"\n")?;
+    serde_json::to_writer(&mut out, inspection).map_err(io::Error::from)?;
     Ok(out.flush()?)
 }
 
-fn print_tables(inspections: &[Inspection], all: bool, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
-    let paint = terminal.paint();
-    let mut gap = "";
-    for group in inspections.chunk_by(|one, other| one.model.place.group == other.model.place.group) {
-        let models = group.iter().map(|inspection| &inspection.model);
-        let variants: Vec<_> = models.map(|model| (model.path.as_str(), &model.place)).collect();
-        if let Some(heading) = GroupHeading::of(&variants) {
-            write!(terminal.out, "{gap}{}", models::heading(&heading, paint))?;
-            gap = "\n";
-        }
-        for inspection in group {
-            let view = ParameterTable::of(inspection, all);
-            // Of a model that cannot be read there is nothing but the reason.
-            if inspection.model.file_bytes.is_some() {
-                let text = table::render(&view, terminal.out.columns(), paint);
-                write!(terminal.out, "{gap}{text}")?;
-                gap = "\n";
-                terminal.out.flush()?;
-            }
-            terminal.warn(&view.header.title, &view.warnings)?;
-        }
-    }
-    Ok(())
+fn print_json(inspection: &Inspection, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+    write_json(inspection, terminal)?;
+    Ok(terminal.out.write_all(b"\n")?)
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Resul
                 }
                 Err(error) if is_folder => {
                     exit = exit.worse(exit_after(&error));
-                    terminal.warn(name, &[error.message().to_owned()])?;
+                    terminal.warn(name, &[error.line_within(Some(path), None)])?;
                 }
                 Err(error) => return Err(Trouble::with(path, error)),
             }
@@ -79,26 +79,35 @@ fn render(list: &LayerList, width: Option<usize>, paint: Paint) -> String {
             text.push('\n');
         }
     }
-    for note in notes(list) {
-        text.push_str(&format!("\n{}", paint.quiet(&note)));
+    for (index, note) in notes(list).iter().enumerate() {
+        let gap = if index == 0 { "\n" } else { "" };
+        text.push_str(&format!("{gap}{}\n", paint.quiet(note)));
     }
-    text.push('\n');
     text
 }
 
-/// The operation, and the first of the quantized values that it makes; its name gives way where there is no room.
+/// The operation and what it makes that is quantized, the first beside it and others below. The names of values give way
+/// where there is no room.
 fn layer_line(layer: &LayerEntry, width: Option<usize>, paint: Paint) -> String {
     let badge = if layer.quantized { paint.badge(BADGE) } else { " ".to_owned() };
     let op = layer.op.as_deref().unwrap_or_default();
-    let head = format!("{op} {}", layer.name);
-    let makes = layer.activations.first().map(|activation| {
-        let used = head.width() + activation.quantization.width() + 8;
+    let name =
+        shorten(&layer.name, width.map_or(usize::MAX, |width| width.saturating_sub(op.width() + 3).max(12)));
+    let head = format!("{op} {name}");
+    let mut text = format!("{badge} {}", format!("{} {name}", paint.strong(op)).trim_start());
+    for (index, activation) in layer.activations.iter().enumerate() {
+        let before = if index == 0 {
+            head.trim_start().width() + 4
+        } else {
+            text.push('\n');
+            2
+        };
+        let used = before + activation.quantization.width() + 3;
         let room = width.map_or(usize::MAX, |width| width.saturating_sub(used));
-        let more = if layer.activations.len() > 1 { " …" } else { "" };
-        format!("  → {} {}{more}", shorten(&activation.tensor, room), activation.quantization)
-    });
-    let name = format!("{} {}", paint.strong(op), layer.name);
-    format!("{badge} {}{}\n", name.trim_start(), paint.quiet(&makes.unwrap_or_default()))
+        let makes = format!("  → {} {}", shorten(&activation.tensor, room), activation.quantization);
+        text.push_str(&paint.quiet(&makes));
+    }
+    text + "\n"
 }
 
 fn cells(parameter: &LayerParameter) -> [String; 5] {
@@ -116,8 +125,10 @@ fn notes(list: &LayerList) -> Vec<String> {
     if list.layers.iter().any(|layer| layer.quantized) {
         notes.push(format!("{BADGE} has quantization parameters"));
     }
-    if list.folded > 0 {
-        notes.push(format!("{} scales and zero-points are not listed (--all lists them)", list.folded));
+    match list.folded {
+        0 => {}
+        1 => notes.push("1 scale or zero-point is not listed (--all lists it)".to_owned()),
+        many => notes.push(format!("{many} scales and zero-points are not listed (--all lists them)")),
     }
     notes
 }

@@ -70,13 +70,17 @@ impl Columns {
     }
 }
 
-/// `left` at the left edge and `right` at the right one; `right` gives way, its middle first.
-pub(crate) fn justify(left: &str, right: &str, width: usize) -> (String, String) {
-    let room = width.saturating_sub(left.width() + GAP);
-    let right = shorten(right, room);
-    let space = width.saturating_sub(left.width() + right.width());
-    (format!("{left}{}", " ".repeat(space)), right)
+/// `left` at the left edge, `right` at the right one, and the blanks between them. Where there is no room, `right` gives
+/// way first, then `left`, both in their middle.
+pub(crate) fn justify(left: &str, right: &str, width: usize) -> (String, String, String) {
+    let left = shorten(left, width.max(SHORTEST));
+    let right = shorten(right, width.saturating_sub(left.width() + GAP));
+    let space = if right.is_empty() { 0 } else { width.saturating_sub(left.width() + right.width()) };
+    (left, " ".repeat(space), right)
 }
+
+/// However narrow the terminal, so much of a name is shown.
+const SHORTEST: usize = 24;
 
 /// A text of at most `width` columns, with an ellipsis for its middle where it is longer.
 pub(crate) fn shorten(text: &str, width: usize) -> String {
@@ -122,6 +126,19 @@ mod tests {
         assert_eq!(shorten("node_Conv_105", 20), "node_Conv_105");
         assert_eq!(shorten("/transformer/h.0/attn/c_attn/MatMul", 15), "/transf…/MatMul");
         assert_eq!(shorten("abcdefgh", 3), "");
+    }
+
+    #[test]
+    fn both_ends_of_a_line() {
+        let joined = |left, right, width| {
+            let (left, gap, right) = justify(left, right, width);
+            left + &gap + &right
+        };
+        assert_eq!(joined("name", "layer", 12), "name   layer");
+        assert_eq!(joined("a.long.name", "layer", 14), "a.long.name");
+        assert_eq!(joined("a.very.long.name.indeed.bias", "layer", 25), "a.very.long.….indeed.bias");
+        assert_eq!(joined("a.long.name", "layer", 2), "a.long.name");
+        assert_eq!(joined("name", "/a/very/long/layer", 20), "name  /a/ver…g/layer");
     }
 
     #[test]

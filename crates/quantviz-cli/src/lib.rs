@@ -7,6 +7,7 @@
 //! assert_eq!(exit, quantviz_cli::Exit::Trouble);
 //! ```
 
+mod activations;
 mod args;
 mod inspect;
 mod layers;
@@ -59,6 +60,8 @@ pub fn run<I>(args: I, out: &mut dyn Stream, err: &mut dyn Stream) -> Exit
 where
     I: IntoIterator<Item: Into<OsString> + Clone>,
 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let color = args::color_in(&args);
     let outcome = match Args::try_parse_from(args) {
         Ok(args) => {
             let terminal = Terminal { out, err, color: args.color };
@@ -68,7 +71,7 @@ where
     };
     match outcome {
         Ok(exit) => exit,
-        Err(trouble) => trouble.tell(out, err),
+        Err(trouble) => trouble.tell(out, err, color),
     }
 }
 

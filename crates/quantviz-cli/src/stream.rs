@@ -3,11 +3,12 @@
 use std::io::{self, IsTerminal, Stderr, Stdout, Write};
 
 use anstyle::{AnsiColor, Style};
+use quantviz::one_line;
 
 use crate::args::Color;
 
-/// A stream that may be a terminal.
-pub trait Stream: Write {
+/// A stream that may be a terminal. Threads take turns to show on it how far they have come.
+pub trait Stream: Write + Send {
     /// The width, if it is a terminal.
     fn columns(&self) -> Option<usize> {
         None
@@ -33,8 +34,14 @@ fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
     size.map(|(width, _)| usize::from(width.0)).filter(|&width| width > 0).unwrap_or(80)
 }
 
-/// Whether a stream is a terminal that shows colour, and whoever sits there wants it.
-pub(crate) fn wants_color(stream: &dyn Stream) -> bool {
+/// Whether to colour what goes to a stream: in doubt, if it is a terminal that shows colour, and whoever sits there
+/// wants it.
+pub(crate) fn wants_color(stream: &dyn Stream, color: Color) -> bool {
+    match color {
+        Color::Always => return true,
+        Color::Never => return false,
+        Color::Auto => {}
+    }
     let refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");
     stream.columns().is_some() && !refused && !dumb
@@ -50,12 +57,7 @@ pub(crate) struct Terminal<'a> {
 impl Terminal<'_> {
     /// How to paint what goes to `out`.
     pub(crate) fn paint(&self) -> Paint {
-        let on = match self.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => wants_color(self.out),
-        };
-        Paint { on }
+        Paint { on: wants_color(self.out, self.color) }
     }
 }
 
@@ -65,8 +67,9 @@ const WARNINGS_SHOWN: usize = 20;
 impl Terminal<'_> {
     /// Tells what was odd about a model, a line each.
     pub(crate) fn warn(&mut self, model: &str, warnings: &[String]) -> io::Result<()> {
+        let model = one_line(model);
         for warning in warnings.iter().take(WARNINGS_SHOWN) {
-            writeln!(self.err, "warning: {model}: {warning}")?;
+            writeln!(self.err, "warning: {model}: {}", one_line(warning))?;
         }
         if warnings.len() > WARNINGS_SHOWN {
             let more = warnings.len() - WARNINGS_SHOWN;

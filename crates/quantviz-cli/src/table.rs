@@ -2,14 +2,15 @@
 
 use quantviz::view::{Bars, Header, ParameterTable, Row, SpreadCells};
 
+use crate::activations;
 use crate::layout::{Align, Columns, bars, justify};
 use crate::stream::Paint;
 
-const TITLES: [&str; 10] =
-    ["name", "layer", "dtype", "shape", "min", "max", "mean", "std", "scale", "zero-point"];
-const ALIGNS: [Align; 10] = {
+const TITLES: [&str; 11] =
+    ["name", "layer", "dtype", "shape", "min", "max", "mean", "std", "scale", "zero-point", "offset"];
+const ALIGNS: [Align; 11] = {
     use Align::{Left, Right};
-    [Left, Left, Left, Right, Right, Right, Right, Right, Right, Right]
+    [Left, Left, Left, Right, Right, Right, Right, Right, Right, Right, Right]
 };
 /// Where the columns begin that are numbers of the tensor; before them is what it is called.
 const NUMBERS: usize = 2;
@@ -25,14 +26,17 @@ pub(crate) fn header(header: &Header, paint: Paint) -> String {
 
 /// The whole table; `width` is that of the terminal, if it goes to one.
 pub(crate) fn render(table: &ParameterTable, width: Option<usize>, paint: Paint) -> String {
-    let mut text = header(&table.header, paint);
+    let mut text = header(&table.header, paint) + "\n";
     if table.rows.is_empty() {
-        return text + "\nno parameters\n";
+        text.push_str("no parameters\n");
+    } else {
+        let body = one_line_each(table, width, paint)
+            .unwrap_or_else(|| two_lines_each(table, width.unwrap_or(PIPE_WIDTH), paint));
+        text.push_str(&body);
     }
-    let body = one_line_each(table, width, paint)
-        .unwrap_or_else(|| two_lines_each(table, width.unwrap_or(PIPE_WIDTH), paint));
-    text.push('\n');
-    text.push_str(&body);
+    if !table.activations.is_empty() {
+        text.push_str(&format!("\n{}", activations::render(&table.activations, width, paint)));
+    }
     for (index, note) in notes(table).iter().enumerate() {
         let gap = if index == 0 { "\n" } else { "" };
         text.push_str(&format!("{gap}{}\n", paint.quiet(note)));
@@ -45,21 +49,21 @@ fn notes(table: &ParameterTable) -> Vec<String> {
     if table.rows.iter().any(|row| row.scale.is_some()) {
         notes.push("min to std are of the real values: quantized ones are dequantized".to_owned());
     }
-    if table.rows.iter().any(|row| row.oddities.is_some()) {
+    if table.rows.iter().any(|row| row.left_out.is_some()) {
         notes.push("min to std leave out what is not finite".to_owned());
     }
-    if table.folded > 0 {
-        notes.push(format!(
-            "{} scales and zero-points are with their tensors (--all lists them)",
-            table.folded
-        ));
+    match table.folded {
+        0 => {}
+        1 => notes.push("1 scale or zero-point stands with what it belongs to (--all lists it)".to_owned()),
+        many => notes
+            .push(format!("{many} scales and zero-points stand with what they belong to (--all lists them)")),
     }
     notes
 }
 
 /// A line for every parameter; `None` where the terminal is too narrow.
 fn one_line_each(table: &ParameterTable, width: Option<usize>, paint: Paint) -> Option<String> {
-    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, true)).collect();
+    let rows: Vec<[String; 11]> = table.rows.iter().map(|row| cells(row, true)).collect();
     let titles = titles(&rows);
     let columns = Columns::fitting(&ALIGNS, [&titles].into_iter().chain(&rows).map(|row| &row[..]));
     if width.is_some_and(|width| columns.total_width() > width) {
@@ -82,7 +86,7 @@ fn one_line_each(table: &ParameterTable, width: Option<usize>, paint: Paint) -> 
 
 /// The name on a line of its own, the numbers below it.
 fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String {
-    let rows: Vec<[String; 10]> = table.rows.iter().map(|row| cells(row, false)).collect();
+    let rows: Vec<[String; 11]> = table.rows.iter().map(|row| cells(row, false)).collect();
     let titles = titles(&rows).map(|title| title.replace("zero-point", "zero"));
     let all_rows = || [&titles].into_iter().chain(&rows);
     let columns = Columns::fitting(&ALIGNS[NUMBERS..], all_rows().map(|row| &row[NUMBERS..]));
@@ -91,11 +95,11 @@ fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String 
     let heads = Columns::fitting(&ALIGNS[..NUMBERS], all_rows().map(|row| &row[..NUMBERS]));
     let table_width = width.min(heads.total_width().max(columns.total_width() + INDENT.len()));
     let head = |name: &str, layer: &str, name_paint: fn(Paint, &str) -> String| {
-        let (name, layer) = justify(name, layer, table_width);
-        format!("{}{}\n", name_paint(paint, &name), paint.quiet(&layer))
+        let (name, gap, layer) = justify(name, layer, table_width);
+        format!("{}{gap}{}\n", name_paint(paint, &name), paint.quiet(&layer))
     };
 
-    let mut text = head(TITLES[0], TITLES[1], Paint::quiet);
+    let mut text = head(&titles[0], &titles[1], Paint::quiet);
     text.push_str(&paint.quiet(&format!("{INDENT}{}", columns.line(&titles[NUMBERS..]))));
     text.push('\n');
     for (row, cells) in table.rows.iter().zip(&rows) {
@@ -111,13 +115,14 @@ fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String 
     text
 }
 
-/// Scales and zero-points that differ, in a line each.
+/// Scales, zero-points and offsets that differ, in a line each.
 fn many(row: &Row, paint: Paint) -> String {
     let mut text = String::new();
-    for (what, spread) in [("scales", &row.scale), ("zero-points", &row.zero_point)] {
+    for (what, spread) in [("scales", &row.scale), ("zero-points", &row.zero_point), ("offsets", &row.offset)]
+    {
         if let Some(SpreadCells::Many { min, max, mean }) = spread {
-            let along = row.granularity.as_deref().unwrap_or_default();
-            let line = format!("{INDENT}{what} along {along}: min {min}, max {max}, mean {mean}");
+            let spread_out = row.granularity.as_deref().map(|it| format!(" {it}")).unwrap_or_default();
+            let line = format!("{INDENT}{what}{spread_out}: {min} … {max}, mean {mean}");
             text.push_str(&paint.badge(&line));
             text.push('\n');
         }
@@ -126,7 +131,7 @@ fn many(row: &Row, paint: Paint) -> String {
 }
 
 /// The titles of the columns that some row has something in.
-fn titles(rows: &[[String; 10]]) -> [String; 10] {
+fn titles(rows: &[[String; 11]]) -> [String; 11] {
     std::array::from_fn(|column| {
         let is_used = rows.iter().any(|row| !row[column].is_empty());
         if is_used { TITLES[column].to_owned() } else { String::new() }
@@ -134,14 +139,14 @@ fn titles(rows: &[[String; 10]]) -> [String; 10] {
 }
 
 /// The cells of a row. Many scales stand in their cell only if it may be wide.
-fn cells(row: &Row, may_be_wide: bool) -> [String; 10] {
+fn cells(row: &Row, may_be_wide: bool) -> [String; 11] {
     let range = row.range.clone();
     let [min, max, mean, std] = range.map_or_else(Default::default, |it| [it.min, it.max, it.mean, it.std]);
     let spread = |cells: &Option<SpreadCells>| match cells {
-        None => String::new(),
         Some(SpreadCells::One(value)) => value.clone(),
         Some(SpreadCells::Many { min, max, mean }) if may_be_wide => format!("{min} … {max}, mean {mean}"),
         Some(SpreadCells::Many { .. }) => "many".to_owned(),
+        _ => String::new(),
     };
     [
         row.name.clone(),
@@ -154,16 +159,20 @@ fn cells(row: &Row, may_be_wide: bool) -> [String; 10] {
         std,
         spread(&row.scale),
         spread(&row.zero_point),
+        spread(&row.offset),
     ]
 }
 
-/// What stands below the numbers of a row: what they leave out, and the histogram.
+/// What stands below the numbers of a row: what they leave out, what else is to be known, and the histogram.
 fn below(row: &Row, width: usize, paint: Paint) -> String {
     let mut text = String::new();
-    if let Some(oddities) = &row.oddities {
-        text.push_str(&format!("{INDENT}{}\n", paint.alarm(oddities)));
+    if let Some(left_out) = &row.left_out {
+        text.push_str(&format!("{INDENT}{}\n", paint.alarm(left_out)));
     }
-    if let Some(Bars { shares, low, high, codes }) = &row.histogram {
+    for remark in &row.remarks {
+        text.push_str(&format!("{INDENT}{}\n", paint.quiet(remark)));
+    }
+    if let Some(Bars { shares, low, high, codes, .. }) = &row.histogram {
         let what = if *codes { "codes " } else { "" };
         let room = width.saturating_sub(INDENT.len() + what.len() + low.len() + high.len() + 2);
         text.push_str(&format!("{INDENT}{what}{low} {} {high}\n", paint.badge(&bars(shares, room))));

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use quantviz::{Error, ErrorKind};
+use quantviz::{Error, ErrorKind, one_line};
 
+use crate::args::Color;
 use crate::limits;
 use crate::stream::wants_color;
 use crate::{Exit, Stream};
@@ -31,11 +32,11 @@ impl Trouble {
         Trouble::Model { path: path.to_owned(), error }
     }
 
-    pub(crate) fn tell(self, out: &mut dyn Stream, err: &mut dyn Stream) -> Exit {
+    pub(crate) fn tell(self, out: &mut dyn Stream, err: &mut dyn Stream, color: Color) -> Exit {
         let told = match &self {
-            Trouble::Usage(usage) if usage.use_stderr() => return tell_usage(usage, err),
+            Trouble::Usage(usage) if usage.use_stderr() => return tell_usage(usage, err, color),
             Trouble::Usage(help) => {
-                return match out.write_all(rendered(help, out).as_bytes()) {
+                return match out.write_all(rendered(help, out, color).as_bytes()) {
                     Ok(()) => Exit::Done,
                     Err(_) => Exit::Trouble,
                 };
@@ -51,14 +52,14 @@ impl Trouble {
     }
 }
 
-fn tell_usage(usage: &clap::Error, err: &mut dyn Stream) -> Exit {
-    let _ = err.write_all(rendered(usage, err).as_bytes());
+fn tell_usage(usage: &clap::Error, err: &mut dyn Stream, color: Color) -> Exit {
+    let _ = err.write_all(rendered(usage, err, color).as_bytes());
     Exit::Trouble
 }
 
-fn rendered(usage: &clap::Error, stream: &dyn Stream) -> String {
+fn rendered(usage: &clap::Error, stream: &dyn Stream, color: Color) -> String {
     let text = usage.render();
-    if wants_color(stream) { text.ansi().to_string() } else { text.to_string() }
+    if wants_color(stream, color) { text.ansi().to_string() } else { text.to_string() }
 }
 
 /// The error in one line: with the absolute path that was tried, and with the option that helps.
@@ -66,15 +67,9 @@ fn describe(path: &Path, error: &Error) -> String {
     let file = error.file().unwrap_or(path);
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let hint = match error.kind() {
-        ErrorKind::NotFound if error.message().starts_with("no parameter") => {
-            "; 'quantviz layers' lists all of them".to_owned()
-        }
-        ErrorKind::NotFound if error.message().starts_with("no layer") => {
-            "; 'quantviz layers' lists all of them".to_owned()
-        }
+        ErrorKind::UnknownName => "; 'quantviz layers' lists all of them".to_owned(),
         _ => limits::hint(error),
     };
-    let place = error.tensor().map(|tensor| format!("{tensor}: ")).unwrap_or_default();
-    let byte = error.offset().map(|offset| format!("byte {offset}: ")).unwrap_or_default();
-    quantviz::one_line(&format!("{}: {place}{byte}{}{hint}", absolute.display(), error.message()))
+    let what = error.line_within(Some(file), None);
+    format!("{}: {what}{hint}", one_line(&absolute.display().to_string()))
 }

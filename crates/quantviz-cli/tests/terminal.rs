@@ -1,49 +1,12 @@
 //! What people see in a terminal.
 
+mod screen;
+
 use std::io::{self, Write};
 
 use quantviz_cli::{Exit, Stream, run};
-
-/// A terminal of some width.
-struct Screen {
-    text: Vec<u8>,
-    columns: usize,
-}
-
-impl Screen {
-    fn of(columns: usize) -> Self {
-        Screen { text: Vec::new(), columns }
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.text.clone()).expect("UTF-8")
-    }
-}
-
-impl Write for Screen {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Screen {
-    fn columns(&self) -> Option<usize> {
-        Some(self.columns)
-    }
-}
-
-/// What a command prints in a terminal of this width, without colour.
-fn screen(columns: usize, arguments: &[&str]) -> String {
-    let mut out = Screen::of(columns);
-    let mut err = Vec::new();
-    let arguments = ["quantviz", "--color", "never"].iter().chain(arguments);
-    assert_eq!(run(arguments, &mut out, &mut err), Exit::Done, "{}", String::from_utf8_lossy(&err));
-    out.text()
-}
+use quantviz_testkit::SafetensorsBuilder;
+use screen::{Screen, screen};
 
 /// The error line of a command that fails.
 fn error(arguments: &[&str]) -> String {
@@ -162,6 +125,14 @@ fn help_teaches() {
     let text = screen(80, &["--help"]);
     assert!(text.contains("quantviz inspect models/"), "{text}");
     assert!(screen(80, &["inspect", "--help"]).contains("quantviz.inspect/1"));
+    // Examples can be copied: none is broken over two lines.
+    for command in [&["--help"][..], &["inspect", "--help"], &["layers", "--help"]] {
+        let text = screen(80, command);
+        let examples = text.split("Examples:\n").nth(1).expect("there are examples");
+        let broken = examples.lines().take_while(|line| !line.is_empty());
+        assert!(broken.clone().count() > 1, "{text}");
+        assert!(broken.clone().all(|line| line.starts_with("  quantviz ") && line.len() <= 80), "{text}");
+    }
 }
 
 #[test]
@@ -182,6 +153,19 @@ fn colour_only_where_it_is_wanted() {
     coloured("always", &mut forced);
     assert!(!piped.contains(&0x1b));
     assert!(forced.contains(&0x1b));
+    // Errors and help go by it too, whether the command line can be understood or not.
+    let told = |arguments: &[&str]| {
+        let (mut out, mut err) = (Screen::of(80), Screen::of(80));
+        run(["quantviz"].iter().chain(arguments), &mut out, &mut err);
+        out.text() + &err.text()
+    };
+    for arguments in [&["inspect"][..], &["frobnicate"], &["--help"]] {
+        for (color, expected) in [("--color=never", false), ("--color=always", true)] {
+            let text = told(&[&[color][..], arguments].concat());
+            assert!(text.len() > 50 && text.contains('\x1b') == expected, "{color} {arguments:?}: {text}");
+        }
+    }
+    assert!(!told(&["inspect", "--color", "never"]).contains('\x1b'));
 }
 
 #[test]
@@ -241,6 +225,115 @@ fn what_is_not_finite_is_told() {
     let text = screen(80, &["inspect", &file.path().to_string_lossy()]);
     assert!(text.contains("1 NaN, 1 -inf") && text.contains("no elements"), "{text}");
     assert!(text.contains("min to std leave out what is not finite"), "{text}");
+    // What is not there is not left out.
+    let text = screen(80, &["inspect", &file.path().to_string_lossy(), "--param", "h.0.b.weight"]);
+    assert!(text.contains("no elements") && !text.contains("leave out"), "{text}");
+}
+
+/// A folder with this safetensors file in it.
+fn folder_with(name: &str, file: &SafetensorsBuilder) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(name), file.build()).expect("written");
+    let path = folder.path().to_string_lossy().into_owned();
+    (folder, path)
+}
+
+#[test]
+fn long_names_stay_within_the_screen() {
+    let name = format!("base_model.model.{}.lora_A.default.weight", "transformer.h.0.attn".repeat(4));
+    let file = SafetensorsBuilder::new().tensor(&name, "F32", [2], &[0, 0, 128, 63, 0, 0, 0, 64]).tensor(
+        "short",
+        "F32",
+        [1],
+        &[0; 4],
+    );
+    let (_folder, path) = folder_with("m.safetensors", &file);
+    for command in [&["inspect", "--bins", "8"][..], &["layers"]] {
+        let text = screen(80, &[&[command[0], &path], &command[1..]].concat());
+        let body = text.lines().skip(1);
+        assert!(body.clone().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("base_model.model.") && text.contains(".default.weight"), "{text}");
+    }
+}
+
+#[test]
+fn a_scale_that_belongs_to_nothing_is_shown() {
+    let file = SafetensorsBuilder::new().tensor("logit_scale", "F32", [], &[0, 0, 128, 64]);
+    let (_folder, path) = folder_with("clip.safetensors", &file);
+    for command in ["inspect", "layers"] {
+        let text = screen(80, &[command, &path]);
+        assert!(text.contains("\nlogit_scale ") || text.contains("  logit_scale "), "{text}");
+        assert!(text.contains("1 parameter ·") && !text.contains("--all"), "{text}");
+    }
+}
+
+#[test]
+fn activations_stand_below_the_tensors() {
+    in_fixtures();
+    let text = screen(80, &["inspect", "resnet8/resnet8_int8.onnx", "--layer", "node_linear"]);
+    assert!(text.contains("logits_QuantizeLinear_Input") && text.contains("0.07128"), "{text}");
+    assert!(text.contains("6 scales and zero-points stand with what they belong to"), "{text}");
+    let text = screen(80, &["inspect", "resnet8/resnet8_int8.onnx", "--param", "fc.weight_quantized"]);
+    assert!(!text.contains("activation"), "{text}");
+}
+
+#[test]
+fn escapes_in_the_name_of_a_file_stay_harmless() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("evil\u{1b}[31mred.onnx"), b"").expect("written");
+    let path = folder.path().to_string_lossy().into_owned();
+    for command in ["inspect", "layers"] {
+        let line = error(&[command, &path]);
+        assert!(line.contains("evil\\u{1b}[31mred.onnx: ") && !line.contains('\x1b'), "{line:?}");
+    }
+}
+
+/// A terminal that, once the first model stands on it, deletes another file.
+struct Impatient {
+    screen: Screen,
+    then_delete: std::path::PathBuf,
+}
+
+impl Write for Impatient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.screen.write(bytes)?;
+        if self.screen.text().contains("first.weight") && self.then_delete.exists() {
+            std::fs::remove_file(&self.then_delete)?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.screen.flush()
+    }
+}
+
+impl Stream for Impatient {}
+
+#[test]
+fn each_model_of_a_folder_is_shown_once_it_is_measured() {
+    for options in [&[][..], &["--json"]] {
+        let file = |name: &str| SafetensorsBuilder::new().tensor(name, "F32", [1], &[0; 4]);
+        let (folder, path) = folder_with("a.safetensors", &file("first.weight"));
+        let then_delete = folder.path().join("b.safetensors");
+        std::fs::write(&then_delete, file("second.weight").build()).expect("written");
+        let mut out = Impatient { screen: Screen::of(80), then_delete };
+        let arguments = ["quantviz", "inspect", &path];
+        let exit = run(arguments.iter().chain(options), &mut out, &mut Vec::new());
+        assert_eq!(exit, Exit::Trouble, "the second was opened before the first was shown");
+        assert!(!out.screen.text().contains("second.weight"));
+    }
+}
+
+#[test]
+fn a_name_that_no_model_has_measures_nothing() {
+    in_fixtures();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    assert_eq!(
+        run(["quantviz", "inspect", "resnet8", "--json", "--param", "fc.wait"], &mut out, &mut err),
+        Exit::Trouble
+    );
+    assert!(out.is_empty() && String::from_utf8_lossy(&err).contains("no parameter"));
 }
 
 #[test]
@@ -281,7 +374,10 @@ fn a_model_whose_files_are_missing_is_not_passed_over() {
     let path = folder.path().to_string_lossy().into_owned();
     assert_eq!(run(["quantviz", "inspect", &path], &mut out, &mut err), Exit::Trouble);
     assert!(String::from_utf8_lossy(&out).contains("a.onnx"));
-    assert!(String::from_utf8_lossy(&err).contains("index.json"), "{}", String::from_utf8_lossy(&err));
+    let err = String::from_utf8_lossy(&err);
+    let (index, shard) = ("model.safetensors.index.json", "model-00001-of-00001.safetensors");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains(&format!("{index}: ")) && err.contains(&format!("{shard}: no such file")), "{err}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{Error, Result, Shape};
 
 /// How the elements of a [`DType`] lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Layout {
     /// Every element takes this many bits; fewer than eight are packed, low bits first, without gaps between
     /// rows.
@@ -26,6 +27,7 @@ pub enum Layout {
 
 /// What the stored bits of a [`DType`] mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DTypeClass {
     /// Truth values.
     Bool,
@@ -126,6 +128,8 @@ dtypes! {
     Q5_0 "Q5_0" Quantized block(32, 22);
     Q5_1 "Q5_1" Quantized block(32, 24);
     Q8_0 "Q8_0" Quantized block(32, 34);
+    // 40 bytes in gguf-py, which says what files hold. ggml's own block has 36 since its two floats became halves, but
+    // it is for activations: no file is known to have it.
     Q8_1 "Q8_1" Quantized block(32, 40);
     Q2K "Q2_K" Quantized block(256, 84);
     Q3K "Q3_K" Quantized block(256, 110);

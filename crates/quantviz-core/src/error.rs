@@ -9,8 +9,10 @@ use crate::text::one_line;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A file, parameter or layer that was asked for is not there.
+    /// A file, or a part of one, that was asked for is not there.
     NotFound,
+    /// No parameter or layer of the model has the name that was asked for.
+    UnknownName,
     /// Well-formed, but nothing here can read it, or this build cannot.
     Unsupported,
     /// The bytes contradict their format or themselves.
@@ -37,7 +39,7 @@ pub struct Error(Box<Details>);
 
 /// Boxed, so that every `Result` stays small.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", self.line())]
+#[error("{}", self.line(None, None))]
 struct Details {
     kind: ErrorKind,
     message: String,
@@ -45,7 +47,6 @@ struct Details {
     tensor: Option<String>,
     offset: Option<u64>,
     limit: Option<&'static str>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 /// The result of everything in quantviz's libraries that can fail.
@@ -55,8 +56,7 @@ impl Error {
     /// An error of this kind; `message` says what is wrong and, where that helps, what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        let (file, tensor, offset, limit, source) = (None, None, None, None, None);
-        Error(Box::new(Details { kind, message, file, tensor, offset, limit, source }))
+        Error(Box::new(Details { kind, message, file: None, tensor: None, offset: None, limit: None }))
     }
 
     /// Something that was asked for is not there.
@@ -84,7 +84,7 @@ impl Error {
         Error::new(ErrorKind::Cancelled, "cancelled")
     }
 
-    /// The operating system refused something with `file`.
+    /// The operating system refused something with `file`; its reason is in the message.
     pub fn io(file: &Path, error: io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -94,9 +94,7 @@ impl Error {
             ErrorKind::NotFound => "no such file or folder".to_owned(),
             _ => error.to_string(),
         };
-        let mut told = Error::new(kind, message).in_file(file);
-        told.0.source = Some(Box::new(error));
-        told
+        Error::new(kind, message).in_file(file)
     }
 
     /// Names the file, unless a place nearer to the trouble already did.
@@ -156,13 +154,29 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
+
+    /// The line without a file and a tensor that its reader knows already. Others are named.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use quantviz_core::Error;
+    ///
+    /// let error = Error::malformed("odd").in_file("shard").in_tensor("w");
+    /// assert_eq!(error.line_within(Some(Path::new("shard")), None), "w: odd");
+    /// assert_eq!(error.line_within(Some(Path::new("index")), Some("w")), "shard: odd");
+    /// ```
+    pub fn line_within(&self, file: Option<&Path>, tensor: Option<&str>) -> String {
+        self.0.line(file, tensor)
+    }
 }
 
 impl Details {
-    fn line(&self) -> String {
-        let file = self.file.as_ref().map(|file| file.to_string_lossy().into_owned());
+    fn line(&self, known_file: Option<&Path>, known_tensor: Option<&str>) -> String {
+        let file = self.file.as_deref().filter(|file| Some(*file) != known_file);
+        let file = file.map(|file| file.to_string_lossy().into_owned());
+        let tensor = self.tensor.clone().filter(|tensor| Some(tensor.as_str()) != known_tensor);
         let offset = self.offset.map(|offset| format!("byte {offset}"));
-        let places = [file, self.tensor.clone(), offset, Some(self.message.clone())];
+        let places = [file, tensor, offset, Some(self.message.clone())];
         places.into_iter().flatten().map(|place| one_line(&place)).collect::<Vec<_>>().join(": ")
     }
 }
@@ -175,6 +189,14 @@ mod tests {
     fn the_innermost_place_wins() {
         let error = Error::malformed("odd").in_tensor("weight").in_tensor("outer").in_file("a").in_file("b");
         assert_eq!(error.to_string(), "a: weight: odd");
+    }
+
+    #[test]
+    fn what_the_system_says_is_told_once() {
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = Error::io(Path::new("a"), refused);
+        assert_eq!((error.to_string().as_str(), error.kind()), ("a: permission denied", ErrorKind::Io));
+        assert!(std::error::Error::source(&error).is_none());
     }
 
     #[test]

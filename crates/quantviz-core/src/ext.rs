@@ -6,17 +6,19 @@ use ndarray::{ArrayD, IxDyn};
 
 use crate::dequantize::{for_each_real, read_values, summarize_real};
 use crate::scan::{Measured, Progress, Scan};
+use crate::source::measured_part;
 use crate::{
     Bins, Block, Element, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result, Shape,
-    part_len,
+    Sink, part_len,
 };
 
 /// Everything that builds on [`ParameterSource`]; every source has it.
 pub trait SourceExt: ParameterSource {
-    /// The stored elements of a parameter as an array of numbers, whatever type they are stored in.
+    /// The elements of a parameter as an array of numbers, whatever type they are stored in: the stored ones, or the
+    /// codes where they are packed into other elements.
     fn array(&self, id: ParameterId) -> Result<ArrayD<f64>> {
-        let values = self.values(id, Part::Stored)?;
-        array_of(&self.model().parameter(id).shape, values)
+        let parameter = self.model().parameter(id);
+        array_of(parameter.logical_shape(), self.values(id, measured_part(parameter))?)
     }
 
     /// The stored elements of a parameter as an array of exactly the type they are stored in.
@@ -55,14 +57,14 @@ pub trait SourceExt: ParameterSource {
         read_values(self, id, part, 0..part_len(self.model(), id, part)?)
     }
 
-    /// The summary of the stored elements of a parameter.
+    /// The summary of the stored elements of a parameter, or of its codes where they are packed into other elements.
     fn summary(&self, id: ParameterId) -> Result<RangeSummary> {
         let mut summary = RangeSummary::default();
         let mut sink = |block: Block<'_>| {
             summary.merge(&RangeSummary::of_elements(&block.elements));
             ControlFlow::Continue(())
         };
-        let _ = self.read(id, Part::Stored, 0..self.model().parameter(id).shape.elements(), &mut sink)?;
+        read_measured(self, id, &mut sink)?;
         Ok(summary)
     }
 
@@ -75,7 +77,8 @@ pub trait SourceExt: ParameterSource {
         }
     }
 
-    /// The histogram of the stored elements over their own range. `None` where that range has no width.
+    /// The histogram of what [`summary`](Self::summary) summarises, over its own range. `None` where that range has no
+    /// width.
     fn histogram(&self, id: ParameterId, bins: usize) -> Result<Option<Histogram>> {
         let summary = self.summary(id)?;
         let (Some(low), Some(high)) = (summary.min(), summary.max()) else { return Ok(None) };
@@ -84,7 +87,7 @@ pub trait SourceExt: ParameterSource {
             bins.add(&block.elements);
             ControlFlow::Continue(())
         };
-        let _ = self.read(id, Part::Stored, 0..self.model().parameter(id).shape.elements(), &mut sink)?;
+        read_measured(self, id, &mut sink)?;
         Ok(Some(bins.into_histogram()))
     }
 
@@ -124,6 +127,16 @@ pub trait SourceExt: ParameterSource {
 }
 
 impl<S: ParameterSource + ?Sized> SourceExt for S {}
+
+fn read_measured<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    let parameter = source.model().parameter(id);
+    let part = measured_part(parameter);
+    source.read(id, part, 0..part_len(source.model(), id, part)?, sink).map(|_| ())
+}
 
 fn array_of<T>(shape: &Shape, values: Vec<T>) -> Result<ArrayD<T>> {
     let dims: Result<Vec<usize>, _> = shape.dims().iter().map(|&dim| usize::try_from(dim)).collect();

@@ -56,7 +56,7 @@ pub struct Bins {
     histogram: Histogram,
     /// Shared by the bins of all pieces of a tensor.
     edges: Arc<[f64]>,
-    tally: Tally,
+    pending: Pending,
 }
 
 impl Bins {
@@ -69,7 +69,7 @@ impl Bins {
         let edges = edges(low, high, bins);
         let all_have_width = edges.windows(2).all(|edge| edge[0] < edge[1]);
         let histogram = Histogram { low, high, counts: vec![0; bins] };
-        all_have_width.then(|| Bins { histogram, edges: edges.into(), tally: Tally::default() })
+        all_have_width.then(|| Bins { histogram, edges: edges.into(), pending: Pending::default() })
     }
 
     /// Counts every value within the range.
@@ -103,9 +103,9 @@ impl Bins {
         values: &[T],
     ) {
         let (rows, rest) = values.as_chunks::<ROW>();
-        let mut tally = mem::take(&mut self.tally);
+        let mut pending = mem::take(&mut self.pending);
         for rows in rows.chunks(MOST_ROWS) {
-            tally.make_room(rows.len(), &mut self.histogram.counts);
+            pending.make_room(rows.len(), &mut self.histogram.counts);
             let find = |row: &[T; ROW]| guess.bins(row, &to_real);
             let mut one_by_one = |row: &[T; ROW]| {
                 for &value in row {
@@ -117,10 +117,10 @@ impl Bins {
             };
             simd.vectorize(
                 #[inline(always)]
-                || tally.count(rows, find, &mut one_by_one),
+                || pending.count(rows, find, &mut one_by_one),
             );
         }
-        self.tally = tally;
+        self.pending = pending;
         rest.iter().for_each(|value| self.add_times(value.to_f64(), 1));
     }
 
@@ -131,7 +131,7 @@ impl Bins {
 
     /// What was counted.
     pub fn into_histogram(mut self) -> Histogram {
-        self.tally.empty_into(&mut self.histogram.counts);
+        self.pending.empty_into(&mut self.histogram.counts);
         self.histogram
     }
 
@@ -162,12 +162,12 @@ impl Bins {
 
 /// Values whose bins are found at once.
 const ROW: usize = 32;
-/// So few that no count of a tally overflows.
+/// So few that no count overflows.
 const MOST_ROWS: usize = 1 << 26;
 
 /// What is not yet among the counts of a histogram.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Tally {
+struct Pending {
     /// How often two bins came together, where there are few enough: a count for two values takes half the time of
     /// two. Else the bins of every fourth value: neighbours often fall into the same bin, and need not wait for each
     /// other in tables of their own.
@@ -181,7 +181,7 @@ const PAIRED_BINS: usize = 64;
 const PAIRS: usize = PAIRED_BINS * PAIRED_BINS;
 const TABLES: usize = 4;
 
-impl Tally {
+impl Pending {
     /// Sees to it that so many rows can be counted.
     fn make_room(&mut self, rows: usize, counts: &mut [u64]) {
         self.bins = counts.len();

@@ -89,11 +89,13 @@
     clippy::cast_possible_wrap
 )]
 
+mod calibration;
 mod dequantize;
 mod dtype;
 mod elements;
 mod error;
 mod ext;
+mod groups;
 mod histogram;
 mod memory;
 mod minifloat;
@@ -104,6 +106,7 @@ mod quant;
 mod quantize;
 mod real;
 mod roles;
+mod scales;
 mod scan;
 mod shape;
 mod source;
@@ -116,6 +119,7 @@ pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::SourceExt;
+pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};
 pub use memory::MemorySource;
@@ -125,10 +129,11 @@ pub use model::{
     module_path,
 };
 pub use ndarray;
-pub use quant::{Encoding, Granularity, GroupIndex, Groups, Operand, OuterScale, QuantDescriptor, Scheme};
+pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
 pub use roles::role_from_name;
-pub use scan::{Measured, MeasuredQuantization, Progress, Scan};
+pub use scales::MeasuredQuantization;
+pub use scan::{Measured, Progress, Scan};
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};
 pub use summary::RangeSummary;

@@ -2,8 +2,9 @@
 
 use std::ops::{ControlFlow, Range};
 
-use ndarray::{Array, Dimension};
+use ndarray::{ArrayBase, Data, Dimension};
 
+use crate::model::Modules;
 use crate::roles::role_from_name;
 use crate::{
     Block, DType, Element, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part,
@@ -25,6 +26,8 @@ use crate::{
 pub struct MemorySource {
     model: Model,
     tensors: Vec<Stored>,
+    /// `None` where somebody else may have changed the layers.
+    modules: Option<Modules>,
 }
 
 /// Little-endian bytes in a vector that is aligned for every type.
@@ -34,9 +37,15 @@ struct Stored {
     bytes: usize,
 }
 
+impl Stored {
+    fn zeros(bytes: usize) -> Self {
+        Stored { words: vec![0; bytes.div_ceil(8)], bytes }
+    }
+}
+
 impl Default for MemorySource {
     fn default() -> Self {
-        MemorySource { model: Model::new(Format::Memory), tensors: Vec::new() }
+        MemorySource { model: Model::new(Format::Memory), tensors: Vec::new(), modules: None }
     }
 }
 
@@ -46,14 +55,21 @@ impl MemorySource {
         MemorySource::default()
     }
 
-    /// Adds a parameter; its role and its layer follow from its name and shape.
+    /// Adds a parameter, an array or a view of one; its role and its layer follow from its name and shape. The
+    /// elements are copied once.
     #[must_use]
-    pub fn with<T: Element, D: Dimension>(mut self, name: impl Into<String>, array: Array<T, D>) -> Self {
+    pub fn with<S: Data<Elem: Element>, D: Dimension>(
+        mut self,
+        name: impl Into<String>,
+        array: ArrayBase<S, D>,
+    ) -> Self {
         let dims: Vec<u64> = array.shape().iter().map(|&dim| dim as u64).collect();
         // The dimensions of something that exists can be multiplied.
         let shape = Shape::new(dims).unwrap_or_default();
-        let values: Vec<T> = array.iter().copied().collect();
-        self.push(name.into(), T::DTYPE, shape, bytemuck::cast_slice(&values));
+        let mut stored = Stored::zeros(array.len() * size_of::<S::Elem>());
+        let places: &mut [S::Elem] = bytemuck::cast_slice_mut(&mut stored.words);
+        places.iter_mut().zip(array.iter()).for_each(|(place, &element)| *place = element);
+        self.push(name.into(), S::Elem::DTYPE, shape, stored);
         self
     }
 
@@ -71,7 +87,9 @@ impl MemorySource {
             let message = format!("{dtype} {shape} takes {expected} bytes, not {}", bytes.len());
             return Err(Error::malformed(message).in_tensor(name));
         }
-        self.push(name, dtype, shape, bytes);
+        let mut stored = Stored::zeros(bytes.len());
+        bytemuck::cast_slice_mut(&mut stored.words)[..bytes.len()].copy_from_slice(bytes);
+        self.push(name, dtype, shape, stored);
         Ok(self)
     }
 
@@ -80,32 +98,35 @@ impl MemorySource {
     /// # Errors
     /// Where there is no parameter yet, or the descriptor's groups do not fit its shape.
     pub fn quantized(mut self, quantization: QuantDescriptor) -> Result<Self> {
-        let last = self.model.parameters.last_mut();
+        let last = self.model.parameters.last();
         let last = last.ok_or_else(|| Error::not_found("there is no parameter to describe"))?;
         if quantization.logical.is_some() {
             let message = "codes that are packed into other elements need a source of their own";
             return Err(Error::unsupported(message).in_tensor(&last.name));
         }
-        if quantization.groups(&last.shape).is_none() {
-            return Err(Error::malformed("its scales do not fit its shape").in_tensor(&last.name));
+        quantization.check(&self.model, &last.shape).map_err(|error| error.in_tensor(&last.name))?;
+        if let Some(last) = self.model.parameters.last_mut() {
+            last.quantization = Some(quantization);
         }
-        last.quantization = Some(quantization);
         Ok(self)
     }
 
     /// The model, to add layers, roles and metadata to.
     pub fn model_mut(&mut self) -> &mut Model {
+        self.modules = None;
         &mut self.model
     }
 
-    fn push(&mut self, name: String, dtype: DType, shape: Shape, bytes: &[u8]) {
-        let mut words = vec![0u64; bytes.len().div_ceil(8)];
-        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    fn push(&mut self, name: String, dtype: DType, shape: Shape, stored: Stored) {
         let role = role_from_name(&name, &shape).unwrap_or(Role::Other);
-        self.model.file_bytes += bytes.len() as u64;
-        self.model.parameters.push(Parameter::new(name, dtype, shape, role));
-        self.model.add_module_layers();
-        self.tensors.push(Stored { words, bytes: bytes.len() });
+        self.model.file_bytes += stored.bytes as u64;
+        let mut modules = self.modules.take().unwrap_or_else(|| self.model.modules());
+        if let Some(id) = ParameterId::new(self.model.parameters.len()) {
+            self.model.parameters.push(Parameter::new(name, dtype, shape, role));
+            self.model.add_to_module(id, &mut modules);
+        }
+        self.modules = Some(modules);
+        self.tensors.push(stored);
     }
 }
 

@@ -1,12 +1,12 @@
 //! A model without its values: names, shapes, layers, roles, quantization, and what was odd about the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::names;
 use crate::text::one_line;
-use crate::{DType, Operand, QuantDescriptor, Shape};
+use crate::{DType, DTypeClass, ErrorKind, Operand, QuantDescriptor, Shape};
 
 names! {
     /// The kind of file, or other place, that a model comes from.
@@ -51,9 +51,10 @@ names! {
 }
 
 impl Role {
-    /// Whether training changes it, so that it counts among a model's parameters.
+    /// Whether training changes what has this role, as far as a role can tell: scales and zero-points of a
+    /// quantization it does not.
     pub fn is_learnt(self) -> bool {
-        matches!(self, Role::Weight | Role::Bias | Role::Norm | Role::Embedding)
+        !matches!(self, Role::RunningStat | Role::Constant | Role::Optimizer | Role::Scale | Role::ZeroPoint)
     }
 }
 
@@ -76,13 +77,31 @@ names! {
         Malformed "malformed";
         /// The values are not where the file says.
         Missing "missing";
+        /// Larger, deeper or more than the limits allow.
+        Limit "limit";
+        /// The operating system does not let it be read.
+        Io "io";
         /// Readable, but hardly meant like this.
         Odd "odd";
     }
 }
 
+impl From<ErrorKind> for WarningKind {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::NotFound | ErrorKind::UnknownName => WarningKind::Missing,
+            ErrorKind::Unsupported => WarningKind::Unsupported,
+            ErrorKind::Malformed => WarningKind::Malformed,
+            ErrorKind::Limit => WarningKind::Limit,
+            ErrorKind::Io => WarningKind::Io,
+            ErrorKind::Cancelled => WarningKind::Odd,
+        }
+    }
+}
+
 /// Something that a reader noticed and that does not keep it from showing the rest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Warning {
     /// What sort of oddity it is.
     pub kind: WarningKind,
@@ -107,7 +126,7 @@ impl Warning {
 macro_rules! ids {
     ($($(#[$doc:meta])* $id:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $id(u32);
 
         impl $id {
@@ -132,7 +151,7 @@ ids! {
 }
 
 /// A named tensor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Parameter {
     /// The name, exactly as the file has it.
@@ -167,7 +186,8 @@ impl Parameter {
 }
 
 /// An activation whose quantization the file fixes: it belongs to the layer that makes it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Activation {
     /// The name of the float value.
     pub tensor: String,
@@ -179,8 +199,21 @@ pub struct Activation {
     pub zero_point: Option<Operand>,
 }
 
+impl Activation {
+    /// An activation of this name.
+    pub fn new(tensor: impl Into<String>, dtype: DType, scale: Operand, zero_point: Option<Operand>) -> Self {
+        Activation { tensor: tensor.into(), dtype, scale, zero_point }
+    }
+
+    /// The parameters that hold its scale and its zero-point.
+    pub fn parameters(&self) -> Vec<ParameterId> {
+        let operands = std::iter::once(&self.scale).chain(&self.zero_point);
+        operands.flat_map(Operand::parameters).collect()
+    }
+}
+
 /// A node of the graph, or a module path where there is none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Layer {
     /// The node's name or the module's path.
@@ -215,7 +248,7 @@ impl Layer {
 }
 
 /// Everything about a model but its values.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Model {
     /// Where it comes from.
@@ -274,70 +307,179 @@ impl Model {
         self.parameters.iter().position(|parameter| parameter.name == name).and_then(ParameterId::new)
     }
 
-    /// How many numbers training has set: the logical elements of weights, biases, norms and embeddings, shared
-    /// storage once.
+    /// How many numbers training has set: the logical elements of all parameters, less running statistics, constants,
+    /// what optimizers remember, and what other parameters are quantized with; shared storage once.
+    ///
+    /// What is called a scale is learnt too, where nothing is quantized that it could belong to. Where there is a graph,
+    /// what none of its operations uses does not count.
     pub fn parameter_count(&self) -> u64 {
-        let learnt = self.parameters.iter().filter(|parameter| parameter.role.is_learnt());
-        let once = learnt.filter(|parameter| parameter.shares.is_none());
-        once.map(|parameter| parameter.logical_shape().elements()).fold(0, u64::saturating_add)
+        let calibrating = self.calibrating();
+        let has_graph = self.layers.iter().any(|layer| layer.kind == LayerKind::Operation);
+        let is_used = |it: &Parameter| {
+            !has_graph || it.layer.is_some_and(|layer| self.layer(layer).kind == LayerKind::Operation)
+        };
+        let scales_are_of_codes = has_graph || self.is_quantized();
+        let learnt = self.parameter_ids().filter(|id| !calibrating.contains(id)).map(|id| self.parameter(id));
+        let learnt =
+            learnt.filter(|it| it.shares.is_none() && is_used(it) && is_learnt(it, scales_are_of_codes));
+        learnt.map(|it| it.logical_shape().elements()).fold(0, u64::saturating_add)
+    }
+
+    /// The parameters that hold scales, zero-points and the like of other parameters and of activations.
+    pub fn calibrating(&self) -> HashSet<ParameterId> {
+        let of_parameters = self.parameters.iter().flat_map(|it| &it.quantization);
+        let of_activations = self.layers.iter().flat_map(|layer| &layer.activations);
+        let of_parameters = of_parameters.flat_map(QuantDescriptor::parameters);
+        of_parameters.chain(of_activations.flat_map(Activation::parameters)).collect()
+    }
+
+    /// Whether anything is, be it in a way that nobody here knows.
+    fn is_quantized(&self) -> bool {
+        let has_codes = |it: &Parameter| {
+            let is_small = it.dtype.bits().is_none_or(|bits| bits <= 8);
+            it.quantization.is_some() || (is_small && it.dtype.class() != DTypeClass::Bool)
+        };
+        let activations = self.layers.iter().any(|layer| !layer.activations.is_empty());
+        activations || self.parameters.iter().any(has_codes)
     }
 
     /// Gives every parameter without a layer that of its module path: its name less the last part. What such layers
     /// are called, and in which order they come, follows the parameters.
     pub fn add_module_layers(&mut self) {
-        let modules = self.layers.iter().enumerate().filter(|(_, layer)| layer.kind == LayerKind::Parameter);
-        let mut known: BTreeMap<String, LayerId> =
-            modules.filter_map(|(index, layer)| Some((layer.name.clone(), LayerId::new(index)?))).collect();
-        for index in 0..self.parameters.len() {
-            let Some(id) = ParameterId::new(index) else { return };
-            if self.parameters[index].layer.is_some() {
-                continue;
-            }
-            let path = module_path(&self.parameters[index].name).to_owned();
-            let layer = match known.get(&path) {
-                Some(&layer) => layer,
-                None => {
-                    let Some(layer) = LayerId::new(self.layers.len()) else { return };
-                    self.layers.push(Layer::new(path.clone(), None, LayerKind::Parameter));
-                    known.insert(path, layer);
-                    layer
-                }
-            };
-            self.layers[layer.index()].parameters.push(id);
-            self.parameters[index].layer = Some(layer);
+        let mut modules = self.modules();
+        for id in self.parameter_ids() {
+            self.add_to_module(id, &mut modules);
         }
+    }
+
+    /// The layers that are module paths, by name.
+    pub(crate) fn modules(&self) -> Modules {
+        let modules = self.layers.iter().enumerate().filter(|(_, layer)| layer.kind == LayerKind::Parameter);
+        modules.filter_map(|(index, layer)| Some((layer.name.clone(), LayerId::new(index)?))).collect()
+    }
+
+    /// Gives one parameter the layer of its module path, unless it has a layer.
+    pub(crate) fn add_to_module(&mut self, id: ParameterId, modules: &mut Modules) {
+        let (parameter, layers) = (&mut self.parameters[id.index()], &mut self.layers);
+        if parameter.layer.is_some() {
+            return;
+        }
+        let path = module_path(&parameter.name);
+        let layer = match modules.get(path) {
+            Some(&layer) => layer,
+            None => {
+                let Some(layer) = LayerId::new(layers.len()) else { return };
+                layers.push(Layer::new(path, None, LayerKind::Parameter));
+                modules.insert(path.to_owned(), layer);
+                layer
+            }
+        };
+        layers[layer.index()].parameters.push(id);
+        parameter.layer = Some(layer);
     }
 }
 
-/// `h.0.attn` of `h.0.attn.weight`; a name without dots is its own path.
+/// Whether training changed a parameter that calibrates no other.
+fn is_learnt(parameter: &Parameter, scales_are_of_codes: bool) -> bool {
+    // Whole numbers are counted where it is known what they are for: they may be indices and steps.
+    let is_known = matches!(parameter.role, Role::Weight | Role::Bias | Role::Norm | Role::Embedding);
+    let is_number = parameter.quantization.is_some()
+        || matches!(parameter.dtype.class(), DTypeClass::Float | DTypeClass::Complex | DTypeClass::Quantized);
+    match parameter.role {
+        Role::Scale | Role::ZeroPoint => is_number && !scales_are_of_codes,
+        role => role.is_learnt() && (is_known || is_number),
+    }
+}
+
+/// Layers that are module paths.
+pub(crate) type Modules = HashMap<String, LayerId>;
+
+/// `h.0.attn` of `h.0.attn.weight`. A name without dots is its own path, unless modules call their parameters so: then
+/// it belongs to the module that is the whole model, whose path is empty.
 pub fn module_path(name: &str) -> &str {
-    name.rsplit_once('.').map_or(name, |(path, _)| path)
+    name.rsplit_once('.').map_or(if is_of_a_module(name) { "" } else { name }, |(path, _)| path)
+}
+
+/// `weight`, `bias_ih_l0`, `running_mean`: what modules call their own.
+fn is_of_a_module(name: &str) -> bool {
+    const STARTS: [&str; 5] = ["weight", "bias", "running_", "in_proj_", "num_batches_tracked"];
+    STARTS.iter().any(|start| name.starts_with(start))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Encoding, Granularity};
 
     #[test]
     fn layers_are_module_paths() {
         let mut model = Model::new(Format::Memory);
-        for name in ["wte.weight", "h.0.attn.weight", "h.0.attn.bias", "scale"] {
+        for name in ["wte.weight", "h.0.attn.weight", "h.0.attn.bias", "scale", "weight", "bias_ih_l0"] {
             model.parameters.push(Parameter::new(name, DType::F32, Shape::vector(3), Role::Weight));
         }
         model.add_module_layers();
         let layers: Vec<_> =
             model.layers.iter().map(|layer| (layer.name.as_str(), layer.parameters.len())).collect();
-        assert_eq!(layers, [("wte", 1), ("h.0.attn", 2), ("scale", 1)]);
+        assert_eq!(layers, [("wte", 1), ("h.0.attn", 2), ("scale", 1), ("", 2)]);
         assert!(model.parameters.iter().all(|parameter| parameter.layer.is_some()));
+    }
+
+    fn model(parameters: &[(DType, Role)]) -> Model {
+        let mut model = Model::new(Format::Memory);
+        let parameter = |&(dtype, role)| Parameter::new("p", dtype, Shape::vector(10), role);
+        model.parameters.extend(parameters.iter().map(parameter));
+        model
     }
 
     #[test]
     fn shared_storage_counts_once() {
-        let mut model = Model::new(Format::Memory);
-        for role in [Role::Embedding, Role::Weight, Role::Scale] {
-            model.parameters.push(Parameter::new("p", DType::F32, Shape::vector(10), role));
-        }
+        let mut model = model(&[(DType::F32, Role::Embedding), (DType::F32, Role::Weight)]);
         model.parameters[1].shares = ParameterId::new(0);
+        assert_eq!(model.parameter_count(), 10);
+    }
+
+    #[test]
+    fn what_training_has_set_counts() {
+        use Role::{Constant, Optimizer, Other, RunningStat, Scale, Weight};
+        let learnt = [(DType::F32, Other), (DType::C64, Other), (DType::F32, Weight), (DType::I8, Weight)];
+        assert_eq!(model(&learnt).parameter_count(), 40);
+        let others = [
+            (DType::F32, RunningStat),
+            (DType::F32, Constant),
+            (DType::F32, Optimizer),
+            (DType::I64, Other),
+            (DType::Bool, Other),
+        ];
+        assert_eq!(model(&others).parameter_count(), 0);
+        // A gain is called scale, and so is what codes are multiplied with.
+        assert_eq!(model(&[(DType::F32, Scale), (DType::F32, Weight)]).parameter_count(), 20);
+        assert_eq!(model(&[(DType::F32, Scale), (DType::I8, Other)]).parameter_count(), 0);
+    }
+
+    #[test]
+    fn what_a_graph_does_not_use_does_not_count() {
+        let mut model =
+            model(&[(DType::F32, Role::Weight), (DType::F32, Role::Weight), (DType::F32, Role::Scale)]);
+        model.add_module_layers();
+        assert_eq!(model.parameter_count(), 30);
+        model.layers.push(Layer::new("n", None, LayerKind::Operation));
+        model.parameters[0].layer = LayerId::new(1);
+        model.parameters[2].layer = LayerId::new(1);
+        assert_eq!(model.parameter_count(), 10);
+    }
+
+    #[test]
+    fn what_calibrates_does_not_count() {
+        let mut model =
+            model(&[(DType::I8, Role::Weight), (DType::F32, Role::Other), (DType::F32, Role::Other)]);
+        let scale = |index| Operand::One { value: 1.0, parameter: ParameterId::new(index) };
+        let quantization =
+            QuantDescriptor::of_stored(Encoding::Other, "", DType::I8, Granularity::Tensor, scale(1), None);
+        model.parameters[0].quantization = quantization;
+        let mut layer = Layer::new("n", None, LayerKind::Parameter);
+        let activation = Activation::new("y", DType::I8, scale(2), None);
+        layer.activations.push(activation);
+        model.layers.push(layer);
         assert_eq!(model.parameter_count(), 10);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use crate::dequantize::Calibration;
+use crate::calibration::for_each_calibration;
 use crate::minifloat::Rounding;
 use crate::{Block, DType, DTypeClass, Elements, ParameterId, ParameterSource, Part, Result, Sink};
 
@@ -16,26 +16,27 @@ pub(crate) fn compute_codes<S: ParameterSource + ?Sized>(
     range: Range<u64>,
     sink: &mut dyn Sink,
 ) -> Result<ControlFlow<()>> {
-    let calibration = Calibration::load(source, id, &range)?;
     let descriptor = source.model().parameter(id).quantization.as_ref();
     let (low, high) = descriptor.map_or((f64::MIN, f64::MAX), |it| it.code_range);
     let rounding = (dtype.class() == DTypeClass::Float).then(|| Rounding::to(dtype));
     let mut codes = Codes::of(dtype);
-    let mut quantize = |block: Block<'_>| {
-        codes.clear();
-        calibration.for_each_run(&block, |run| {
-            #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is that of f32")]
-            run.codes.for_each(|stored| {
-                let scaled = stored as f32 / run.scale as f32;
-                codes.push(match &rounding {
-                    Some(rounding) => f64::from(rounding.nearest(scaled)),
-                    None => (f64::from(scaled.round_ties_even()) + run.zero_point).clamp(low, high),
+    for_each_calibration(source, id, range, &mut |calibration, range| {
+        let mut quantize = |block: Block<'_>| {
+            codes.clear();
+            calibration.for_each_run(&block, |run| {
+                #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is that of f32")]
+                run.codes.for_each(|stored| {
+                    let scaled = stored as f32 / run.scale as f32;
+                    codes.push(match &rounding {
+                        Some(rounding) => f64::from(rounding.nearest(scaled)),
+                        None => (f64::from(scaled.round_ties_even()) + run.zero_point).clamp(low, high),
+                    });
                 });
             });
-        });
-        sink.block(Block { start: block.start, elements: codes.elements() })
-    };
-    source.read(id, Part::Stored, range, &mut quantize)
+            sink.block(Block { start: block.start, elements: codes.elements() })
+        };
+        source.read(id, Part::Stored, range, &mut quantize)
+    })
 }
 
 /// Codes in the narrowest type that slices have for them.

@@ -30,6 +30,22 @@ struct Rule {
     holds: fn(&Facts<'_>) -> bool,
 }
 
+/// Buffers that modules keep among their parameters: masks, and tables of positions.
+const CONSTANTS: &[&str] = &[
+    "attn_mask",
+    "causal_mask",
+    "cos_cached",
+    "freqs_cis",
+    "freqs_cos",
+    "freqs_sin",
+    "inv_freq",
+    "masked_bias",
+    "position_ids",
+    "relative_position_index",
+    "sin_cached",
+    "tril",
+];
+
 /// The first rule that holds decides.
 const RULES: &[Rule] = &[
     Rule {
@@ -37,6 +53,7 @@ const RULES: &[Rule] = &[
         holds: |it| {
             it.path.split('.').any(|part| part.starts_with("optimizer"))
                 || one_of(it.last, &["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"])
+                || (it.last == "step" && it.path.split('.').any(|part| part == "state"))
         },
     },
     Rule {
@@ -52,9 +69,7 @@ const RULES: &[Rule] = &[
         role: Role::Constant,
         holds: |it| {
             // GGUF has the frequencies of rotary embeddings as `rope_freqs.weight`.
-            one_of(it.last, &["inv_freq", "position_ids", "masked_bias"])
-                || it.module.starts_with("rope_")
-                || is_mask(it)
+            one_of(it.last, CONSTANTS) || is_progress(it) || it.module.starts_with("rope_") || is_mask(it)
         },
     },
     Rule { role: Role::Norm, holds: |it| is_norm(it.module) && it.shape.rank() <= 1 },
@@ -73,7 +88,7 @@ const RULES: &[Rule] = &[
                 || ends_with(it.last, &["_zero_point", "_zeros"])
         },
     },
-    Rule { role: Role::Bias, holds: |it| it.last == "bias" || it.last.ends_with("_bias") },
+    Rule { role: Role::Bias, holds: |it| it.last.starts_with("bias") || it.last.ends_with("_bias") },
     Rule {
         role: Role::Embedding,
         holds: |it| it.shape.rank() >= 2 && (is_embedding(it.module) || is_embedding(it.last)),
@@ -119,6 +134,13 @@ fn is_embedding(name: &str) -> bool {
         || one_of(&name, &["wte", "wpe", "tok_emb", "pos_emb", "cls_token"])
 }
 
+/// `best_val_loss`, `epoch`: how far training has come, at the top of a checkpoint.
+fn is_progress(it: &Facts<'_>) -> bool {
+    it.path.is_empty()
+        && it.shape.rank() == 0
+        && (it.last.ends_with("loss") || one_of(it.last, &["epoch", "global_step", "iter_num", "lr", "step"]))
+}
+
 /// GPT-2 keeps the causal mask of every attention under the name `attn.bias`.
 fn is_mask(it: &Facts<'_>) -> bool {
     let dims = it.shape.dims();
@@ -158,6 +180,11 @@ mod tests {
             ("model.layers.0.mlp.down_proj.qzeros", &[32, 512], Some(Role::ZeroPoint)),
             ("optimizer.state.0.exp_avg", &[10], Some(Role::Optimizer)),
             ("0.weight.qdata", &[32, 64], Some(Role::Weight)),
+            ("state.0.step", &[], Some(Role::Optimizer)),
+            ("rnn.bias_ih_l0", &[4], Some(Role::Bias)),
+            ("best_val_loss", &[], Some(Role::Constant)),
+            ("focal_loss", &[8], None),
+            ("rotary.cos_cached", &[8, 4], Some(Role::Constant)),
             ("anything", &[10], None),
         ];
         for (name, dims, role) in cases {

@@ -3,12 +3,12 @@
 use std::ops::{ControlFlow, Range};
 use std::thread::available_parallelism;
 
-use crate::dequantize::{read_values, summarize_real};
+use crate::dequantize::summarize_real;
 use crate::parallel::for_each_job;
+use crate::scales::{MeasuredQuantization, calibrate};
+use crate::source::measured_part;
 use crate::tally::Tally;
-use crate::{
-    Bins, Block, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result, part_len,
-};
+use crate::{Bins, Block, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result};
 
 /// What to measure, and with how many threads.
 ///
@@ -29,17 +29,20 @@ pub struct Scan {
     threads: Option<usize>,
 }
 
-/// How far a scan has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a scan has come, in elements: one that is looked at twice, because it is dequantized or because its histogram
+/// needs the range of all, counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
-    /// Elements looked at.
+    /// What is done.
     pub done: u64,
-    /// Elements to look at, all in all.
+    /// What there is to do, all in all.
     pub total: u64,
 }
 
 /// What a scan found out about one parameter.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Measured {
     /// Which one.
     pub parameter: ParameterId,
@@ -51,21 +54,6 @@ pub struct Measured {
     pub quantization: Option<Box<MeasuredQuantization>>,
     /// Why something is missing above.
     pub error: Option<Error>,
-}
-
-/// What a scan found out about the quantization of one parameter.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MeasuredQuantization {
-    /// The scales of all groups.
-    pub scale: RangeSummary,
-    /// The outer scales, where scales have two levels.
-    pub outer_scale: Option<RangeSummary>,
-    /// The zero-points of all groups; `None` where the file has none.
-    pub zero_point: Option<RangeSummary>,
-    /// Whether every zero-point is the middle code.
-    pub symmetric: bool,
-    /// The real numbers that the codes stand for.
-    pub dequantized: RangeSummary,
 }
 
 impl Scan {
@@ -102,8 +90,9 @@ impl Scan {
         each: &mut dyn FnMut(Measured),
     ) -> Result<()> {
         let ids = self.only.clone().unwrap_or_else(|| source.model().parameter_ids().collect());
-        let tasks: Vec<_> = ids.into_iter().map(|id| (id, Work::of(source, id))).collect();
-        let total = tasks.iter().flat_map(|(_, work)| work).map(Work::elements).fold(0, u64::saturating_add);
+        let tasks: Vec<_> =
+            ids.into_iter().map(|id| (id, Work::of(source, id, self.bins.is_some()))).collect();
+        let total = tasks.iter().flat_map(|(_, work)| work).map(Work::all).fold(0, u64::saturating_add);
         let threads = self.threads.unwrap_or_else(|| threads_for(total));
         let mut done = 0;
         if progress(Progress { done, total }).is_break() {
@@ -115,7 +104,7 @@ impl Scan {
             if batch.is_empty() {
                 return Ok(());
             }
-            let elements = batch.iter().flat_map(|(_, work)| work).map(Work::elements);
+            let elements = batch.iter().flat_map(|(_, work)| work).map(Work::all);
             let end = elements.fold(done, u64::saturating_add);
             let report = |here: u64| progress(Progress { done: done.saturating_add(here).min(end), total });
             self.measure(source, batch, threads, &report)?.into_iter().for_each(&mut *each);
@@ -131,7 +120,10 @@ impl Scan {
         threads: usize,
         report: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
     ) -> Result<Vec<Measured>> {
-        let total = batch.iter().flat_map(|(_, work)| work).map(Work::elements).fold(0, u64::saturating_add);
+        let sum = |of: fn(&Work) -> u64| {
+            batch.iter().flat_map(|(_, work)| work).map(of).fold(0, u64::saturating_add)
+        };
+        let (first_look, all) = (sum(Work::first_look), sum(Work::all));
         let mut jobs = Vec::new();
         let mut tallies: Vec<Tally> = Vec::with_capacity(batch.len());
         for (slot, (parameter, work)) in batch.into_iter().enumerate() {
@@ -152,8 +144,13 @@ impl Scan {
                 Some(Job { task: Task::Bin(Box::new(bins?)), ..job })
             })
             .collect();
+        let report_again = |here: u64| report(first_look.saturating_add(here));
         let findings =
-            for_each_job(threads, &binning, Job::elements, &|_| report(total), |job| job.run(source, None))?;
+            for_each_job(threads, &binning, Job::elements, &report_again, |job| job.run(source, None))?;
+        // What turned out to have no range needed no second look.
+        if report(all).is_break() {
+            return Err(Error::cancelled());
+        }
         for (job, finding) in binning.iter().zip(findings) {
             tallies[job.slot].take(&job.task, finding);
         }
@@ -178,18 +175,20 @@ struct Work {
     /// How many elements one job reads.
     piece: u64,
     quantized: bool,
+    /// Whether a histogram needs a second look: the range of the whole is known only after the first.
+    binned_later: bool,
 }
 
 impl Work {
     /// Nothing, but the reason, for what cannot be measured.
-    fn of<S: ParameterSource + ?Sized>(source: &S, id: ParameterId) -> Result<Self> {
+    fn of<S: ParameterSource + ?Sized>(source: &S, id: ParameterId, binned: bool) -> Result<Self> {
         let parameter = source.model().parameter(id);
-        let packed = parameter.quantization.as_ref().is_some_and(|it| it.logical.is_some());
+        let part = measured_part(parameter);
+        let packed = part == Part::Codes;
         if !parameter.dtype.is_numeric() && !packed {
             let message = format!("{} values cannot be measured", parameter.dtype);
             return Err(Error::unsupported(message).in_tensor(&parameter.name));
         }
-        let part = if packed { Part::Codes } else { Part::Stored };
         let bits = parameter.dtype.bits().filter(|_| !packed).unwrap_or(8);
         let elements = parameter.logical_shape().elements();
         let piece = PIECE_BYTES * 8 / u64::from(bits);
@@ -197,12 +196,17 @@ impl Work {
         if elements > piece {
             let _ = source.read(id, part, 0..1, &mut |_: Block<'_>| ControlFlow::Break(()))?;
         }
-        Ok(Work { part, elements, piece, quantized: parameter.quantization.is_some() })
+        let binned_later = binned && elements > piece;
+        Ok(Work { part, elements, piece, quantized: parameter.quantization.is_some(), binned_later })
     }
 
-    /// Elements to look at, again where they are dequantized.
-    fn elements(&self) -> u64 {
+    /// Elements to look at before all ranges are known.
+    fn first_look(&self) -> u64 {
         self.elements.saturating_mul(if self.quantized { 2 } else { 1 })
+    }
+
+    fn all(&self) -> u64 {
+        self.first_look().saturating_add(if self.binned_later { self.elements } else { 0 })
     }
 
     /// The work in pieces that do not depend on the number of threads.
@@ -261,7 +265,7 @@ impl Job {
     fn run<S: ParameterSource + ?Sized>(&self, source: &S, bins: Option<usize>) -> Result<Finding> {
         match &self.task {
             Task::Summarize { whole } => self.summarize(source, bins.filter(|_| *whole)),
-            Task::Calibrate => self.calibrate(source),
+            Task::Calibrate => calibrate(source, self.parameter).map(|it| Finding::Calibrated(Box::new(it))),
             Task::Dequantize => summarize_real(source, self.parameter, self.range.clone()).map(Finding::Real),
             Task::Bin(bins) => {
                 self.bin(source, Bins::clone(bins)).map(|bins| Finding::Binned(bins.into_histogram()))
@@ -297,40 +301,6 @@ impl Job {
         };
         let _ = source.read(self.parameter, self.part, self.range.clone(), &mut sink)?;
         Ok(bins)
-    }
-
-    fn calibrate<S: ParameterSource + ?Sized>(&self, source: &S) -> Result<Finding> {
-        let read = |part| {
-            let len = part_len(source.model(), self.parameter, part)?;
-            // In steps: the scales of a large tensor are many.
-            let mut summary = RangeSummary::default();
-            let mut same = None;
-            for range in pieces(len, 1 << 20) {
-                let values = read_values(source, self.parameter, part, range)?;
-                let first = *same.get_or_insert(values.first().copied());
-                if values.iter().any(|&value| Some(value) != first) {
-                    same = Some(None);
-                }
-                summary.merge(&RangeSummary::of(&values));
-            }
-            Ok::<_, Error>((summary, same.flatten()))
-        };
-        let quantization = source.model().parameter(self.parameter).quantization.as_ref();
-        let optional = |part, is_there: bool| is_there.then(|| read(part)).transpose();
-        let (scale, _) = read(Part::Scales)?;
-        let outer_scale =
-            optional(Part::OuterScales, quantization.is_some_and(|it| it.outer_scale.is_some()))?;
-        let zero_point = optional(Part::ZeroPoints, quantization.is_some_and(|it| it.zero_point.is_some()))?;
-        let only_zero_point = zero_point.map_or(Some(0.0), |(_, same)| same);
-        let symmetric =
-            quantization.is_some_and(|it| it.offset.is_none() && only_zero_point == Some(it.middle_code()));
-        Ok(Finding::Calibrated(Box::new(MeasuredQuantization {
-            scale,
-            outer_scale: outer_scale.map(|(summary, _)| summary),
-            zero_point: zero_point.map(|(summary, _)| summary),
-            symmetric,
-            dequantized: RangeSummary::default(),
-        })))
     }
 }
 

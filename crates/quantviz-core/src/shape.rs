@@ -29,7 +29,7 @@ impl Shape {
             dims.iter().filter(|&&dim| dim != 0).try_fold(1u64, |product, &dim| product.checked_mul(dim));
         match product {
             Some(_) => Ok(Shape(dims)),
-            None => Err(Error::malformed(format!("the shape {dims:?} has more than 2^64 elements"))),
+            None => Err(Error::malformed(format!("the shape {dims:?} has 2^64 elements or more"))),
         }
     }
 
@@ -59,6 +59,9 @@ impl Shape {
     }
 
     /// Elements between neighbours along `axis`: the product of the dimensions behind it.
+    ///
+    /// # Panics
+    /// Where there is no such axis.
     pub fn stride(&self, axis: usize) -> u64 {
         self.0[axis + 1..].iter().product()
     }

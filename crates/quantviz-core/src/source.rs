@@ -3,7 +3,9 @@
 use std::ops::{ControlFlow, Range};
 
 use crate::quantize::compute_codes;
-use crate::{Elements, Error, Groups, Model, Operand, ParameterId, QuantDescriptor, Result, Shape};
+use crate::{
+    Elements, Error, Groups, Model, Operand, Parameter, ParameterId, QuantDescriptor, Result, Shape,
+};
 
 /// What of a parameter is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -154,6 +156,12 @@ macro_rules! delegate {
 
 delegate!(&S, Box<S>, std::sync::Arc<S>);
 
+/// What summaries and histograms are of: the stored elements, or the codes where they are packed into other elements.
+pub(crate) fn measured_part(parameter: &Parameter) -> Part {
+    let is_packed = parameter.quantization.as_ref().is_some_and(|it| it.logical.is_some());
+    if is_packed { Part::Codes } else { Part::Stored }
+}
+
 /// How many elements a part has.
 pub fn part_len(model: &Model, id: ParameterId, part: Part) -> Result<u64> {
     let parameter = model.parameter(id);
@@ -186,6 +194,9 @@ pub fn check_range(range: &Range<u64>, len: u64) -> Result<()> {
 
 /// Reads the parts that follow from the stored elements of a parameter and of those its descriptor names: what
 /// [`ParameterSource::read`] does for every [`Part`] that the source has nothing special for.
+///
+/// # Errors
+/// Of stored elements and of packed codes nothing follows: reading those is up to the source.
 pub fn read_derived<S: ParameterSource + ?Sized>(
     source: &S,
     id: ParameterId,
@@ -196,18 +207,24 @@ pub fn read_derived<S: ParameterSource + ?Sized>(
     let parameter = source.model().parameter(id);
     let len = part_len(source.model(), id, part)?;
     check_range(&range, len).map_err(|error| error.in_tensor(&parameter.name))?;
-    let Some(quantization) = &parameter.quantization else {
-        return source.read(id, Part::Stored, range, sink);
+    let up_to_the_source = |what| Err(Error::unsupported(what).in_tensor(&parameter.name));
+    let Some(quantization) = parameter.quantization.as_ref().filter(|_| part != Part::Stored) else {
+        return match part {
+            // Asking the source again would never end.
+            Part::Stored => up_to_the_source("this source does not read its stored elements"),
+            _ => source.read(id, Part::Stored, range, sink),
+        };
     };
-    if let (Part::Codes, Some(dtype)) = (part, quantization.computed) {
-        return compute_codes(source, id, dtype, range, sink);
-    }
-    let operand = match part {
-        Part::Stored | Part::Codes => return source.read(id, Part::Stored, range, sink),
-        Part::Scales => Some(&quantization.scale),
-        Part::OuterScales => quantization.outer_scale.as_ref().map(|outer| &outer.scale),
-        Part::ZeroPoints => quantization.zero_point.as_ref(),
-        Part::Offsets => quantization.offset.as_ref(),
+    let operand = match (part, quantization.computed) {
+        (Part::Codes, Some(dtype)) => return compute_codes(source, id, dtype, range, sink),
+        (Part::Codes, None) if quantization.logical.is_some() => {
+            return up_to_the_source("this source cannot unpack it");
+        }
+        (Part::Stored | Part::Codes, _) => return source.read(id, Part::Stored, range, sink),
+        (Part::Scales, _) => Some(&quantization.scale),
+        (Part::OuterScales, _) => quantization.outer_scale.as_ref().map(|outer| &outer.scale),
+        (Part::ZeroPoints, _) => quantization.zero_point.as_ref(),
+        (Part::Offsets, _) => quantization.offset.as_ref(),
     };
     let Some(operand) = operand else { return Ok(ControlFlow::Continue(())) };
     const AT_ONCE: usize = 8192;

@@ -120,7 +120,7 @@ impl RangeSummary {
             self.m2 += other.m2 + distance * distance * here * share;
         }
         self.count += other.count;
-        self.population += other.population;
+        self.population = self.population.saturating_add(other.population);
         self.nan += other.nan;
         self.pos_inf += other.pos_inf;
         self.neg_inf += other.neg_inf;
@@ -298,4 +298,17 @@ impl<R: Real> Sums<R> {
 #[expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
 fn as_f64(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples may speak for more than can be counted.
+    #[test]
+    fn samples_of_everything_add_up() {
+        let mut summary = RangeSummary::of(&[1.0f32]).sampled_from(u64::MAX);
+        summary.merge(&RangeSummary::of(&[2.0f32]));
+        assert_eq!((summary.population(), summary.count(), summary.max()), (u64::MAX, 2, Some(2.0)));
+    }
 }

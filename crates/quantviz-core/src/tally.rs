@@ -1,6 +1,7 @@
 //! The findings about one parameter, put together.
 
-use crate::scan::{Finding, Measured, MeasuredQuantization, Task};
+use crate::scales::MeasuredQuantization;
+use crate::scan::{Finding, Measured, Task};
 use crate::{Error, Histogram, ParameterId, RangeSummary, Result};
 
 /// The findings about one parameter, as they come in. The first error about its values, and the first about its

@@ -21,7 +21,40 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Marks that turn the direction of text around, or take no room.
+/// Marks that turn the direction of text around, or take no room: Unicode's category of format characters, what
+/// separates lines and paragraphs, and letters that are blank.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
+        | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_is_spelled_out() {
+        for c in [
+            '\u{61c}',
+            '\u{2060}',
+            '\u{ad}',
+            '\u{fff9}',
+            '\u{e0041}',
+            '\u{202e}',
+            '\u{3164}',
+            '\u{85}',
+            '\u{7f}',
+        ] {
+            let line = one_line(&format!("a{c}b"));
+            assert_eq!(line, format!("a{}b", c.escape_default()));
+            assert_eq!(one_line(&line), line);
+        }
+        assert_eq!(one_line("größe.層.weight"), "größe.層.weight");
+        // Paths of Windows stay what they are.
+        assert_eq!(one_line(r"C:\models\new"), r"C:\models\new");
+    }
 }

@@ -110,6 +110,13 @@ const NAMES: &[(&str, TransformerPart)] = &[
     ("ffn_up", MlpIn),
     ("ffn_gate", MlpIn),
     ("ffn_down", MlpOut),
+    ("ffn_up_exps", MlpIn),
+    ("ffn_gate_exps", MlpIn),
+    ("ffn_gate_up_exps", MlpIn),
+    ("ffn_down_exps", MlpOut),
+    ("ffn_up_shexp", MlpIn),
+    ("ffn_gate_shexp", MlpIn),
+    ("ffn_down_shexp", MlpOut),
     // Teaching code
     ("token_embedding_table", TokenEmbedding),
     ("position_embedding_table", PositionEmbedding),
@@ -130,9 +137,13 @@ impl TransformerPart {
         }
         let layer = parameter.layer.map(|layer| model.layer(layer));
         let by_layer = || layer.and_then(|layer| by_name(&layer.name));
-        let is_convolution = || {
-            let by_op = layer.and_then(|layer| layer.op.as_deref()).is_some_and(|op| op.contains("Conv"));
-            by_op || (parameter.role == Role::Weight && parameter.logical_shape().rank() >= 3)
+        let is_convolution = || match layer.and_then(|layer| layer.op.as_deref()) {
+            Some(op) => op.contains("Conv"),
+            // Matrices of many experts have three axes too.
+            None => {
+                let is_kernel = (3..=5).contains(&parameter.logical_shape().rank());
+                parameter.role == Role::Weight && is_kernel && !parameter.name.contains("exp")
+            }
         };
         by_name(&parameter.name)
             .or_else(by_layer)
@@ -193,6 +204,10 @@ mod tests {
             ("output.weight", &[32000, 4096], Some(Head)),
             ("attn.in_proj_weight", &[2304, 768], Some(QueryKeyValue)),
             ("layer1.0.conv1.weight", &[64, 64, 3, 3], Some(TransformerPart::Convolution)),
+            ("blk.0.ffn_gate_exps.weight", &[8, 14336, 4096], Some(MlpIn)),
+            ("blk.0.ffn_down_exps.weight", &[8, 4096, 14336], Some(MlpOut)),
+            ("model.layers.0.mlp.experts.gate_up_proj", &[8, 4096, 28672], Some(MlpIn)),
+            ("model.layers.0.mlp.experts.w", &[8, 4096, 28672], None),
             ("h.0.attn.bias", &[1, 1, 8, 8], None),
             ("something.weight", &[3, 3], None),
         ];

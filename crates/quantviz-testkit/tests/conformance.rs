@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndarray::{Array1, arr1, arr2};
 use quantviz_core::{
-    Activation, Block, DType, Elements, Encoding, Error, Granularity, LayerId, MemorySource, Model, Operand,
-    ParameterId, ParameterSource, Part, QuantDescriptor, Result, Shape, Sink, SourceExt, Warning,
-    WarningKind, check_range, read_derived,
+    Activation, Block, DType, Elements, Encoding, Error, Granularity, GroupIndex, LayerId, MemorySource,
+    Model, Operand, OuterScale, ParameterId, ParameterSource, Part, QuantDescriptor, Result, Scheme, Shape,
+    Sink, SourceExt, Warning, WarningKind, check_range, read_derived,
 };
 use quantviz_testkit::{check_source, check_sync_source};
 
@@ -263,6 +263,48 @@ fn faults_of_a_model_are_named() {
             |it| scale(it, Operand::Product(vec![Operand::One { value: 1.0, parameter: Some(id(99)) }])),
             "\"fc.codes\": its scale or zero-point is parameter 99",
         ),
+        (|it| scale(it, Operand::Parameter(id(1))), "\"fc.codes\": \"fc.bias\" has 40 numbers for 2 groups"),
+        (
+            |it| quantization(it).offset = Some(Operand::Parameter(id(99))),
+            "scale or zero-point is parameter 99",
+        ),
+        (
+            |it| {
+                let scale = Operand::Parameter(id(99));
+                quantization(it).outer_scale = Some(OuterScale { granularity: Granularity::Tensor, scale });
+            },
+            "scale or zero-point is parameter 99",
+        ),
+        (
+            |it| {
+                let scale = Operand::One { value: 1.0, parameter: None };
+                quantization(it).outer_scale = Some(OuterScale { granularity: Granularity::Axis(2), scale });
+            },
+            "\"fc.codes\": groups by Axis(2) do not fit its shape 2×3",
+        ),
+        (
+            |it| quantization(it).group_index = Some(GroupIndex { axis: 7, parameter: id(2) }),
+            "\"fc.codes\": its group index is for axis 7, but there are 2",
+        ),
+        (
+            |it| quantization(it).group_index = Some(GroupIndex { axis: 0, parameter: id(99) }),
+            "\"fc.codes\": its group index is parameter 99",
+        ),
+        (
+            |it| quantization(it).group_index = Some(GroupIndex { axis: 1, parameter: id(2) }),
+            "\"fc.codes\": its group index has 2 entries for 3 along axis 1",
+        ),
+        (
+            // There is no group -1.
+            |it| quantization(it).group_index = Some(GroupIndex { axis: 0, parameter: id(4) }),
+            "\"fc.codes\": its real values cannot be read: fc.codes: its scales do not fit its shape",
+        ),
+        (
+            |it| quantization(it).table = Some(vec![0.0, 1.0]),
+            "its table has 2 entries for codes from -128 to 127",
+        ),
+        (|it| quantization(it).scheme = Scheme::Codebook, "\"fc.codes\": a codebook without a table"),
+        (|it| quantization(it).packed_in.push(id(99)), "\"fc.codes\": it is packed in parameter 99"),
         (|it| quantization(it).code_range = (1.0, -1.0), "its codes range from 1 to -1"),
         (
             |it| quantization(it).code_range = (-8.0, 7.0),
@@ -273,7 +315,7 @@ fn faults_of_a_model_are_named() {
             "groups by Axis(0) do not fit its shape scalar",
         ),
         (
-            |it| quantization(it).logical = Some(Shape::vector(7)),
+            |it| quantization(it).logical = Shape::new([2, 4]).ok(),
             "\"fc.codes\", Codes: unreadable, and no warning",
         ),
         (|it| it.layers[0].activations.push(activation()), "activation \"y\" of layer \"fc\": its scale"),
@@ -298,7 +340,7 @@ fn scale(model: &mut Model, scale: Operand) {
 }
 
 fn activation() -> Activation {
-    Activation { tensor: "y".into(), dtype: DType::I8, scale: Operand::Parameter(id(99)), zero_point: None }
+    Activation::new("y", DType::I8, Operand::Parameter(id(99)), None)
 }
 
 #[test]
@@ -316,5 +358,5 @@ fn too_few_scales_are_named() {
         .quantized(descriptor(Granularity::Axis(0), Operand::Parameter(id(0)), None))
         .expect("the axis is there");
     assert!(source.real_array(id(1)).is_err());
-    assert_rejected(&source, "parameter \"codes\", Scales: unreadable, and no warning says so");
+    assert_rejected(&source, "parameter \"codes\": \"scale\" has 2 numbers for 3 groups");
 }

@@ -1,10 +1,10 @@
 //! Models of a folder that are variants of one: which of them each is, and what stands above them.
 
 use quantviz_core::one_line;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which of the variants of a model a file is. All is null for a file that was opened by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// What the names of all variants have in common.
     pub group: Option<String>,

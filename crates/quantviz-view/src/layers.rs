@@ -1,19 +1,21 @@
 //! The layers of a model with their parameters, and a badge where something is quantized.
 
-use quantviz_core::{Granularity, Model, Parameter, Role, one_line};
+use quantviz_core::{Model, Parameter, ParameterId, Role, one_line};
 
-use crate::inspection::{ActivationView, Inspection, LayerView};
+use crate::inspection::{ActivationView, LayerView, ModelView, known_warnings};
 use crate::numbers::number;
-use crate::table::{Header, warnings};
+use crate::table::{Header, warning_lines};
+use crate::words;
 
 /// A model's layers, in order. Making it reads no value.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LayerList {
     /// What to say of the model above the list.
     pub header: Header,
     /// The layers.
     pub layers: Vec<LayerEntry>,
-    /// Scales and zero-points that are not listed, because the tensors they belong to show their badge.
+    /// Scales and zero-points that are not listed, because a tensor or an activation that is listed names them.
     pub folded: usize,
     /// What was odd, a line each.
     pub warnings: Vec<String>,
@@ -21,6 +23,7 @@ pub struct LayerList {
 
 /// One layer.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LayerEntry {
     /// The node's name or the module's path.
     pub name: String,
@@ -36,6 +39,7 @@ pub struct LayerEntry {
 
 /// One quantized output of a layer.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LayerActivation {
     /// The name of the float value.
     pub tensor: String,
@@ -45,41 +49,45 @@ pub struct LayerActivation {
 
 /// One parameter of a layer.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LayerParameter {
     /// The name.
     pub name: String,
-    /// The type of the stored elements.
+    /// The type of the stored elements; `4-bit` where they are packed.
     pub dtype: String,
-    /// The shape of the stored elements.
+    /// The shape of what the tensor means: that of its codes, where they are packed.
     pub shape: String,
     /// What it is for.
     pub role: Role,
-    /// How it is quantized, in a few words: `qdq int8, per tensor`. The badge.
+    /// How it is quantized, in a few words: `qdq per tensor`, `gguf 4-bit in blocks of 1×32`.
     pub quantized: Option<String>,
 }
 
 impl LayerList {
-    /// The layers of a model that `path` names. Scales and zero-points are listed only where `all` asks for it.
+    /// The layers of a model that `path` names. Scales and zero-points that a tensor or an activation names are listed
+    /// only where `all` asks for it.
     pub fn of(model: &Model, path: impl Into<String>, all: bool) -> Self {
-        let inspection = Inspection::unmeasured(model, path);
-        let is_folded =
-            |parameter: &Parameter| !all && matches!(parameter.role, Role::Scale | Role::ZeroPoint);
+        let told = model.calibrating();
+        let is_folded = |id: ParameterId| {
+            let is_scale = matches!(model.parameter(id).role, Role::Scale | Role::ZeroPoint);
+            !all && is_scale && told.contains(&id)
+        };
         let layers = model.layers.iter().map(|layer| {
             let view = LayerView::of(model, layer);
-            let parameters = layer.parameters.iter().map(|&id| model.parameter(id));
+            let parameters = layer.parameters.iter().filter(|&&id| !is_folded(id));
             LayerEntry {
-                parameters: parameters.filter(|it| !is_folded(it)).map(LayerParameter::of).collect(),
+                parameters: parameters.map(|&id| LayerParameter::of(model.parameter(id))).collect(),
                 activations: view.activations.iter().map(LayerActivation::of).collect(),
-                name: one_line(&view.name),
+                name: words::layer_name(&view.name, view.kind),
                 op: view.op.as_deref().map(one_line),
                 quantized: view.quantized,
             }
         });
         LayerList {
-            header: Header::of(&inspection),
+            header: Header::of(&ModelView::of(model, path)),
             layers: layers.collect(),
-            folded: model.parameters.iter().filter(|it| is_folded(it)).count(),
-            warnings: warnings(&inspection),
+            folded: model.parameter_ids().filter(|&id| is_folded(id)).count(),
+            warnings: warning_lines(&known_warnings(model)),
         }
     }
 }
@@ -98,23 +106,14 @@ impl LayerActivation {
 
 impl LayerParameter {
     fn of(parameter: &Parameter) -> Self {
-        let badge = parameter.quantization.as_ref().map(|quantization| {
-            let per = match &quantization.granularity {
-                Granularity::Tensor => "per tensor".to_owned(),
-                Granularity::Axis(axis) => format!("per axis {axis}"),
-                Granularity::Block(sizes) => {
-                    let sizes: Vec<String> = sizes.iter().map(u64::to_string).collect();
-                    format!("in blocks of {}", sizes.join("×"))
-                }
-            };
-            format!("{} {per}", quantization.encoding)
-        });
+        let quantization = parameter.quantization.as_ref();
+        let packed = quantization.and_then(|it| Some((it.logical.as_ref()?, it.bits)));
         LayerParameter {
             name: one_line(&parameter.name),
-            dtype: parameter.dtype.to_string(),
-            shape: parameter.shape.to_string(),
+            dtype: words::dtype(parameter.dtype, &parameter.shape, packed),
+            shape: parameter.logical_shape().to_string(),
             role: parameter.role,
-            quantized: badge,
+            quantized: quantization.map(|it| words::badge(parameter, it)),
         }
     }
 }

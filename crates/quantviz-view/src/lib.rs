@@ -17,19 +17,23 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod cells;
 mod group;
 mod inspection;
 mod layers;
 mod nearest;
 mod numbers;
 mod oddities;
+mod parameter;
+mod request;
 mod table;
+mod words;
 
+pub use cells::{RangeCells, SpreadCells};
 pub use group::{GroupHeading, Place, VariantLine};
-pub use inspection::{
-    ActivationView, Inspection, LayerView, Logical, ModelView, ParameterView, QuantizationView, Request,
-    Spread, SummaryView,
-};
+pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
 pub use numbers::{bytes, count, number};
-pub use table::{Bars, Header, ParameterTable, RangeCells, Row, SpreadCells};
+pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};
+pub use request::Request;
+pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

@@ -1,19 +1,27 @@
 //! The name that somebody probably meant.
 
-use quantviz_core::Error;
+use quantviz_core::{Error, ErrorKind};
 
 /// An error for a name that is not there, with the nearest one that is, if one is near. Of names that are equally
 /// near, the first is taken.
 pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
     let wanted = name.to_lowercase();
-    let near = known.filter_map(|candidate| Some((distance(&wanted, &candidate.to_lowercase())?, candidate)));
+    let near = known
+        .filter(|candidate| candidate.len() <= LONGEST)
+        .filter_map(|candidate| Some((distance(&wanted, &candidate.to_lowercase())?, candidate)));
     match near.min_by_key(|(distance, _)| *distance) {
-        Some((_, nearest)) => {
-            Error::not_found(format!("no {what} is named {name:?}; the nearest is {nearest:?}"))
+        Some((_, nearest)) => Error::new(
+            ErrorKind::UnknownName,
+            format!("no {what} is named {name:?}; the nearest is {nearest:?}"),
+        ),
+        None => {
+            Error::new(ErrorKind::UnknownName, format!("no {what} is named {name:?}, nor anything near it"))
         }
-        None => Error::not_found(format!("no {what} is named {name:?}, nor anything near it")),
     }
 }
+
+/// Nobody means a name of more bytes than this.
+const LONGEST: usize = 4000;
 
 /// How far a name is from what was typed: that it begins with it, then that it holds it, then slips of the keyboard.
 /// `None` if it is too far to be meant.
@@ -24,8 +32,14 @@ fn distance(wanted: &str, candidate: &str) -> Option<(u8, usize)> {
     if candidate.contains(wanted) {
         return Some((1, 0));
     }
+    let len = wanted.chars().count();
+    let most = len.div_ceil(3);
+    // Each slip makes a name one longer or shorter at most; to compare them costs far more than to count.
+    if candidate.chars().count().abs_diff(len) > most {
+        return None;
+    }
     let slips = strsim::damerau_levenshtein(wanted, candidate);
-    (slips <= wanted.chars().count().div_ceil(3)).then_some((2, slips))
+    (slips <= most).then_some((2, slips))
 }
 
 #[cfg(test)]
@@ -43,5 +57,14 @@ mod tests {
             message("nothinglikeit"),
             r#"no parameter is named "nothinglikeit", nor anything near it"#
         );
+    }
+
+    #[test]
+    fn long_names_cost_nothing() {
+        let (long, typed) = ("weights".repeat(1_000_000), "weighty".repeat(400));
+        let started = std::time::Instant::now();
+        let error = unknown("parameter", &typed, [long.as_str(), "weight"].into_iter());
+        assert!(error.message().ends_with("nor anything near it"));
+        assert!(started.elapsed().as_secs() < 1, "{:?}", started.elapsed());
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers as people read them: rounded, and as short as they stay true.
 
-/// A number with four significant digits; whole numbers below a million in full.
+/// A number with four significant digits; below a million never fewer than stand before its point.
 ///
 /// ```
 /// use quantviz_view::number;
@@ -76,6 +76,7 @@ mod tests {
             (-128.0, "-128"),
             (999_999.0, "999999"),
             (1_234_567.0, "1.235e6"),
+            (123_456.7, "123457"),
             (0.004_836_313, "0.004836"),
             (0.1, "0.1"),
             (-0.000_697_2, "-6.972e-4"),

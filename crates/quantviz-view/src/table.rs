@@ -1,20 +1,27 @@
 //! The one table of parameters: what every front end lists, in rounded numbers.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use quantviz_core::{Role, Warning, one_line};
 
-use crate::inspection::{Inspection, LayerView, ParameterView, QuantizationView, Spread, SummaryView};
+use crate::cells::{RangeCells, SpreadCells};
+use crate::inspection::{ActivationView, Inspection, LayerView, ModelView};
 use crate::numbers::{bytes, count, number};
+use crate::parameter::{ParameterView, SummaryView};
+use crate::words;
 
 /// A model's parameters as rows of text, in the order of the layers.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ParameterTable {
     /// What to say of the model above the table.
     pub header: Header,
     /// A row for every parameter.
     pub rows: Vec<Row>,
-    /// Scales and zero-points that have no row of their own, because the tensors they belong to show them.
+    /// A row for every activation whose quantization the file fixes.
+    pub activations: Vec<ActivationRow>,
+    /// Scales and zero-points that have no row of their own, because the tensors and activations they belong to show
+    /// them.
     pub folded: usize,
     /// What was odd or could not be read, a line each.
     pub warnings: Vec<String>,
@@ -22,6 +29,7 @@ pub struct ParameterTable {
 
 /// What to say of a model in two lines.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Header {
     /// The path.
     pub title: String,
@@ -31,33 +39,57 @@ pub struct Header {
 
 /// One parameter.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Row {
     /// The name.
     pub name: String,
-    /// The layer it belongs to.
+    /// The layer it belongs to; empty where the name begins with it.
     pub layer: String,
     /// The operator of that layer.
     pub op: String,
-    /// The type of the stored elements.
+    /// The type of the stored elements; `4-bit` where they are packed.
     pub dtype: String,
-    /// The shape of the stored elements.
+    /// The shape of what the tensor means: that of its codes, where they are packed.
     pub shape: String,
     /// The real values: dequantized ones, if it is quantized. `None` where they cannot be read.
     pub range: Option<RangeCells>,
-    /// Its scales.
+    /// What codes are multiplied with: both levels multiplied, where scales have two.
     pub scale: Option<SpreadCells>,
     /// Its zero-points.
     pub zero_point: Option<SpreadCells>,
-    /// How its scales are spread over it, if there are many: `axis 0`, `blocks of 1×32`.
+    /// What is added after scaling.
+    pub offset: Option<SpreadCells>,
+    /// How its scales are spread over it, if there are many: `along axis 0`, `in blocks of 1×32`.
     pub granularity: Option<String>,
-    /// What else is to be known of its values: `2 NaN, 1 inf`.
-    pub oddities: Option<String>,
+    /// What the statistics leave out: `2 NaN, 1 inf`.
+    pub left_out: Option<String>,
+    /// What else is to be known: `no elements`, `same storage as wte.weight`.
+    pub remarks: Vec<String>,
     /// The histogram of the stored elements.
     pub histogram: Option<Bars>,
 }
 
+/// One quantized activation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ActivationRow {
+    /// The name of the float value.
+    pub tensor: String,
+    /// The layer that makes it.
+    pub layer: String,
+    /// The operator of that layer.
+    pub op: String,
+    /// The type of its codes.
+    pub dtype: String,
+    /// Its scale, if it is one number.
+    pub scale: String,
+    /// Its zero-point, if it is one number.
+    pub zero_point: String,
+}
+
 /// A histogram to be drawn.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Bars {
     /// For each bin, its share of the fullest one.
     pub shares: Vec<f64>,
@@ -69,72 +101,55 @@ pub struct Bars {
     pub codes: bool,
 }
 
-/// The values of a tensor in four numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RangeCells {
-    /// The smallest.
-    pub min: String,
-    /// The largest.
-    pub max: String,
-    /// The mean.
-    pub mean: String,
-    /// The standard deviation.
-    pub std: String,
-}
-
-/// One number, or many in three.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SpreadCells {
-    /// All are this.
-    One(String),
-    /// They differ.
-    Many {
-        /// The smallest.
-        min: String,
-        /// The largest.
-        max: String,
-        /// The mean.
-        mean: String,
-    },
-}
-
 impl ParameterTable {
-    /// The table of an inspection. Scales and zero-points have rows of their own only where `all` asks for it.
+    /// The table of an inspection. Scales and zero-points that a row or an activation shows have rows of their own only
+    /// where `all` asks for it.
     pub fn of(inspection: &Inspection, all: bool) -> Self {
-        let mut layers: HashMap<&str, (usize, &LayerView)> = HashMap::new();
-        for (index, layer) in inspection.layers.iter().enumerate() {
-            layers.entry(&layer.name).or_insert((index, layer));
-        }
-        let layer_of = |parameter: &ParameterView| layers.get(parameter.layer.as_deref()?).copied();
-        let is_folded =
-            |parameter: &&ParameterView| !all && matches!(parameter.role, Role::Scale | Role::ZeroPoint);
+        let layer_of = |parameter: &ParameterView| inspection.layers.get(parameter.layer_index?);
+        let told = if all { HashSet::new() } else { told_elsewhere(inspection) };
+        let is_folded = |parameter: &&ParameterView| {
+            matches!(parameter.role, Role::Scale | Role::ZeroPoint) && told.contains(parameter.name.as_str())
+        };
         let mut shown: Vec<&ParameterView> =
             inspection.parameters.iter().filter(|it| !is_folded(it)).collect();
         let folded = inspection.parameters.len() - shown.len();
-        shown.sort_by_key(|parameter| layer_of(parameter).map(|(index, _)| index));
+        shown.sort_by_key(|parameter| parameter.layer_index);
+        let activations = inspection.layers.iter().flat_map(|layer| {
+            layer.activations.iter().map(|activation| ActivationRow::of(activation, layer))
+        });
         ParameterTable {
-            header: Header::of(inspection),
-            rows: shown.into_iter().map(|it| Row::of(it, layer_of(it).map(|(_, layer)| layer))).collect(),
+            header: Header::of(&inspection.model),
+            rows: shown.into_iter().map(|it| Row::of(it, layer_of(it))).collect(),
+            activations: activations.collect(),
             folded,
-            warnings: warnings(inspection),
+            warnings: warning_lines(&inspection.warnings),
         }
     }
 }
 
-pub(crate) fn warnings(inspection: &Inspection) -> Vec<String> {
+/// The names of the parameters whose numbers stand with a tensor or an activation.
+fn told_elsewhere(inspection: &Inspection) -> HashSet<&str> {
+    let of_tensors =
+        inspection.parameters.iter().flat_map(|it| &it.quantization).flat_map(|it| &it.parameters);
+    let activations = inspection.layers.iter().flat_map(|layer| &layer.activations);
+    of_tensors.chain(activations.flat_map(|it| &it.parameters)).map(String::as_str).collect()
+}
+
+pub(crate) fn warning_lines(warnings: &[Warning]) -> Vec<String> {
     let line = |warning: &Warning| match &warning.parameter {
         Some(parameter) => one_line(&format!("{parameter}: {}", warning.message)),
         None => one_line(&warning.message),
     };
-    inspection.warnings.iter().map(line).collect()
+    warnings.iter().map(line).collect()
 }
 
 impl Header {
-    pub(crate) fn of(inspection: &Inspection) -> Self {
-        let model = &inspection.model;
+    pub(crate) fn of(model: &ModelView) -> Self {
         let facts = [
             model.format.map(|format| format.name().to_owned()),
-            model.parameter_count.map(|parameters| format!("{} parameters", count(parameters))),
+            model.parameter_count.map(|parameters| {
+                format!("{} parameter{}", count(parameters), if parameters == 1 { "" } else { "s" })
+            }),
             model.file_bytes.map(bytes),
             model.producer.as_ref().map(|producer| format!("by {}", one_line(producer))),
         ];
@@ -149,17 +164,28 @@ impl Row {
             Some(quantization) => quantization.dequantized.as_ref(),
             None => parameter.summary.as_ref(),
         };
+        let logical = quantization.and_then(|it| it.logical.as_ref());
+        let no_elements = parameter.summary.as_ref().is_some_and(|summary| summary.count == 0);
+        let shares = parameter.shares.as_deref().map(|name| format!("same storage as {}", one_line(name)));
         Row {
             name: one_line(&parameter.name),
-            layer: parameter.layer.as_deref().map(one_line).unwrap_or_default(),
-            op: layer.and_then(|layer| layer.op.as_deref()).map(one_line).unwrap_or_default(),
-            dtype: parameter.dtype.to_string(),
-            shape: parameter.shape.to_string(),
+            layer: layer.map(|layer| name_beside(layer, &parameter.name)).unwrap_or_default(),
+            op: op(layer),
+            dtype: words::dtype(
+                parameter.dtype,
+                &parameter.shape,
+                logical.map(|logical| (&logical.shape, logical.bits)),
+            ),
+            shape: logical.map_or(&parameter.shape, |logical| &logical.shape).to_string(),
             range: real.map(RangeCells::of),
-            scale: quantization.and_then(|it| it.scale.as_ref()).map(SpreadCells::of),
+            scale: quantization
+                .and_then(|it| it.effective_scale.as_ref().filter(|scale| scale.count > 0))
+                .map(SpreadCells::of),
             zero_point: quantization.and_then(|it| it.zero_point.as_ref()).map(SpreadCells::of),
-            granularity: quantization.and_then(granularity),
-            oddities: parameter.summary.as_ref().and_then(oddities),
+            offset: quantization.and_then(|it| it.offset.as_ref()).map(SpreadCells::of),
+            granularity: quantization.and_then(words::granularity_of),
+            left_out: real.and_then(left_out),
+            remarks: no_elements.then(|| "no elements".to_owned()).into_iter().chain(shares).collect(),
             histogram: parameter.histogram.as_ref().map(|histogram| {
                 let fullest = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
                 Bars {
@@ -173,11 +199,30 @@ impl Row {
     }
 }
 
-/// What the statistics leave out.
-fn oddities(summary: &SummaryView) -> Option<String> {
-    if summary.count == 0 {
-        return Some("no elements".to_owned());
+impl ActivationRow {
+    fn of(activation: &ActivationView, layer: &LayerView) -> Self {
+        let cell = |value: Option<f64>| value.map(number).unwrap_or_default();
+        ActivationRow {
+            tensor: one_line(&activation.tensor),
+            layer: name_beside(layer, &activation.tensor),
+            op: op(Some(layer)),
+            dtype: activation.dtype.to_string(),
+            scale: cell(activation.scale),
+            zero_point: cell(activation.zero_point),
+        }
     }
+}
+
+fn op(layer: Option<&LayerView>) -> String {
+    layer.and_then(|layer| layer.op.as_deref()).map(one_line).unwrap_or_default()
+}
+
+/// The name of a layer, where it says more than the name it stands beside.
+fn name_beside(layer: &LayerView, name: &str) -> String {
+    if name.starts_with(&layer.name) { String::new() } else { words::layer_name(&layer.name, layer.kind) }
+}
+
+fn left_out(summary: &SummaryView) -> Option<String> {
     let counts = [(summary.nan, "NaN"), (summary.pos_inf, "inf"), (summary.neg_inf, "-inf")];
     let found: Vec<String> = counts
         .iter()
@@ -187,32 +232,136 @@ fn oddities(summary: &SummaryView) -> Option<String> {
     (!found.is_empty()).then(|| found.join(", "))
 }
 
-fn granularity(quantization: &QuantizationView) -> Option<String> {
-    if let Some(axis) = quantization.axis {
-        return Some(format!("axis {axis}"));
-    }
-    let block = quantization.block.as_ref()?;
-    Some(format!("blocks of {}", block.iter().map(u64::to_string).collect::<Vec<_>>().join("×")))
-}
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
 
-impl RangeCells {
-    fn of(summary: &SummaryView) -> Self {
-        let cell = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
-        RangeCells {
-            min: cell(summary.min),
-            max: cell(summary.max),
-            mean: cell(summary.mean),
-            std: cell(summary.std),
-        }
-    }
-}
+    use ndarray::{arr1, arr2};
+    use quantviz_core::{
+        Activation, DType, Encoding, Granularity, Layer, LayerId, LayerKind, MemorySource, Operand,
+        OuterScale, ParameterId, ParameterSource, QuantDescriptor,
+    };
 
-impl SpreadCells {
-    fn of(spread: &Spread) -> Self {
-        let cell = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
-        if spread.count <= 1 {
-            return SpreadCells::One(cell(spread.mean));
+    use super::*;
+    use crate::{LayerList, Request};
+
+    fn table(source: &(dyn ParameterSource + Sync), all: bool) -> ParameterTable {
+        let inspection = Inspection::of(source, "m", &Request::default(), &|_| ControlFlow::Continue(()));
+        ParameterTable::of(&inspection.expect("all can be read"), all)
+    }
+
+    fn names(table: &ParameterTable) -> Vec<&str> {
+        table.rows.iter().map(|row| row.name.as_str()).collect()
+    }
+
+    fn id(index: usize) -> ParameterId {
+        ParameterId::new(index).expect("small")
+    }
+
+    fn of_i8(scale: Operand) -> QuantDescriptor {
+        let one = QuantDescriptor::of_stored(
+            Encoding::Other,
+            "a test",
+            DType::I8,
+            Granularity::Tensor,
+            scale,
+            None,
+        );
+        one.expect("i8 holds codes")
+    }
+
+    #[test]
+    fn scales_are_folded_where_something_shows_them() {
+        let scale = |value| arr1(&[value]);
+        let mut source = MemorySource::new()
+            .with("codes.scale", scale(0.5f32))
+            .with("y_scale", scale(0.25f32))
+            .with("logit_scale", scale(4.0f32))
+            .with("codes.weight", arr1(&[2i8]))
+            .quantized(of_i8(Operand::Parameter(id(0))))
+            .expect("one scale");
+        let mut layer = Layer::new("conv", Some("Conv".into()), LayerKind::Operation);
+        let of_y = Operand::One { value: 0.25, parameter: Some(id(1)) };
+        layer.activations.push(Activation::new("y", DType::I8, of_y, None));
+        source.model_mut().layers.push(layer);
+        let folded = table(&source, false);
+        assert_eq!((names(&folded), folded.folded), (vec!["codes.weight", "logit_scale"], 2));
+        assert_eq!(folded.activations.len(), 1);
+        let row = &folded.activations[0];
+        assert_eq!((&*row.tensor, &*row.layer, &*row.op, &*row.scale), ("y", "conv", "Conv", "0.25"));
+        assert_eq!((table(&source, true).rows.len(), table(&source, true).folded), (4, 0));
+        let list = LayerList::of(source.model(), "m", false);
+        let listed: Vec<_> = list.layers.iter().flat_map(|it| &it.parameters).map(|it| &*it.name).collect();
+        assert_eq!((listed, list.folded), (vec!["codes.weight", "logit_scale"], 2));
+    }
+
+    #[test]
+    fn layers_of_one_name_are_told_apart() {
+        let mut source =
+            MemorySource::new().with("gemm_w", arr2(&[[1.0f32]])).with("conv_w", arr2(&[[2.0f32]]));
+        let model = source.model_mut();
+        model.layers.clear();
+        for (index, op) in [(1, "Conv"), (0, "Gemm")] {
+            let mut layer = Layer::new("n", Some(op.into()), LayerKind::Operation);
+            layer.parameters.push(id(index));
+            model.parameters[index].layer = LayerId::new(model.layers.len());
+            model.layers.push(layer);
         }
-        SpreadCells::Many { min: cell(spread.min), max: cell(spread.max), mean: cell(spread.mean) }
+        let table = table(&source, false);
+        let shown: Vec<_> = table.rows.iter().map(|row| (&*row.name, &*row.op)).collect();
+        assert_eq!(shown, [("conv_w", "Conv"), ("gemm_w", "Gemm")]);
+    }
+
+    #[test]
+    fn a_scale_of_two_levels_is_the_product() {
+        let one = |value| Operand::One { value, parameter: None };
+        let mut descriptor = of_i8(Operand::Parameter(id(0)));
+        descriptor.granularity = Granularity::Block(vec![1]);
+        descriptor.outer_scale = Some(OuterScale { granularity: Granularity::Tensor, scale: one(0.01) });
+        descriptor.offset = Some(one(10.0));
+        let source = MemorySource::new()
+            .with("sub", arr1(&[10.0f32, 42.0]))
+            .with("codes", arr1(&[1i8, 1]))
+            .quantized(descriptor)
+            .expect("two blocks");
+        let table = table(&source, false);
+        let row = &table.rows[1];
+        let (min, max, mean) = ("0.1".to_owned(), "0.42".to_owned(), "0.26".to_owned());
+        assert_eq!(row.scale, Some(SpreadCells::Many { min, max, mean }));
+        assert_eq!(row.offset, Some(SpreadCells::One("10".to_owned())));
+        assert_eq!(row.granularity.as_deref(), Some("in blocks of 1"));
+    }
+
+    #[test]
+    fn scales_that_are_none_show() {
+        let mut descriptor = of_i8(Operand::Parameter(id(0)));
+        descriptor.granularity = Granularity::Axis(0);
+        let source = MemorySource::new()
+            .with("s", arr1(&[0.5f32, f32::NAN]))
+            .with("codes", arr1(&[1i8, 1]))
+            .quantized(descriptor)
+            .expect("two rows");
+        let table = table(&source, false);
+        assert_eq!(table.rows[1].left_out.as_deref(), Some("1 NaN"));
+        assert!(matches!(table.rows[1].scale, Some(SpreadCells::Many { .. })));
+    }
+
+    #[test]
+    fn tied_weights_say_so() {
+        let mut source = MemorySource::new()
+            .with("wte.weight", arr2(&[[1.0f32]]))
+            .with("lm_head.weight", arr2(&[[1.0f32]]));
+        source.model_mut().parameters[1].shares = Some(id(0));
+        let table = table(&source, false);
+        assert_eq!(table.rows[1].remarks, ["same storage as wte.weight"]);
+        assert_eq!(table.header.facts[1], "1 parameter");
+    }
+
+    #[test]
+    fn a_module_alone_is_one_layer() {
+        let source = MemorySource::new().with("weight", arr2(&[[1.0f32]])).with("bias", arr1(&[1.0f32]));
+        let list = LayerList::of(source.model(), "m", false);
+        assert_eq!((list.layers.len(), &*list.layers[0].name), (1, "(root)"));
+        assert_eq!(table(&source, false).rows[0].layer, "");
     }
 }

@@ -10,7 +10,6 @@ const EDGES: &[(&str, &[&str])] = &[
     ("quantviz-cli", &["quantviz"]),
     ("quantviz-core", &[]),
     ("quantviz-formats", &["quantviz-core"]),
-    ("quantviz-insight", &["quantviz-core"]),
     ("quantviz-testkit", &["quantviz-core"]),
     ("quantviz-view", &["quantviz-core"]),
 ];

@@ -109,3 +109,19 @@ proptest! {
         prop_assert_eq!(found.into_histogram(), counted(&repeated, -1.5, 1.5, 7).expect("the same range"));
     }
 }
+
+/// Blocks may be short, and bins may be many.
+#[test]
+fn short_blocks_are_counted_quickly() {
+    let values: Vec<f32> =
+        (0..1_000_000u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 8) as f32).collect();
+    let bins = || Bins::between(0.0, 16_777_216.0, 65_536).expect("a range with width");
+    let (mut whole, mut by_block) = (bins(), bins());
+    whole.add(&Elements::F32(&values));
+    let started = std::time::Instant::now();
+    values.chunks(16).for_each(|block| by_block.add(&Elements::F32(block)));
+    let (whole, by_block) = (whole.into_histogram(), by_block.into_histogram());
+    assert!(started.elapsed().as_secs() < 2, "{:?}", started.elapsed());
+    assert_eq!(by_block, whole);
+    assert_eq!(whole.counts.iter().sum::<u64>(), 1_000_000);
+}

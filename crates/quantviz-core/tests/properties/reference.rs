@@ -194,6 +194,7 @@ pub(crate) fn groups(shape: &Shape, granularity: &Granularity) -> (Vec<usize>, u
         Granularity::Axis(split) if *split == axis => 1,
         Granularity::Axis(_) => dims[axis],
         Granularity::Block(sizes) => sizes[axis],
+        other => panic!("a granularity that nobody has told of here: {other:?}"),
     };
     // Also an axis without length is whole.
     let groups_along =

@@ -147,6 +147,18 @@ fn a_scan_of_pieces_finds_what_single_looks_find() {
     let [alone, together] = [1, 3].map(|threads| all(&source, &Scan::new().bins(100).threads(threads)));
     assert_eq!(format!("{alone:?}"), format!("{together:?}"));
 
+    // The histogram of the long one needs a second look, and the codes are looked at again as real numbers.
+    let reports = std::sync::Mutex::new(Vec::new());
+    let progress = |progress: quantviz_core::Progress| {
+        reports.lock().expect("no report panics").push(progress);
+        ControlFlow::Continue(())
+    };
+    source.scan(&Scan::new().bins(100).threads(1), &progress).expect("nobody calls it off");
+    let reports = reports.into_inner().expect("no report panics");
+    let first_look = 5_000_000 + 4 + 2 * 200_000;
+    assert!(reports.iter().all(|it| it.total == first_look + 5_000_000), "{reports:?}");
+    assert!(reports.iter().any(|it| it.done > first_look && it.done < it.total), "{reports:?}");
+
     let id = alone[0].parameter;
     let widened: Vec<f64> = long.iter().copied().map(f64::from).collect();
     let (pieces, whole) = (alone[0].summary.expect("readable"), source.summary(id).expect("readable"));
@@ -221,6 +233,34 @@ fn a_scan_that_is_called_off() {
     let source = MemorySource::new().with("a", arr1(&[1.0f32])).with("b", arr1(&[2.0f32]));
     let error = source.scan(&Scan::new().threads(1), &|_| ControlFlow::Break(()));
     assert_eq!(error.map(|_| ()).map_err(|error| error.kind()), Err(quantviz_core::ErrorKind::Cancelled));
+}
+
+#[test]
+fn views_can_be_added() {
+    let array = ndarray::arr2(&[[1i16, 2, 3], [4, 5, 6]]);
+    let source = MemorySource::new().with("transposed", array.t()).with("column", array.column(1));
+    let [transposed, column] = [0, 1].map(|index| ParameterId::new(index).expect("small"));
+    assert_eq!(source.stored_array::<i16>(transposed).expect("readable"), array.t().into_dyn());
+    assert_eq!(source.stored_array::<i16>(column).expect("readable"), arr1(&[2i16, 5]).into_dyn());
+    check_sync_source(&source);
+}
+
+#[test]
+fn many_tensors_are_added_quickly() {
+    let started = std::time::Instant::now();
+    let add =
+        |source: MemorySource, index: u32| source.with(format!("experts.{index}.weight"), arr1(&[index]));
+    let mut source = (0..20_000).fold(MemorySource::new(), add);
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    assert_eq!(source.model().layers.len(), 20_000);
+    // Layers that somebody else adds are known too.
+    source.model_mut().layers.push(quantviz_core::Layer::new(
+        "own",
+        None,
+        quantviz_core::LayerKind::Parameter,
+    ));
+    let source = source.with("own.weight", arr1(&[1u8]));
+    assert_eq!(source.model().layers.last().map(|it| it.parameters.len()), Some(1));
 }
 
 /// A source whose shapes promise what it does not have.

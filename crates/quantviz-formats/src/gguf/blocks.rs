@@ -278,7 +278,7 @@ impl BlockType {
     fn size(&self) -> (usize, usize) {
         match self.dtype.layout() {
             Layout::Block { elements, bytes } => (elements as usize, bytes as usize),
-            Layout::Bits(_) | Layout::Varying => (1, 1),
+            _ => (1, 1),
         }
     }
 

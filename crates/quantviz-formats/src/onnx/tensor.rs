@@ -210,12 +210,7 @@ impl Tensors {
         if let Location::Unreadable(kind, message) = &location
             && parameter.dtype.is_numeric()
         {
-            let kind = match kind {
-                ErrorKind::NotFound | ErrorKind::Io => WarningKind::Missing,
-                ErrorKind::Unsupported => WarningKind::Unsupported,
-                _ => WarningKind::Malformed,
-            };
-            self.warnings.push(Warning::about(&parameter.name, kind, message));
+            self.warnings.push(Warning::about(&parameter.name, (*kind).into(), message));
         }
         self.parameters.push(parameter);
         self.locations.push(location);

@@ -113,7 +113,7 @@ impl<'a> Catalogue<'a> {
                     Some(first).filter(|&first| first != id && self.is_same(first, &parameter, view));
             }
             Ok(_) => {}
-            Err((kind, message)) => self.warn(name, warning_kind(*kind), message)?,
+            Err((kind, message)) => self.warn(name, (*kind).into(), message)?,
         }
         if let Some(&earlier) = self.named.get(&hash_of(name)).filter(|&&it| self.is_named(it, name)) {
             let tied = parameter
@@ -272,14 +272,6 @@ fn hash_of(name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     hasher.finish()
-}
-
-fn warning_kind(kind: ErrorKind) -> WarningKind {
-    match kind {
-        ErrorKind::NotFound | ErrorKind::Io => WarningKind::Missing,
-        ErrorKind::Unsupported | ErrorKind::Limit => WarningKind::Unsupported,
-        _ => WarningKind::Malformed,
-    }
 }
 
 /// Refuses a view that has elements beyond the end of its storage. Tells how many bytes it reaches over.

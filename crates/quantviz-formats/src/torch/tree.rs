@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use quantviz_core::{
     DType, Encoding, Error, Granularity, Operand, ParameterId, QuantDescriptor, Result, Role, Shape,
-    WarningKind, one_line,
+    WarningKind, one_line, role_from_name,
 };
 
 use super::arena::{Arena, Node, NodeId, Object};
@@ -29,6 +29,7 @@ pub(super) fn collect(
         path: path.to_owned(),
         names: 0,
         role,
+        in_buffers: false,
         open: Vec::new(),
         barren: HashSet::new(),
         pickled: PickledStorages::default(),
@@ -52,6 +53,8 @@ struct Walk<'a, 'b> {
     names: usize,
     /// The role of all tensors, where it is known.
     role: Option<Role>,
+    /// Whether the walk is among the buffers of a module, which nothing learns.
+    in_buffers: bool,
     /// The values that the walk is inside of, so that it goes in no circle.
     open: Vec<NodeId>,
     /// Values that have been looked into and hold no tensor.
@@ -229,7 +232,12 @@ impl Walk<'_, '_> {
         for (index, (key, value)) in pairs.enumerate() {
             let name = self.name_of(key, index)?;
             found |= match name.as_str() {
-                name if OWN.contains(&name) => self.visit_pairs(value, class)?,
+                name if OWN.contains(&name) => {
+                    self.in_buffers = name == "_buffers";
+                    let found = self.visit_pairs(value, class);
+                    self.in_buffers = false;
+                    found?
+                }
                 // Recurrent modules list their own parameters a second time.
                 "_flat_weights" => false,
                 name => self.visit_named(name, value, class)?,
@@ -282,7 +290,8 @@ impl Walk<'_, '_> {
         let found = self.pickled.find(&mut tensor, self.arena, self.catalogue);
         found.map_err(|error| error.in_tensor(&name))?;
         let quantizer = tensor.quantizer;
-        let id = self.catalogue.add(&name, tensor, self.storages, self.role, class.map(str::to_owned))?;
+        let role = self.role.or_else(|| self.in_buffers.then(|| role_of_buffer(&name, &tensor.shape)));
+        let id = self.catalogue.add(&name, tensor, self.storages, role, class.map(str::to_owned))?;
         if let Some(quantizer) = quantizer {
             self.describe(id, &name, quantizer).map_err(|error| error.in_tensor(&name))?;
         }
@@ -403,4 +412,8 @@ fn describe(arena: &Arena, id: NodeId) -> Option<String> {
             numbers.map(|numbers| format!("[{}]", numbers.join(", ")))
         }
     }
+}
+
+fn role_of_buffer(name: &str, shape: &Shape) -> Role {
+    role_from_name(name, shape).filter(|role| !role.is_learnt()).unwrap_or(Role::Constant)
 }

@@ -50,7 +50,7 @@ impl Cell {
             Granularity::Axis(_) => "axis",
             Granularity::Block(_) if quantization.group_index.is_some() => "blocks by index",
             Granularity::Block(_) if quantization.outer_scale.is_some() => "blocks of two levels",
-            Granularity::Block(_) => "blocks",
+            _ => "blocks",
         };
         Cell { format, encoding, codes, groups: groups.to_owned() }
     }

@@ -111,7 +111,7 @@ fn entries_that_are_not_what_is_said() {
         (Entry { method: 12, ..data.clone() }, WarningKind::Unsupported),
         (Entry { method: 8, ..data.clone() }, WarningKind::Malformed),
         (Entry { len: 65, ..Entry::deflated("m/data/0", &[0; 64]) }, WarningKind::Malformed),
-        (Entry { len: u32::MAX - 1, ..Entry::deflated("m/data/0", &[0; 64]) }, WarningKind::Unsupported),
+        (Entry { len: u32::MAX - 1, ..Entry::deflated("m/data/0", &[0; 64]) }, WarningKind::Limit),
     ];
     for (data, kind) in one_tensor {
         let opened = open("model.pt", with(&pickle, &data).build());

@@ -169,7 +169,9 @@ fn settings_near_the_top_are_metadata() {
 fn parameters_are_counted_once() {
     let count =
         |file: &str| quantviz_formats::open(folder().join(file)).expect("readable").model().parameter_count();
-    assert_eq!(count("module.pt"), count("state_dict.pt"));
+    assert_eq!((count("module.pt"), count("state_dict.pt"), count("module_legacy.pt")), (43, 43, 43));
+    // Recurrent layers, lists and dictionaries of parameters; a module alone; a tensor alone.
+    assert_eq!((count("modules.pt"), count("linear.pt"), count("tensor.pt")), (28, 6, 2));
     // 5×4 tied, and a normalisation of 4.
     assert_eq!((count("nanogpt.pt"), count("export_tied.pt2")), (28, 28));
     assert_eq!(count("quantized_state_dict.pt"), count("quantized_script.pt"));

@@ -2,6 +2,7 @@
 
 mod model;
 mod reading;
+mod real;
 mod scanning;
 
 pub use model::check_model;
@@ -10,10 +11,12 @@ use quantviz_core::ParameterSource;
 /// Panics, with the parameter and the broken rule in the message, unless `source` does all that
 /// [`ParameterSource`] promises.
 ///
-/// - The model is consistent: layers and parameters name each other, sharing points back, groups of scales fit
-///   their shapes, and operands exist.
+/// - The model is consistent: layers and parameters name each other, sharing points back; groups of scales fit
+///   their shapes, operands exist and have a number for each group, indices of groups and codebooks cover what they are
+///   for.
 /// - Every part of every parameter arrives whole, in order and without gaps; stored elements in their own type.
 /// - Every range is that slice of the whole, bit for bit. One beyond the end is malformed and delivers nothing.
+/// - Codes stand for what the definition makes of them and the other parts, one by one.
 /// - A sink that breaks hears no more, and [`gather`](ParameterSource::gather) picks what reading delivers.
 ///
 /// What cannot be read is excused where its type has no numbers ([`Unsupported`](quantviz_core::ErrorKind)), or
@@ -31,6 +34,7 @@ pub fn check_source(source: &dyn ParameterSource) {
     model::check_model(source.model());
     for id in source.model().parameter_ids() {
         reading::check_parameter(source, id);
+        real::check_real(source, id);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use quantviz_core::{LayerKind, Model, Operand, Parameter, ParameterId, QuantDescriptor};
+use quantviz_core::{
+    Granularity, GroupIndex, LayerKind, Model, Operand, Parameter, ParameterId, QuantDescriptor, Scheme,
+};
 
 /// The part of [`check_source`](crate::check_source) that reads no value: panics unless layers and parameters name each
 /// other, sharing points back, groups of scales fit their shapes, and operands exist.
@@ -54,18 +56,80 @@ fn check_sharing(model: &Model, id: ParameterId, parameter: &Parameter) {
 
 fn check_descriptor(model: &Model, parameter: &Parameter, quantization: &QuantDescriptor) {
     let name = &parameter.name;
-    assert!(
-        quantization.groups(&parameter.shape).is_some(),
-        "parameter {name:?}: groups by {:?} do not fit its shape {}",
-        quantization.granularity,
-        parameter.logical_shape()
-    );
-    assert!(quantization.bits > 0, "parameter {name:?}: its codes have no bits");
-    let (low, high) = quantization.code_range;
-    assert!(low < high, "parameter {name:?}: its codes range from {low} to {high}");
     let owner = format!("parameter {name:?}");
-    check_operand(model, &owner, &quantization.scale);
-    quantization.zero_point.iter().for_each(|zero_point| check_operand(model, &owner, zero_point));
+    let misfit = |granularity: &Granularity| -> ! {
+        panic!("{owner}: groups by {granularity:?} do not fit its shape {}", parameter.logical_shape())
+    };
+    let Some(groups) = quantization.groups(&parameter.shape) else { misfit(&quantization.granularity) };
+    assert!(quantization.bits > 0, "{owner}: its codes have no bits");
+    let (low, high) = quantization.code_range;
+    assert!(low < high, "{owner}: its codes range from {low} to {high}");
+    let of_groups =
+        [Some(&quantization.scale), quantization.zero_point.as_ref(), quantization.offset.as_ref()];
+    for operand in of_groups.into_iter().flatten() {
+        check_operand(model, &owner, operand);
+        check_len(model, &owner, operand, groups.count());
+    }
+    if let Some(outer) = &quantization.outer_scale {
+        let Some(groups) = quantization.outer_groups(&parameter.shape) else { misfit(&outer.granularity) };
+        check_operand(model, &owner, &outer.scale);
+        check_len(model, &owner, &outer.scale, groups.count());
+    }
+    for id in &quantization.packed_in {
+        assert!(id.index() < model.parameters.len(), "{owner}: it is packed in parameter {}", id.index());
+    }
+    check_table(&owner, quantization);
+    check_index(model, &owner, parameter, quantization);
+}
+
+/// Every code that the type has is in the table.
+fn check_table(owner: &str, quantization: &QuantDescriptor) {
+    let (low, high) = quantization.code_range;
+    match &quantization.table {
+        Some(table) => assert!(
+            low >= 0.0 && high < table.len() as f64,
+            "{owner}: its table has {} entries for codes from {low} to {high}",
+            table.len()
+        ),
+        None => assert!(quantization.scheme != Scheme::Codebook, "{owner}: a codebook without a table"),
+    }
+}
+
+/// Every index along the axis is sent to a group that is there; what the index says is read with the values.
+fn check_index(model: &Model, owner: &str, parameter: &Parameter, quantization: &QuantDescriptor) {
+    let Some(GroupIndex { axis, parameter: index }) = quantization.group_index else { return };
+    let dims = parameter.logical_shape().dims();
+    let Some(&len) = dims.get(axis) else {
+        panic!("{owner}: its group index is for axis {axis}, but there are {}", dims.len());
+    };
+    let Some(index) = model.parameters.get(index.index()) else {
+        panic!(
+            "{owner}: its group index is parameter {}, but there are {}",
+            index.index(),
+            model.parameters.len()
+        );
+    };
+    let entries = index.shape.elements();
+    assert!(entries >= len, "{owner}: its group index has {entries} entries for {len} along axis {axis}");
+}
+
+/// One number, or one for each group.
+fn check_len(model: &Model, owner: &str, operand: &Operand, groups: u64) {
+    match operand {
+        Operand::Parameter(id) => {
+            let parameter = model.parameter(*id);
+            let len = parameter.shape.elements();
+            assert!(
+                len == 1 || len == groups || is_warned_of(model, parameter),
+                "{owner}: {:?} has {len} numbers for {groups} groups",
+                parameter.name
+            );
+        }
+        Operand::Product(factors) => {
+            factors.iter().for_each(|factor| check_len(model, owner, factor, groups));
+        }
+        _ => {}
+    }
 }
 
 fn check_operand(model: &Model, owner: &str, operand: &Operand) {
@@ -86,6 +150,10 @@ fn check_operand(model: &Model, owner: &str, operand: &Operand) {
             model.parameters.len()
         );
     }
+}
+
+fn is_warned_of(model: &Model, parameter: &Parameter) -> bool {
+    model.warnings.iter().any(|warning| warning.parameter.as_ref() == Some(&parameter.name))
 }
 
 fn check_layers(model: &Model) {

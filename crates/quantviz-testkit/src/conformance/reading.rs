@@ -3,7 +3,8 @@
 use std::ops::{ControlFlow, Range};
 
 use quantviz_core::{
-    Block, DTypeClass, Error, ErrorKind, ParameterId, ParameterSource, Part, Result, WarningKind, part_len,
+    Block, DTypeClass, Error, ErrorKind, Model, ParameterId, ParameterSource, Part, Result, Warning,
+    WarningKind, part_len,
 };
 
 use crate::random::Random;
@@ -57,7 +58,7 @@ impl Subject<'_> {
         match whole.result {
             Ok(ControlFlow::Continue(())) => {}
             Ok(ControlFlow::Break(())) => self.fail("Break, though the sink never broke"),
-            Err(error) if self.is_excused(&error) => return None,
+            Err(error) if is_excused(self.source.model(), self.id, &error) => return None,
             Err(error) => self.fail(&format!("unreadable, and no warning says so: {error}")),
         }
         let values = whole.values;
@@ -183,17 +184,6 @@ impl Subject<'_> {
         Delivery { values, result }
     }
 
-    /// Types without numbers need not be readable, nor what the model warns of.
-    fn is_excused(&self, error: &Error) -> bool {
-        let parameter = self.source.model().parameter(self.id);
-        let numberless =
-            matches!(parameter.dtype.class(), DTypeClass::Complex | DTypeClass::Text | DTypeClass::Quantized);
-        let warned = self.source.model().warnings.iter().any(|warning| {
-            warning.parameter.as_ref() == Some(&parameter.name) && warning.kind != WarningKind::Odd
-        });
-        warned || (numberless && error.kind() == ErrorKind::Unsupported)
-    }
-
     fn require(&self, holds: bool, rule: impl FnOnce() -> String) {
         if !holds {
             self.fail(&rule());
@@ -203,6 +193,17 @@ impl Subject<'_> {
     fn fail(&self, rule: &str) -> ! {
         panic!("parameter {:?}, {:?}: {rule}", self.source.model().parameter(self.id).name, self.part)
     }
+}
+
+/// Types without numbers need not be readable, nor what the model warns of.
+pub(super) fn is_excused(model: &Model, id: ParameterId, error: &Error) -> bool {
+    let parameter = model.parameter(id);
+    let numberless =
+        matches!(parameter.dtype.class(), DTypeClass::Complex | DTypeClass::Text | DTypeClass::Quantized);
+    let is_about = |warning: &Warning| {
+        warning.parameter.as_ref() == Some(&parameter.name) && warning.kind != WarningKind::Odd
+    };
+    model.warnings.iter().any(is_about) || (numberless && error.kind() == ErrorKind::Unsupported)
 }
 
 /// Ranges at which blocks, bytes and vector registers end, and some at which nothing does.

@@ -43,11 +43,11 @@ pub(super) fn add_activation<'a>(
     claim_input(graph, layers, tensors, maker, node, scale_slot, Role::Scale);
     claim_input(graph, layers, tensors, maker, node, zero_point_slot, Role::ZeroPoint);
     if layers.described.insert(value) {
-        layers.list[maker.index()].activations.push(Activation {
-            tensor: tensor.to_owned(),
-            dtype: stored_as.or(zero_point_dtype).unwrap_or(DType::U8),
-            scale: scale.operand,
-            zero_point: zero_point.map(|zero_point| zero_point.operand),
-        });
+        layers.list[maker.index()].activations.push(Activation::new(
+            tensor,
+            stored_as.or(zero_point_dtype).unwrap_or(DType::U8),
+            scale.operand,
+            zero_point.map(|zero_point| zero_point.operand),
+        ));
     }
 }

@@ -55,12 +55,12 @@ pub(super) fn describe<'a>(
                 }
             }
             if layers.described.insert(&annotation.tensor) {
-                layers.list[maker.index()].activations.push(Activation {
-                    tensor: annotation.tensor.clone(),
-                    dtype: zero_point_dtype.unwrap_or(DType::U8),
-                    scale: scales.operand,
-                    zero_point: zero_points.map(|it| it.operand),
-                });
+                layers.list[maker.index()].activations.push(Activation::new(
+                    annotation.tensor.clone(),
+                    zero_point_dtype.unwrap_or(DType::U8),
+                    scales.operand,
+                    zero_points.map(|it| it.operand),
+                ));
             }
         }
     }

@@ -80,13 +80,7 @@ impl Arrangement {
 
 /// How much of every axis a group spans.
 pub(super) fn sizes_of(granularity: &Granularity, dims: &[u64]) -> Vec<u64> {
-    match granularity {
-        Granularity::Block(sizes) => sizes.clone(),
-        Granularity::Axis(axis) => {
-            dims.iter().enumerate().map(|(index, &dim)| if index == *axis { 1 } else { dim }).collect()
-        }
-        Granularity::Tensor => dims.to_vec(),
-    }
+    granularity.sizes(dims).unwrap_or_else(|| dims.to_vec())
 }
 
 /// The plainest granularity whose groups span this much.

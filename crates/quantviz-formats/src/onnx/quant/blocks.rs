@@ -69,6 +69,7 @@ fn matmul_nbits(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, code
             let layout = BitRows::padded(blocks, bits.into());
             fits(tensors, id, layout.byte_len(rows), "zero-points")?;
             tensors.pack_zero_points(codes, Packed { holder: id, layout });
+            descriptor.packed_in.push(id);
             Operand::Packed
         }
         Some(id) => scales_of(tensors, id, rows.checked_mul(blocks))?,
@@ -138,6 +139,7 @@ fn gather_block_quantized(
             let layout = BitRows::padded(row.div_ceil(block), bits.into());
             fits(tensors, id, layout.byte_len(logical.elements() / row.max(1)), "zero-points")?;
             tensors.pack_zero_points(codes, Packed { holder: id, layout });
+            descriptor.packed_in.push(id);
             Operand::Packed
         }
     });

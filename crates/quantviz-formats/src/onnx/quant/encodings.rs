@@ -45,8 +45,7 @@ pub(super) fn describe<'a>(model: &Path, graph: &Graph<'a>, layers: &mut Layers<
         let Ok(Quantizer { scales, offsets, dtype }) = quantizer else { continue };
         if let ([scale], [offset]) = (&scales[..], &offsets[..]) {
             let one = |value: f64| Operand::One { value, parameter: None };
-            let activation =
-                Activation { tensor: name, dtype, scale: one(*scale), zero_point: Some(one(-offset)) };
+            let activation = Activation::new(name, dtype, one(*scale), Some(one(-offset)));
             layers.list[maker.index()].activations.push(activation);
         }
     }

@@ -162,7 +162,8 @@ fn packed_zero_points(catalogue: &Catalogue<'_>, codes: Tensor<'_>) -> Option<Pa
     catalogue.named(&name).filter(|tensor| tensor.dtype() == DType::I32).map(|tensor| tensor.id)
 }
 
-fn accept(source: &mut SafetensorsSource, id: ParameterId, quantized: Quantized) {
+fn accept(source: &mut SafetensorsSource, id: ParameterId, mut quantized: Quantized) {
+    quantized.descriptor.packed_in = quantized.parts.iter().map(|&(part, _)| part).collect();
     for (part, role) in quantized.parts {
         source.model.parameters[part.index()].role = role;
     }

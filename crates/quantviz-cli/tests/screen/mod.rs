@@ -1,0 +1,45 @@
+//! A terminal of some width, and what a command shows on it.
+
+use std::io::{self, Write};
+
+use quantviz_cli::{Exit, Stream, run};
+
+pub(crate) struct Screen {
+    text: Vec<u8>,
+    columns: usize,
+}
+
+impl Screen {
+    pub(crate) fn of(columns: usize) -> Self {
+        Screen { text: Vec::new(), columns }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.text.clone()).expect("UTF-8")
+    }
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Screen {
+    fn columns(&self) -> Option<usize> {
+        Some(self.columns)
+    }
+}
+
+/// What a command prints in a terminal of this width, without colour.
+pub(crate) fn screen(columns: usize, arguments: &[&str]) -> String {
+    let mut out = Screen::of(columns);
+    let mut err = Vec::new();
+    let arguments = ["quantviz", "--color", "never"].iter().chain(arguments);
+    assert_eq!(run(arguments, &mut out, &mut err), Exit::Done, "{}", String::from_utf8_lossy(&err));
+    out.text()
+}

@@ -1,0 +1,148 @@
+//! The scales, zero-points and offsets that a range of codes is computed with.
+
+use std::ops::{ControlFlow, Range};
+
+use crate::dequantize::read_values;
+use crate::{Error, GroupIndex, Groups, Operand, ParameterId, ParameterSource, Part, Result};
+
+/// What every group that a range of a parameter touches is computed with.
+pub(crate) struct Calibration {
+    pub(crate) groups: Groups,
+    pub(crate) scales: Numbers,
+    pub(crate) zero_points: Numbers,
+    pub(crate) offsets: Numbers,
+    pub(crate) outer: Option<(Groups, Numbers)>,
+    pub(crate) table: Option<Vec<f32>>,
+}
+
+/// The numbers of some groups.
+pub(crate) enum Numbers {
+    /// The same for all.
+    All(f64),
+    /// One for each group from the first on.
+    Each { first: u64, values: Vec<f64> },
+}
+
+impl Numbers {
+    pub(crate) fn of(&self, group: u64) -> f64 {
+        match self {
+            Numbers::All(value) => *value,
+            Numbers::Each { first, values } => {
+                let index = group.checked_sub(*first).and_then(|index| usize::try_from(index).ok());
+                index.and_then(|index| values.get(index).copied()).unwrap_or(f64::NAN)
+            }
+        }
+    }
+}
+
+impl Numbers {
+    /// Computes with the number of each group from `first` on, one group for each value.
+    pub(crate) fn apply(&self, first: u64, values: &mut [f64], compute: impl Fn(f64, f64) -> f64) {
+        match self {
+            Numbers::All(number) => values.iter_mut().for_each(|value| *value = compute(*value, *number)),
+            Numbers::Each { first: start, values: numbers } => {
+                let skipped = first.checked_sub(*start).and_then(|skipped| usize::try_from(skipped).ok());
+                let numbers = skipped.and_then(|skipped| numbers.get(skipped..)).unwrap_or_default();
+                values.iter_mut().zip(numbers).for_each(|(value, number)| *value = compute(*value, *number));
+                if let Some(without) = values.get_mut(numbers.len()..) {
+                    without.fill(f64::NAN);
+                }
+            }
+        }
+    }
+}
+
+/// What is done with a part of a range.
+pub(crate) type Each<'a> = dyn FnMut(&Calibration, Range<u64>) -> Result<ControlFlow<()>> + 'a;
+
+/// Parts `range` until each part touches no more groups than it has elements, and calls `each` with every part and
+/// what it is computed with. So neither memory nor time grows with the groups of the whole.
+pub(crate) fn for_each_calibration<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    range: Range<u64>,
+    each: &mut Each<'_>,
+) -> Result<ControlFlow<()>> {
+    match Calibration::load(source, id, &range)? {
+        Loaded::Calibration(calibration) => each(&calibration, range),
+        Loaded::TooMuch { middle } => match for_each_calibration(source, id, range.start..middle, each)? {
+            ControlFlow::Continue(()) => for_each_calibration(source, id, middle..range.end, each),
+            broken => Ok(broken),
+        },
+    }
+}
+
+enum Loaded {
+    Calibration(Box<Calibration>),
+    /// The range is to be parted here.
+    TooMuch {
+        middle: u64,
+    },
+}
+
+impl Calibration {
+    fn load<S: ParameterSource + ?Sized>(source: &S, id: ParameterId, range: &Range<u64>) -> Result<Loaded> {
+        /// Groups that are read for however few elements.
+        const FEW: u64 = 1 << 16;
+        let parameter = source.model().parameter(id);
+        let misfit = || Error::malformed("its scales do not fit its shape").in_tensor(&parameter.name);
+        let descriptor = parameter.quantization.as_ref().ok_or_else(misfit)?;
+        let affordable = (range.end - range.start).max(FEW);
+        let mut groups = descriptor.groups(&parameter.shape).ok_or_else(misfit)?;
+        let too_much = |groups: &Groups, span: &Range<u64>| {
+            let middle = groups.middle(range).filter(|_| span.end - span.start > affordable);
+            middle.map(|middle| Loaded::TooMuch { middle })
+        };
+        if let Some(GroupIndex { axis, parameter: index }) = descriptor.group_index {
+            let positions = groups.positions(axis, range).ok_or_else(misfit)?;
+            if let Some(too_much) = too_much(&groups, &positions) {
+                return Ok(too_much);
+            }
+            let slabs = read_index(source, index, positions.clone())?;
+            groups = groups.with_index(axis, positions.start, slabs).ok_or_else(misfit)?;
+        }
+        let outer_groups = descriptor.outer_groups(&parameter.shape);
+        if descriptor.outer_scale.is_some() && outer_groups.is_none() {
+            return Err(misfit());
+        }
+        for groups in [Some(&groups), outer_groups.as_ref()].into_iter().flatten() {
+            if let Some(too_much) = too_much(groups, &groups.span(range)) {
+                return Ok(too_much);
+            }
+        }
+        let read = |part, operand: Option<&Operand>, groups: &Groups, none: f64| {
+            let Some(operand) = operand else { return Ok(Numbers::All(none)) };
+            let Range { start, end } = groups.span(range);
+            if operand.is_single(source.model()) && start < end {
+                let values = read_values(source, id, part, start..start + 1)?;
+                return Ok(Numbers::All(values.first().copied().unwrap_or(f64::NAN)));
+            }
+            Ok::<_, Error>(Numbers::Each { first: start, values: read_values(source, id, part, start..end)? })
+        };
+        let outer_scale = descriptor.outer_scale.as_ref().map(|outer| &outer.scale);
+        let outer = outer_groups.map(|groups| {
+            let scales = read(Part::OuterScales, outer_scale, &groups, 1.0)?;
+            Ok::<_, Error>((groups, scales))
+        });
+        Ok(Loaded::Calibration(Box::new(Calibration {
+            scales: read(Part::Scales, Some(&descriptor.scale), &groups, 1.0)?,
+            zero_points: read(Part::ZeroPoints, descriptor.zero_point.as_ref(), &groups, 0.0)?,
+            // Adding minus zero changes nothing, not even the sign of a zero.
+            offsets: read(Part::Offsets, descriptor.offset.as_ref(), &groups, -0.0)?,
+            outer: outer.transpose()?,
+            groups,
+            table: descriptor.table.clone(),
+        })))
+    }
+}
+
+fn read_index<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    positions: Range<u64>,
+) -> Result<Vec<u64>> {
+    let index = read_values(source, id, Part::Stored, positions)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+    let group = |value: f64| if value >= 0.0 && value < 2f64.powi(53) { value as u64 } else { u64::MAX };
+    Ok(index.into_iter().map(group).collect())
+}

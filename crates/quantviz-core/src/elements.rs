@@ -6,14 +6,24 @@ use half::{bf16, f16};
 
 use crate::DType;
 use crate::minifloat::code_values;
+use crate::real::{Real, f32_of_f16};
 
 /// A type of more than eight bits, or of exactly eight, that Rust can hold in a slice.
 pub trait Element: bytemuck::Pod + Send + Sync {
     /// The dtype that is stored like this.
     const DTYPE: DType;
 
+    /// The narrower of `f32` and `f64` that holds every number of this type; `f64` where neither does.
+    type Real: Real;
+
     /// The number, rounded to the nearest `f64` where it is a 64-bit integer.
-    fn to_f64(self) -> f64;
+    fn to_real(self) -> Self::Real;
+
+    /// The number, rounded to the nearest `f64` where it is a 64-bit integer.
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self.to_real().into()
+    }
 
     /// A slice of this type, as [`Elements`].
     fn elements(slice: &[Self]) -> Elements<'_>;
@@ -23,7 +33,7 @@ pub trait Element: bytemuck::Pod + Send + Sync {
 }
 
 macro_rules! elements {
-    ($($variant:ident $type:ty, $to_f64:expr;)*) => {
+    ($($variant:ident $type:ty as $real:ty, $to_real:expr;)*) => {
         /// Elements as they are stored: a slice of a Rust type, or [`Packed`] codes for the types that Rust has no
         /// number for.
         #[derive(Clone, Copy, Debug)]
@@ -37,10 +47,12 @@ macro_rules! elements {
         $(impl Element for $type {
             const DTYPE: DType = DType::$variant;
 
+            type Real = $real;
+
             #[inline(always)]
-            fn to_f64(self) -> f64 {
-                let to_f64: fn($type) -> f64 = $to_f64;
-                to_f64(self)
+            fn to_real(self) -> $real {
+                let to_real: fn($type) -> $real = $to_real;
+                to_real(self)
             }
 
             fn elements(slice: &[Self]) -> Elements<'_> {
@@ -102,18 +114,18 @@ mod exact {
 }
 
 elements! {
-    F64 f64, |value| value;
-    F32 f32, f64::from;
-    F16 f16, f16::to_f64;
-    Bf16 bf16, bf16::to_f64;
-    I64 i64, exact::i64;
-    I32 i32, f64::from;
-    I16 i16, f64::from;
-    I8 i8, f64::from;
-    U64 u64, exact::u64;
-    U32 u32, f64::from;
-    U16 u16, f64::from;
-    U8 u8, f64::from;
+    F64 f64 as f64, |value| value;
+    F32 f32 as f32, |value| value;
+    F16 f16 as f32, |value| f32_of_f16(value.to_bits());
+    Bf16 bf16 as f32, |value| f32::from_bits(u32::from(value.to_bits()) << 16);
+    I64 i64 as f64, exact::i64;
+    I32 i32 as f64, f64::from;
+    I16 i16 as f32, f32::from;
+    I8 i8 as f32, f32::from;
+    U64 u64 as f64, exact::u64;
+    U32 u32 as f64, f64::from;
+    U16 u16 as f32, f32::from;
+    U8 u8 as f32, f32::from;
 }
 
 impl<'a> Elements<'a> {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use fearless_simd::{Level, Simd, dispatch};
 
-use crate::Elements;
 use crate::elements::{Element, for_each_type};
+use crate::{Elements, Real};
 
 /// How many finite values fall into each of some bins of equal width between `low` and `high`.
 ///
@@ -56,10 +56,7 @@ pub struct Bins {
     histogram: Histogram,
     /// Shared by the bins of all pieces of a tensor.
     edges: Arc<[f64]>,
-    /// What is not yet among the histogram's counts. Neighbours often fall into the same bin: in tables of their own
-    /// they need not wait for each other.
-    pending: Vec<[u32; TABLES]>,
-    pending_rows: usize,
+    pending: Pending,
 }
 
 impl Bins {
@@ -72,7 +69,7 @@ impl Bins {
         let edges = edges(low, high, bins);
         let all_have_width = edges.windows(2).all(|edge| edge[0] < edge[1]);
         let histogram = Histogram { low, high, counts: vec![0; bins] };
-        all_have_width.then(|| Bins { histogram, edges: edges.into(), pending: Vec::new(), pending_rows: 0 })
+        all_have_width.then(|| Bins { histogram, edges: edges.into(), pending: Pending::default() })
     }
 
     /// Counts every value within the range.
@@ -87,43 +84,44 @@ impl Bins {
     /// Finds the bins of a row of values at once, and counts those one by one for which that is not certain.
     #[inline(always)]
     fn add_slice<S: Simd, T: Element>(&mut self, simd: S, values: &[T]) {
-        let guess = Guess::of(&self.histogram);
-        let (rows, rest) = values.as_chunks::<LANES>();
-        let mut pending = mem::take(&mut self.pending);
-        if !rows.is_empty() {
-            pending.resize(self.histogram.counts.len(), [0; TABLES]);
+        match Guess::<T::Real>::of(&self.histogram) {
+            Some(guess) => self.add_rows(simd, &guess, T::to_real, values),
+            // Bins too narrow for f32 may do in f64; if not there either, every value is looked at.
+            None => match Guess::<f64>::of(&self.histogram) {
+                Some(guess) => self.add_rows(simd, &guess, T::to_f64, values),
+                None => values.iter().for_each(|value| self.add_times(value.to_f64(), 1)),
+            },
         }
-        for rows in rows.chunks(ROWS) {
-            if self.pending_rows + rows.len() > ROWS {
-                self.count(&mut pending);
-            }
-            self.pending_rows += rows.len();
+    }
+
+    #[inline(always)]
+    fn add_rows<S: Simd, T: Element, R: Real>(
+        &mut self,
+        simd: S,
+        guess: &Guess<R>,
+        to_real: impl Fn(T) -> R,
+        values: &[T],
+    ) {
+        let (rows, rest) = values.as_chunks::<ROW>();
+        let mut pending = mem::take(&mut self.pending);
+        for rows in rows.chunks(MOST_ROWS) {
+            pending.make_room(rows.len(), &mut self.histogram.counts);
+            let find = |row: &[T; ROW]| guess.bins(row, &to_real);
+            let mut one_by_one = |row: &[T; ROW]| {
+                for &value in row {
+                    match guess.bin(to_real(value)) {
+                        (bin, true) => self.histogram.counts[bin as usize] += 1,
+                        (_, false) => self.add_times(value.to_f64(), 1),
+                    }
+                }
+            };
             simd.vectorize(
                 #[inline(always)]
-                || {
-                    for row in rows {
-                        match guess.bins(row.map(T::to_f64)) {
-                            Some(bins) => bins.into_iter().enumerate().for_each(|(lane, bin)| {
-                                if let Some(tables) = pending.get_mut(bin as usize) {
-                                    tables[lane % TABLES] += 1;
-                                }
-                            }),
-                            None => row.iter().for_each(|value| self.add_times(value.to_f64(), 1)),
-                        }
-                    }
-                },
+                || pending.count(rows, find, &mut one_by_one),
             );
         }
         self.pending = pending;
         rest.iter().for_each(|value| self.add_times(value.to_f64(), 1));
-    }
-
-    /// Adds the pending counts to the histogram's.
-    fn count(&mut self, pending: &mut [[u32; TABLES]]) {
-        for (count, tables) in self.histogram.counts.iter_mut().zip(pending) {
-            *count += mem::take(tables).into_iter().map(u64::from).sum::<u64>();
-        }
-        self.pending_rows = 0;
     }
 
     /// Counts values that occur so many times each.
@@ -133,8 +131,7 @@ impl Bins {
 
     /// What was counted.
     pub fn into_histogram(mut self) -> Histogram {
-        let mut pending = mem::take(&mut self.pending);
-        self.count(&mut pending);
+        self.pending.empty_into(&mut self.histogram.counts);
         self.histogram
     }
 
@@ -163,49 +160,146 @@ impl Bins {
     }
 }
 
-const LANES: usize = 16;
-const TABLES: usize = 4;
-/// So few that no table overflows.
-const ROWS: usize = 1 << 28;
+/// Values whose bins are found at once.
+const ROW: usize = 32;
+/// So few that no count overflows.
+const MOST_ROWS: usize = 1 << 26;
 
-/// The bins of values that are far enough from every edge.
-struct Guess {
-    low: f64,
-    high: f64,
-    bins_per_unit: f64,
-    /// The distance from the middle of a bin within which rounding, of edges or here, cannot matter.
-    certain: f64,
+/// What is not yet among the counts of a histogram.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Pending {
+    /// How often two bins came together, where there are few enough: a count for two values takes half the time of
+    /// two. Else the bins of every fourth value: neighbours often fall into the same bin, and need not wait for each
+    /// other in tables of their own.
+    table: Vec<u32>,
+    bins: usize,
+    rows: usize,
 }
 
-impl Guess {
-    fn of(histogram: &Histogram) -> Self {
-        let Histogram { low, high, ref counts } = *histogram;
-        #[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]
-        let bins_per_unit = counts.len() as f64 / (high - low);
-        // An edge is off by the rounding of numbers as large as the ends of the range, which may be far from zero and
-        // close together; what is computed here, by that of the number of bins.
-        let rounding = 4.0 * f64::EPSILON * bins_per_unit * (low.abs().max(high.abs()) + (high - low));
-        Guess { low, high, bins_per_unit, certain: 0.5 - 1e-9 - rounding }
+/// Bins whose pairs fit the nearest cache.
+const PAIRED_BINS: usize = 64;
+const PAIRS: usize = PAIRED_BINS * PAIRED_BINS;
+const TABLES: usize = 4;
+
+impl Pending {
+    /// Sees to it that so many rows can be counted.
+    fn make_room(&mut self, rows: usize, counts: &mut [u64]) {
+        self.bins = counts.len();
+        if self.rows + rows > MOST_ROWS {
+            self.empty_into(counts);
+        }
+        self.rows += rows;
+        let len = if self.bins <= PAIRED_BINS { PAIRS } else { self.bins * TABLES };
+        self.table.resize(len, 0);
     }
 
-    /// `None` if any of the values is near an edge, out of range or not a number.
+    /// Counts the rows for which `find` knows the bins, and leaves the others to `one_by_one`.
     #[inline(always)]
-    fn bins(&self, row: [f64; LANES]) -> Option<[u32; LANES]> {
-        /// Rounds to a whole number, which is then in the low bits.
-        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52
-        let mut bins = [0; LANES];
-        let mut certain = true;
-        for (bin, value) in bins.iter_mut().zip(row) {
-            let middle = (value - self.low) * self.bins_per_unit - 0.5;
-            let rounded = middle + ROUND;
-            // No comparison with NaN holds.
-            certain &= (middle - (rounded - ROUND)).abs() < self.certain;
-            certain &= (value >= self.low) & (value <= self.high);
-            #[expect(clippy::cast_possible_truncation, reason = "the low bits are the number")]
-            let low_bits = rounded.to_bits() as u32;
-            *bin = low_bits;
+    fn count<Row>(
+        &mut self,
+        rows: &[Row],
+        find: impl Fn(&Row) -> Option<[u32; ROW]>,
+        mut one_by_one: impl FnMut(&Row),
+    ) {
+        match <&mut [u32; PAIRS]>::try_from(&mut self.table[..]) {
+            Ok(pairs) if self.bins <= PAIRED_BINS => {
+                for row in rows {
+                    let Some(bins) = find(row) else {
+                        one_by_one(row);
+                        continue;
+                    };
+                    let (first, second) = bins.split_at(ROW / 2);
+                    let mut places = [0u16; ROW / 2];
+                    for ((place, &first), &second) in places.iter_mut().zip(first).zip(second) {
+                        #[expect(clippy::cast_possible_truncation, reason = "bins are below 64")]
+                        let pair = (first | second << 6) as u16;
+                        *place = pair;
+                    }
+                    places.into_iter().for_each(|place| pairs[usize::from(place) % PAIRS] += 1);
+                }
+            }
+            _ => {
+                let table = &mut self.table[..];
+                for row in rows {
+                    let Some(bins) = find(row) else {
+                        one_by_one(row);
+                        continue;
+                    };
+                    for (lane, &bin) in bins.iter().enumerate() {
+                        if let Some(count) = table.get_mut(bin as usize * TABLES + lane % TABLES) {
+                            *count += 1;
+                        }
+                    }
+                }
+            }
         }
-        certain.then_some(bins)
+    }
+
+    /// Adds everything to the counts.
+    fn empty_into(&mut self, counts: &mut [u64]) {
+        let paired = self.bins <= PAIRED_BINS;
+        for (place, &times) in self.table.iter().enumerate().filter(|(_, times)| **times > 0) {
+            let bins = if paired { [place % PAIRED_BINS, place / PAIRED_BINS] } else { [place / TABLES; 2] };
+            for &bin in &bins[..if paired { 2 } else { 1 }] {
+                counts[bin] += u64::from(times);
+            }
+        }
+        self.table.fill(0);
+        self.rows = 0;
+    }
+}
+
+/// The bins of values that are far enough from every edge.
+struct Guess<R> {
+    bins_per_unit: R,
+    /// What the middle of the first bin is then to be shifted by, to be zero.
+    shift: R,
+    /// The distance from the middle of a bin within which rounding, of edges or here, cannot matter.
+    certain: R,
+    bins: u32,
+}
+
+impl<R: Real> Guess<R> {
+    /// `None` where too few values would be far enough.
+    fn of(histogram: &Histogram) -> Option<Self> {
+        let Histogram { low, high, ref counts } = *histogram;
+        let bins = u32::try_from(counts.len()).ok().filter(|&bins| bins <= R::MOST_BINS)?;
+        let bins_per_unit = f64::from(bins) / (high - low);
+        let shift = -low * bins_per_unit - 0.5;
+        // What is multiplied and shifted is off by the rounding of numbers as large as the ends of the range, which
+        // may be far from zero and close together.
+        let largest = low.abs().max(high.abs()) * bins_per_unit + f64::from(bins);
+        let certain = 0.5 - 1e-9 - 8.0 * R::EPSILON * largest;
+        (certain > 0.49).then(|| Guess {
+            bins_per_unit: R::of(bins_per_unit),
+            shift: R::of(shift),
+            certain: R::of(certain),
+            bins,
+        })
+    }
+
+    /// The bin of a value, and whether that is certain: not where it is near an edge, out of range or not a number.
+    #[inline(always)]
+    fn bin(&self, value: R) -> (u32, bool) {
+        let middle = value * self.bins_per_unit + self.shift;
+        let rounded = middle + R::ROUND;
+        let bin = rounded.whole();
+        // No comparison with NaN holds, and numbers far out of range have other high bits.
+        let certain = ((middle - (rounded - R::ROUND)).abs() < self.certain) & (bin < self.bins);
+        (bin, certain)
+    }
+
+    /// The bins of a row; `None` if one of them is not certain.
+    #[inline(always)]
+    fn bins<T: Element>(&self, row: &[T; ROW], to_real: impl Fn(T) -> R) -> Option<[u32; ROW]> {
+        let mut bins = [0; ROW];
+        let mut all_certain = true;
+        for (found, &value) in bins.iter_mut().zip(row) {
+            let (bin, certain) = self.bin(to_real(value));
+            *found = bin;
+            all_certain &= certain;
+        }
+        all_certain.then_some(bins)
     }
 }
 

@@ -104,6 +104,7 @@ mod names;
 mod parallel;
 mod quant;
 mod quantize;
+mod real;
 mod roles;
 mod scales;
 mod scan;
@@ -129,6 +130,7 @@ pub use model::{
 };
 pub use ndarray;
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
+pub use real::Real;
 pub use roles::role_from_name;
 pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};

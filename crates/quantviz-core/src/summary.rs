@@ -3,6 +3,7 @@
 use crate::Elements;
 use fearless_simd::{Level, Simd, dispatch};
 
+use crate::Real;
 use crate::elements::{Element, for_each_type};
 
 /// Counts, range and moments of a set of numbers. Summaries of parts [merge](Self::merge) into that of the whole;
@@ -204,7 +205,7 @@ impl RangeSummary {
     }
 }
 
-/// Elements that are summarised together: two passes over them stay in the nearest cache.
+/// Elements that are summarised together: so few that a NaN among them costs little.
 const CHUNK: usize = 4096;
 /// Independent sums, so that the compiler can keep them in vector registers: nothing here names an instruction, but
 /// it is compiled once for each generation of processors.
@@ -213,86 +214,84 @@ const LANES: usize = 16;
 #[inline(always)]
 fn of_slice<S: Simd, T: Element>(simd: S, values: &[T]) -> RangeSummary {
     let mut summary = RangeSummary::default();
+    let first = values.first().map_or(0.0, |value| value.to_f64());
+    let mut near = if first.is_finite() { first } else { 0.0 };
     for chunk in values.chunks(CHUNK) {
         let part = simd.vectorize(
             #[inline(always)]
-            || of_chunk(chunk),
+            || of_chunk(chunk, near),
         );
-        // One NaN or infinity shows in the sum; only then look which they are.
+        // One NaN or infinity shows in the sums; only then look which they are.
         let part =
             part.unwrap_or_else(|| RangeSummary::of_counted(chunk.iter().map(|value| (value.to_f64(), 1))));
         summary.merge(&part);
+        near = summary.mean;
     }
     summary
 }
 
-/// Two passes, the second about the mean of the first, so that a large mean costs no digits of the spread. `None`
-/// where the values do not add up to a finite sum.
+/// One pass. The moments are about `near`, a number that is roughly the mean, so that a large mean costs no digits of
+/// the spread. `None` where the values do not add up to finite sums.
 #[inline(always)]
-fn of_chunk<T: Element>(values: &[T]) -> Option<RangeSummary> {
+fn of_chunk<T: Element>(values: &[T], near: f64) -> Option<RangeSummary> {
     let (rows, rest) = values.as_chunks::<LANES>();
-    let mut first = FirstPass::default();
-    rows.iter().for_each(|row| first.add(row.map(T::to_f64)));
-    rest.iter().for_each(|value| first.add_to(0, value.to_f64()));
-    let sum: f64 = first.sums.iter().sum();
-    if !sum.is_finite() {
+    let mut sums = Sums::default();
+    rows.iter().for_each(|row| sums.add(row, near));
+    rest.iter().for_each(|value| sums.add_to(0, value.to_real(), near));
+    let (distances, squares) = (sums.distances.iter().sum::<f64>(), sums.squares.iter().sum::<f64>());
+    if !(distances.is_finite() && squares.is_finite()) {
         return None;
     }
     let count = values.len() as u64;
-    let mean = sum / as_f64(count);
-    let mut squares = [0.0; LANES];
-    for row in rows {
-        for (square, value) in squares.iter_mut().zip(row) {
-            let distance = value.to_f64() - mean;
-            *square += distance * distance;
-        }
-    }
-    let rest_squares: f64 = rest.iter().map(|value| (value.to_f64() - mean).powi(2)).sum();
     Some(RangeSummary {
         count,
         population: count,
-        zeros: first.zeros.iter().sum(),
-        min: first.min.into_iter().fold(f64::INFINITY, f64::min),
-        max: first.max.into_iter().fold(f64::NEG_INFINITY, f64::max),
-        mean,
-        m2: squares.iter().sum::<f64>() + rest_squares,
+        zeros: sums.zeros.iter().map(|&zeros| u64::from(zeros)).sum(),
+        min: sums.min.into_iter().map(T::Real::into).fold(f64::INFINITY, f64::min),
+        max: sums.max.into_iter().map(T::Real::into).fold(f64::NEG_INFINITY, f64::max),
+        mean: near + distances / as_f64(count),
+        m2: (squares - distances * distances / as_f64(count)).max(0.0),
         ..RangeSummary::default()
     })
 }
 
-struct FirstPass {
-    sums: [f64; LANES],
-    min: [f64; LANES],
-    max: [f64; LANES],
-    zeros: [u64; LANES],
+struct Sums<R> {
+    /// Of the distances from a number near the mean, and of their squares.
+    distances: [f64; LANES],
+    squares: [f64; LANES],
+    min: [R; LANES],
+    max: [R; LANES],
+    zeros: [u32; LANES],
 }
 
-impl Default for FirstPass {
+impl<R: Real> Default for Sums<R> {
     fn default() -> Self {
-        FirstPass {
-            sums: [0.0; LANES],
-            min: [f64::INFINITY; LANES],
-            max: [f64::NEG_INFINITY; LANES],
+        Sums {
+            distances: [0.0; LANES],
+            squares: [0.0; LANES],
+            min: [R::INFINITY; LANES],
+            max: [R::NEG_INFINITY; LANES],
             zeros: [0; LANES],
         }
     }
 }
 
-impl FirstPass {
+impl<R: Real> Sums<R> {
     #[inline(always)]
-    fn add(&mut self, row: [f64; LANES]) {
-        for (lane, value) in row.into_iter().enumerate() {
-            self.add_to(lane, value);
+    fn add<T: Element<Real = R>>(&mut self, row: &[T; LANES], near: f64) {
+        for (lane, value) in row.iter().enumerate() {
+            self.add_to(lane, value.to_real(), near);
         }
     }
 
     #[inline(always)]
-    fn add_to(&mut self, lane: usize, value: f64) {
-        self.sums[lane] += value;
-        // Comparisons, because min and max of Rust's floats carry rules for NaN that cost vectorisation.
+    fn add_to(&mut self, lane: usize, value: R, near: f64) {
+        let distance = value.into() - near;
+        self.distances[lane] += distance;
+        self.squares[lane] += distance * distance;
         self.min[lane] = if value < self.min[lane] { value } else { self.min[lane] };
         self.max[lane] = if value > self.max[lane] { value } else { self.max[lane] };
-        self.zeros[lane] += u64::from(value == 0.0);
+        self.zeros[lane] += u32::from(value == R::default());
     }
 }
 

@@ -62,6 +62,25 @@ proptest! {
         prop_assert_eq!(found.counts.iter().sum::<u64>(), within);
     }
 
+    /// A row of equal values is counted by a guess as soon as that is certain, so every distance from an edge tells.
+    #[test]
+    fn f32s_are_binned_as_their_f64s(
+        (low, high) in ranges(),
+        bins in 1..300usize,
+        places in vec((any::<Index>(), prop_oneof![-50..50i32, -5000..5000i32]), 1..30),
+    ) {
+        let Some(mut found) = Bins::between(low, high, bins) else { return Ok(()) };
+        let (edges, _) = histogram(&[], low, high, bins);
+        let near = |(edge, steps): &(Index, i32)| {
+            let bits = (*edge.get(&edges) as f32).to_bits();
+            f32::from_bits(bits.wrapping_add_signed(*steps))
+        };
+        let values: Vec<f32> = places.iter().flat_map(|place| [near(place); 32]).collect();
+        found.add(&Elements::F32(&values));
+        let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+        prop_assert_eq!(found.into_histogram().counts, histogram(&values, low, high, bins).1);
+    }
+
     #[test]
     fn parts_add_up_to_the_whole((low, high, bins, values) in cases(), cut in any::<Index>()) {
         let (left, right) = values.split_at(cut.index(values.len() + 1));

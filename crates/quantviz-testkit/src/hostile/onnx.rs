@@ -425,6 +425,46 @@ const COSTLY: &[(&str, Make)] = &[
         let node = Message::new().bytes(1, "a").bytes(2, "a").bytes(4, "QuantizeLinear");
         model(repeat(NODE, &node.into_bytes(), size))
     }),
+    ("branches of one name", |size| {
+        let graph = Message::new().message(NODE, &Message::new().bytes(1, "x").bytes(4, "Relu"));
+        let branch = Message::new().bytes(1, "then_branch").message(6, &graph);
+        let node = Message::new().bytes(3, "if").bytes(4, "If").message(5, &branch);
+        model(repeat(NODE, &node.into_bytes(), size))
+    }),
+    ("a function with a large branch, called often", |size| {
+        let nodes = repeat(NODE, &Message::new().bytes(4, "Relu").into_bytes(), size / 2);
+        let branch = Message::new().bytes(1, "then_branch").message(6, &nodes);
+        let function = Message::new()
+            .bytes(1, "f")
+            .bytes(10, "d")
+            .message(7, &Message::new().bytes(4, "If").message(5, &branch));
+        let call = Message::new().bytes(4, "f").bytes(7, "d").into_bytes();
+        let graph = repeat(NODE, &call, size / 2);
+        Message::new().int(1, 10).message(25, &function).message(GRAPH, &graph).into_bytes()
+    }),
+    ("products in one chain of scales", |size| {
+        let mut last = "x".to_owned();
+        model(named(size, |name| {
+            let product = format!("p{name}");
+            let multiply = Message::new().bytes(1, &last).bytes(1, &product).bytes(2, name).bytes(4, "Mul");
+            last = name.to_owned();
+            Message::new()
+                .message(NODE, &Message::new().bytes(1, "x").bytes(2, &product).bytes(4, "MatMulInteger"))
+                .message(NODE, &multiply)
+        }))
+    }),
+    ("quantizers at the end of one long way", |size| {
+        let mut last = "w".to_owned();
+        let casts = named(size / 2, |name| {
+            let name = format!("c{name}");
+            let cast = Message::new().bytes(1, &last).bytes(2, &name).bytes(4, "Cast");
+            last = name;
+            Message::new().message(NODE, &cast)
+        });
+        let weight = Message::new().message(INITIALIZER, &tensor("w", [0]));
+        let ends = named(size / 2, |name| Message::new().message(NODE, &dequantize(&last, name)));
+        model(quantizers().append(&weight).append(&casts).append(&ends))
+    }),
     ("quantizers of one value", |size| {
         model(quantizers().append(&named(size, |name| Message::new().message(NODE, &dequantize("x", name)))))
     }),

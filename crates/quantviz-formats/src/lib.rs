@@ -23,7 +23,6 @@ mod bit_rows;
 mod bounded_json;
 #[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod bytes;
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod confined;
 mod file;
 mod folder;

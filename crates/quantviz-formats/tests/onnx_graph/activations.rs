@@ -135,3 +135,28 @@ fn weights_are_no_activations() {
     );
     assert!(opened.model().layers.iter().all(|layer| layer.activations.is_empty()));
 }
+
+#[test]
+fn the_type_of_codes_is_what_the_operator_says() {
+    let graph = || scales(graph()).floats("none", &[], &[0.0]).floats("bits", &[], &[4.0]);
+    let quant = node("Quant", &["x", "s", "none", "bits"], &["q"])
+        .domain("qonnx.custom_op.general")
+        .attribute("signed", Attribute::Int(0));
+    let fp8 = node("TRT_FP8QuantizeLinear", &["x", "s"], &["q"]).domain("trt");
+    for (quantize, dtype) in [(quant, DType::U8), (fp8, DType::F8E4M3Fn)] {
+        let opened = open_graph(graph().node(quantize).node(node("Relu", &["q"], &["y"])));
+        let [activation] = &layer(&opened, "x").activations[..] else { panic!("one activation") };
+        assert_eq!((activation.dtype, number(&activation.scale)), (dtype, Some(0.5)));
+    }
+}
+
+#[test]
+fn what_only_carries_constants_quantizes_nothing() {
+    let opened = open_graph(
+        scales(graph())
+            .node(node("ReduceMax", &["x"], &["largest"]).name("largest"))
+            .node(node("Mul", &["s", "t"], &["both"]))
+            .node(node("Mul", &["largest", "both"], &["y"]).name("product")),
+    );
+    assert!(opened.model().layers.iter().all(|layer| layer.activations.is_empty()));
+}

@@ -3,20 +3,24 @@
 use onnx_ir::NodeProto;
 use quantviz_core::{Activation, DType, LayerId, Role};
 
-use super::{Constants, claim_input, stored_as};
-use crate::onnx::graph::{Graph, Layers, Source, input, is_quantize};
+use super::{Constants, claim_input, fake, linear};
+use crate::onnx::graph::{Graph, Layers, Source, input, is_fake_quantize, is_linear, is_quantize};
 use crate::onnx::tensor::Tensors;
 
 /// Lists the activations that Q/DQ pairs quantize.
 pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: &mut Tensors) {
-    for node in graph.hidden_nodes() {
+    for node in graph.hidden_nodes().filter(|node| is_linear(node)) {
         let Some(data) = input(node, 0) else { continue };
         let origin = graph.origin(data);
         let Source::Value(value) = origin.source else { continue };
         let tensor = if is_quantize(node) { data } else { node.output.first().map_or(data, String::as_str) };
         // Else a quantizer before this one has said it already.
         if let (false, Some(maker)) = (origin.quantized, layers.maker(value)) {
-            let stored = stored_as(node).filter(|_| is_quantize(node));
+            let constants = Constants { graph, tensors };
+            let stored = match is_fake_quantize(node) {
+                true => fake::code_type(node, &constants).map(|(dtype, _)| dtype),
+                false => linear::said_type(node).filter(|_| is_quantize(node)),
+            };
             add_activation(graph, layers, tensors, maker, (value, tensor), node, (1, 2), stored);
         }
     }

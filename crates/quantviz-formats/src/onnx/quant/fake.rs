@@ -42,9 +42,7 @@ fn describe_weight(
     }
     let scales = constants.scales(input(node, 1).unwrap_or_default())?;
     let zero_points = input(node, 2).map(|name| constants.zero_points(name)).transpose()?;
-    let bits = input(node, 3).and_then(|name| constants.number(name));
-    let bits = bits.filter(|bits| bits.fract() == 0.0 && (1.0..=16.0).contains(bits));
-    let bits = bits.ok_or("its number of bits is not known")? as u32;
+    let (dtype, bits) = code_type(node, constants).ok_or("its number of bits is not known")?;
 
     let granularity = broadcast(&parameter.shape, &scales.shape)?;
     if let Some(zero_points) = zero_points.as_ref().filter(|it| it.shape.elements() != 1)
@@ -54,12 +52,6 @@ fn describe_weight(
     }
     let is_signed = int_attribute(node, "signed").unwrap_or(1) != 0;
     let is_narrow = int_attribute(node, "narrow").unwrap_or(0) != 0;
-    let dtype = match (is_signed, bits) {
-        (true, ..=8) => DType::I8,
-        (true, _) => DType::I16,
-        (false, ..=8) => DType::U8,
-        (false, _) => DType::U16,
-    };
     let zero_point = zero_points.map(|it| it.operand);
     let mut descriptor = QuantDescriptor::of_stored(
         Encoding::Other,
@@ -77,6 +69,19 @@ fn describe_weight(
         if is_signed { (narrow - levels / 2.0, levels / 2.0 - 1.0) } else { (0.0, levels - 1.0 - narrow) };
     descriptor.computed = Some(dtype);
     Ok(descriptor)
+}
+
+/// The type that holds the codes of a Quant, and their bits.
+pub(super) fn code_type(node: &NodeProto, constants: &Constants<'_>) -> Option<(DType, u32)> {
+    let bits = input(node, 3).and_then(|name| constants.number(name));
+    let bits = bits.filter(|bits| bits.fract() == 0.0 && (1.0..=16.0).contains(bits))? as u32;
+    let is_signed = int_attribute(node, "signed").unwrap_or(1) != 0;
+    Some(match (is_signed, bits) {
+        (true, ..=8) => (DType::I8, bits),
+        (true, _) => (DType::I16, bits),
+        (false, ..=8) => (DType::U8, bits),
+        (false, _) => (DType::U16, bits),
+    })
 }
 
 /// Which elements share a scale, where the shapes are made to fit as numpy does.

@@ -7,7 +7,7 @@ use quantviz_core::{
 
 use super::arrange::{Arrangement, sizes_of};
 use super::scales::Scales;
-use super::{Constants, int_attribute, resolve_axis, stored_as};
+use super::{Constants, int_attribute, resolve_axis};
 use crate::onnx::graph::{Graph, Source, input, is_dequantize, is_quantize};
 use crate::onnx::tensor::{Tensors, dtype_of};
 
@@ -158,16 +158,24 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The type that a QuantizeLinear makes.
-fn quantized_type(node: &NodeProto, constants: &Constants<'_>) -> DType {
-    let by_name = match node.op_type.as_str() {
+/// The type of codes that the operator's name or an attribute of QuantizeLinear says.
+pub(super) fn said_type(node: &NodeProto) -> Option<DType> {
+    match node.op_type.as_str() {
         "TRT_FP8QuantizeLinear" => Some(DType::F8E4M3Fn),
         "TRT_INT4QuantizeLinear" => Some(DType::I4),
         "TRT_INT8QuantizeLinear" => Some(DType::I8),
-        _ => stored_as(node),
-    };
+        _ => {
+            let code = int_attribute(node, "output_dtype").and_then(|code| i32::try_from(code).ok());
+            code.filter(|&code| code != 0).map(dtype_of)
+        }
+    }
+}
+
+/// The type that a QuantizeLinear makes.
+fn quantized_type(node: &NodeProto, constants: &Constants<'_>) -> DType {
+    let said = said_type(node);
     let zero_points = || constants.zero_points(input(node, 2)?).ok();
-    by_name.or_else(|| zero_points().map(|zero_points| zero_points.dtype)).unwrap_or(DType::U8)
+    said.or_else(|| zero_points().map(|zero_points| zero_points.dtype)).unwrap_or(DType::U8)
 }
 
 /// Scales of scales, for the elements that the scales are for.

@@ -19,7 +19,7 @@ use quantviz_core::{
 
 use super::flatten::{Annotation, node_name};
 use super::graph::{Graph, Layers, Origin, input, is_linear};
-use super::tensor::{Tensors, dtype_of};
+use super::tensor::Tensors;
 use arrange::Arrangement;
 pub(super) use integer::{IntegerProduct, integer_products};
 use scales::Scales;
@@ -218,10 +218,4 @@ fn int_attribute(node: &NodeProto, name: &str) -> Option<i64> {
 
 fn float_attribute(node: &NodeProto, name: &str) -> Option<f64> {
     node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| f64::from(attribute.f))
-}
-
-/// The type of codes that an attribute of QuantizeLinear says.
-fn stored_as(node: &NodeProto) -> Option<DType> {
-    let code = int_attribute(node, "output_dtype").and_then(|code| i32::try_from(code).ok());
-    code.filter(|&code| code != 0).map(dtype_of)
 }

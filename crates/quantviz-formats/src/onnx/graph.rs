@@ -63,6 +63,11 @@ pub(super) fn is_linear(node: &NodeProto) -> bool {
     is_quantize(node) || is_dequantize(node) || is_fake_quantize(node)
 }
 
+/// Whether it scales one input by the other.
+pub(super) fn is_product(node: &NodeProto) -> bool {
+    matches!(node.op_type.as_str(), "Mul" | "Div")
+}
+
 /// The input in a slot; `None` where the slot is empty or missing.
 pub(super) fn input(node: &NodeProto, slot: usize) -> Option<&str> {
     node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty())
@@ -73,7 +78,12 @@ const CARRIERS: &[&str] =
     &["Cast", "Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Clip"];
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(nodes: &'a [NodeProto], constants: HashMap<&'a str, ParameterId>) -> Self {
+    /// `elements` knows how many a constant has.
+    pub(super) fn new(
+        nodes: &'a [NodeProto],
+        constants: HashMap<&'a str, ParameterId>,
+        elements: impl Fn(ParameterId) -> u64,
+    ) -> Self {
         let outputs = nodes.iter().enumerate().flat_map(|(index, node)| {
             node.output.iter().map(move |name| (name.as_str(), index)).filter(|(name, _)| !name.is_empty())
         });
@@ -84,8 +94,10 @@ impl<'a> Graph<'a> {
         let mut graph = Graph { nodes, constants, makers, carriers: HashMap::new(), products, hidden };
         for (index, node) in nodes.iter().enumerate() {
             // Nodes are sorted, so what a value passed through is known already.
-            let origin = graph.origin(input(node, 0).unwrap_or_default());
-            let carries = graph.is_constant(node) || is_linear(node);
+            let is_product = is_product(node) && graph.is_constant(node);
+            let main = if is_product { graph.largest_factor(node, &elements) } else { input(node, 0) };
+            let origin = graph.origin(main.unwrap_or_default());
+            let carries = is_product || is_linear(node) || graph.is_constant(node);
             if carries && let Some(output) = node.output.first().filter(|name| !name.is_empty()) {
                 // What else DynamicQuantizeLinear makes is no form of its input.
                 graph.carriers.insert(output, index);
@@ -97,11 +109,18 @@ impl<'a> Graph<'a> {
         graph
     }
 
-    /// Whether a node makes a constant of constants, in a way that leaves the first of them recognisable.
+    /// The constant that a product of constants is a form of: a weight, not what scales it.
+    fn largest_factor(&self, node: &'a NodeProto, elements: impl Fn(ParameterId) -> u64) -> Option<&'a str> {
+        let size = |name: &&str| self.parameter(name).map_or(0, &elements);
+        // The first of equals: `max_by_key` would take the last.
+        node.input.iter().map(String::as_str).rev().max_by_key(size)
+    }
+
+    /// Whether a node makes a constant of constants, in a way that leaves the main one of them recognisable.
     pub(super) fn is_constant(&self, node: &NodeProto) -> bool {
         let is_constant = |name: &String| self.parameter(name).is_some();
         match node.op_type.as_str() {
-            "Mul" | "Div" => node.input.iter().all(is_constant),
+            _ if is_product(node) => node.input.iter().all(is_constant),
             op => (CARRIERS.contains(&op) || is_linear(node)) && node.input.first().is_some_and(is_constant),
         }
     }

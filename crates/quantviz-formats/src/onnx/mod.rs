@@ -90,7 +90,7 @@ fn read_graph(flat: &FlatGraph, tensors: &mut Tensors, limits: &Limits) -> Resul
             know(name, id)?;
         }
     }
-    let graph = Graph::new(&flat.nodes, constants);
+    let graph = Graph::new(&flat.nodes, constants, |id| tensors.parameters[id.index()].shape.elements());
     quant::describe_constants(&graph, tensors);
     let mut layers =
         Layers::of(&flat.inputs, &graph, tensors, limits.graph_bytes, |layers, tensors, layer, origin| {

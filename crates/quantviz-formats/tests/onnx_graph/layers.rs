@@ -165,3 +165,17 @@ fn tensors_of_constant_nodes_are_parameters() {
     assert_eq!(parameters(&opened, "add"), ["c"]);
     assert_eq!((opened.values("c"), opened.parameter("c").role), (vec![1.0, 2.0, 3.0, 4.0], Role::Bias));
 }
+
+#[test]
+fn a_product_of_constants_is_a_form_of_its_largest() {
+    let opened = open_graph(
+        graph()
+            .floats("gain", &[2], &[0.5; 2])
+            .floats("w", &[4, 2], &[0.0; 8])
+            .node(node("Mul", &["gain", "w"], &["scaled"]))
+            .node(node("MatMul", &["x", "scaled"], &["y"]).name("fc")),
+    );
+    assert_eq!((layer_names(&opened), &*layer(&opened, "fc").inputs[1]), (vec!["x", "fc"], "w"));
+    assert_eq!((opened.parameter("w").role, opened.parameter("gain").role), (Role::Weight, Role::Constant));
+    assert_eq!(parameters(&opened, "fc"), ["w", "gain"]);
+}

@@ -8,7 +8,7 @@ use quantviz_core::{
 use super::arrange::{Arrangement, sizes_of};
 use super::scales::Scales;
 use super::{Constants, int_attribute, resolve_axis};
-use crate::onnx::graph::{Graph, Source, input, is_dequantize, is_quantize};
+use crate::onnx::graph::{Graph, Source, input, is_dequantize, is_product, is_quantize};
 use crate::onnx::tensor::{Tensors, dtype_of};
 
 /// Describes every parameter that a DequantizeLinear turns into real numbers.
@@ -57,7 +57,7 @@ impl<'a> Path<'a> {
     }
 
     fn describe(&self, node: &NodeProto, constants: &Constants<'_>) -> Result<QuantDescriptor, String> {
-        if self.nodes.iter().any(|node| is_dequantize(node) || matches!(&*node.op_type, "Mul" | "Div")) {
+        if self.nodes.iter().any(|node| is_dequantize(node) || is_product(node)) {
             return Err("it is computed with before it is quantized".into());
         }
         let parameter = &constants.tensors.parameters[self.parameter.index()];

@@ -18,7 +18,7 @@ use quantviz_core::{
 };
 
 use super::flatten::{Annotation, node_name};
-use super::graph::{Graph, Layers, Origin, input, is_linear};
+use super::graph::{Graph, Layers, Origin, Source, input, is_linear, is_product};
 use super::tensor::Tensors;
 use arrange::Arrangement;
 pub(super) use integer::{IntegerProduct, integer_products};
@@ -81,7 +81,7 @@ impl Constants<'_> {
         let origin = self.graph.origin(input(node, slot).unwrap_or_default());
         let mut nodes: Vec<_> = self.graph.path(origin).collect();
         nodes.reverse();
-        if nodes.iter().any(|node| is_linear(node) || matches!(&*node.op_type, "Mul" | "Div")) {
+        if nodes.iter().any(|node| is_linear(node) || is_product(node)) {
             return Err("it is computed with on its way".into());
         }
         let arrangement = Arrangement::of(shape, nodes, self)?;
@@ -99,8 +99,12 @@ pub(super) fn claim_path<'a>(
     origin: Origin<'a>,
 ) {
     let path: Vec<_> = graph.path(origin).collect();
+    let is_on_path = |name: &str| graph.parameter(name).map(Source::Parameter) == Some(origin.source);
     for node in path.into_iter().rev() {
-        for slot in 1..node.input.len() {
+        for slot in usize::from(!is_product(node))..node.input.len() {
+            if is_product(node) && input(node, slot).is_some_and(is_on_path) {
+                continue;
+            }
             let role = match slot {
                 1 if is_linear(node) => Role::Scale,
                 2 if is_linear(node) => Role::ZeroPoint,

@@ -214,12 +214,12 @@ impl<'a> Flattening<'a> {
             return Err(Error::limit(message).of_limit("depth"));
         }
         let path = self.new_path(node_name(call))?;
-        let given = |names: &'a [String], actual: &[String]| {
+        let paired = |names: &'a [String], actual: &[String]| {
             let actual = actual.iter().cloned().chain(std::iter::repeat(String::new()));
             names.iter().map(String::as_str).zip(actual).collect::<Vec<_>>()
         };
-        let outputs = given(function.outputs, &call.output).into_iter().filter(|(_, name)| !name.is_empty());
-        let arguments = outputs.chain(given(function.inputs, &call.input)).collect();
+        let outputs = paired(function.outputs, &call.output).into_iter().filter(|(_, name)| !name.is_empty());
+        let arguments = outputs.chain(paired(function.inputs, &call.input)).collect();
         let scope = Scope::Function { path, arguments };
         self.calls.push(index);
         let given = call.attribute.iter().rev();
@@ -311,16 +311,13 @@ fn put_in_order(nodes: &mut Vec<NodeProto>, tensors: &[TensorProto]) -> Result<(
             }
         }
     }
-    let needs = |node: &NodeProto| -> Vec<usize> {
-        node.input.iter().filter_map(|input| makers.get(input.as_str()).copied()).collect()
-    };
-    if nodes.iter().enumerate().all(|(index, node)| needs(node).iter().all(|&maker| maker < index)) {
+    if nodes.iter().enumerate().all(|(index, node)| needs(node, &makers).all(|maker| maker < index)) {
         return Ok(());
     }
     let mut readers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     let mut waits_for = vec![0usize; nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
-        for maker in needs(node) {
+        for maker in needs(node, &makers) {
             readers[maker].push(index);
             waits_for[index] += 1;
         }
@@ -343,4 +340,9 @@ fn put_in_order(nodes: &mut Vec<NodeProto>, tensors: &[TensorProto]) -> Result<(
     }
     *nodes = order.into_iter().map(|index| std::mem::take(&mut nodes[index])).collect();
     Ok(())
+}
+
+/// The nodes that make what a node reads.
+fn needs<'a>(node: &'a NodeProto, makers: &'a HashMap<&str, usize>) -> impl Iterator<Item = usize> + 'a {
+    node.input.iter().filter_map(|input| makers.get(input.as_str()).copied())
 }

@@ -88,7 +88,7 @@ impl<'a> Graph<'a> {
             node.output.iter().map(move |name| (name.as_str(), index)).filter(|(name, _)| !name.is_empty())
         });
         let makers = outputs.collect();
-        let products = integer_products(nodes);
+        let products = integer_products(nodes, &makers);
         let absorbed: HashSet<usize> = products.values().flat_map(|it| it.nodes.iter().copied()).collect();
         let hidden = Vec::with_capacity(nodes.len());
         let mut graph = Graph { nodes, constants, makers, carriers: HashMap::new(), products, hidden };

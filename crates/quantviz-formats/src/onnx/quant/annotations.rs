@@ -1,6 +1,6 @@
 //! `quantization_annotation`: scales and zero-points of tensors by name, beside the graph.
 
-use quantviz_core::{Activation, DType, DTypeClass, Encoding, Granularity, Role, Shape};
+use quantviz_core::{Activation, DType, DTypeClass, Encoding, Granularity, LayerId, Role, Shape};
 
 use super::{Constants, descriptor};
 use crate::onnx::flatten::Annotation;
@@ -38,22 +38,13 @@ pub(super) fn describe<'a>(
                 Ok(descriptor) => tensors.parameters[id.index()].quantization = Some(descriptor),
                 Err(message) => tensors.warn_undescribed(id, message),
             }
-            let Some(layer) = layer else { continue };
-            for (name, role) in [(&annotation.scale, Role::Scale), (&annotation.zero_point, Role::ZeroPoint)]
-            {
-                if let Some(id) = name.as_deref().and_then(|name| graph.constant(name)) {
-                    layers.claim_as(tensors, layer, id, role);
-                }
+            if let Some(layer) = layer {
+                claim(annotation, graph, layers, tensors, layer);
             }
         } else if let (Some(maker), Ok((scales, zero_points))) = (layers.maker(&annotation.tensor), described)
         {
             let zero_point_dtype = zero_points.as_ref().map(|it| it.dtype);
-            for (name, role) in [(&annotation.scale, Role::Scale), (&annotation.zero_point, Role::ZeroPoint)]
-            {
-                if let Some(id) = name.as_deref().and_then(|name| graph.constant(name)) {
-                    layers.claim_as(tensors, maker, id, role);
-                }
-            }
+            claim(annotation, graph, layers, tensors, maker);
             if layers.described.insert(&annotation.tensor) {
                 layers.list[maker.index()].activations.push(Activation::new(
                     annotation.tensor.clone(),
@@ -62,6 +53,21 @@ pub(super) fn describe<'a>(
                     zero_points.map(|it| it.operand),
                 ));
             }
+        }
+    }
+}
+
+/// Gives scale and zero-point of an annotation to a layer.
+fn claim(
+    annotation: &Annotation,
+    graph: &Graph<'_>,
+    layers: &mut Layers<'_>,
+    tensors: &mut Tensors,
+    layer: LayerId,
+) {
+    for (name, role) in [(&annotation.scale, Role::Scale), (&annotation.zero_point, Role::ZeroPoint)] {
+        if let Some(id) = name.as_deref().and_then(|name| graph.constant(name)) {
+            layers.claim_as(tensors, layer, id, role);
         }
     }
 }

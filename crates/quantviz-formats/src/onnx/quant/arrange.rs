@@ -3,7 +3,7 @@
 use onnx_ir::NodeProto;
 use quantviz_core::{Granularity, Shape};
 
-use super::{Constants, int_attribute};
+use super::{Constants, axis_at, int_attribute};
 use crate::onnx::graph::input;
 
 /// A step from a shape to another.
@@ -148,11 +148,7 @@ fn unsqueeze(dims: &[u64], axes: &[i64]) -> Option<Vec<u64>> {
 }
 
 fn resolved(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
-    let resolve = |&axis: &i64| {
-        let axis = if axis < 0 { axis + rank as i64 } else { axis };
-        usize::try_from(axis).ok().filter(|&axis| axis < rank)
-    };
-    axes.iter().map(resolve).collect()
+    axes.iter().map(|&axis| axis_at(axis, rank)).collect()
 }
 
 /// What groups of these sizes are before a transposition, if they are numbered in the same order there.

@@ -5,7 +5,7 @@ use quantviz_core::{
     DType, Encoding, Granularity, GroupIndex, Operand, ParameterId, QuantDescriptor, Scheme, Shape,
 };
 
-use super::{Constants, constant_input, int_attribute};
+use super::{Constants, axis_at, constant_input, int_attribute};
 use crate::bit_rows::BitRows;
 use crate::onnx::graph::{Graph, input};
 use crate::onnx::packed::Packed;
@@ -209,8 +209,7 @@ fn positive(node: &NodeProto, name: &str, default: Option<u64>) -> Result<u64, S
 
 fn axis(node: &NodeProto, name: &str, default: i64, rank: usize) -> Result<usize, String> {
     let axis = int_attribute(node, name).unwrap_or(default);
-    let index = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
-    usize::try_from(index).ok().filter(|&index| index < rank).ok_or_else(|| format!("its {name} is {axis}"))
+    axis_at(axis, rank).ok_or_else(|| format!("its {name} is {axis}"))
 }
 
 /// The middle code, where an operator takes it for the missing zero-point.
@@ -250,8 +249,8 @@ fn fits(tensors: &Tensors, id: ParameterId, expected: Option<u64>, what: &str) -
             Ok(())
         }
         _ => Err(format!(
-            "its {what} are not packed as {} says: {} {}",
-            "its operator", parameter.dtype, parameter.shape
+            "its {what} are not packed as its operator says: {} {}",
+            parameter.dtype, parameter.shape
         )),
     }
 }

@@ -27,7 +27,10 @@ fn is_integer_product(node: &NodeProto) -> bool {
 }
 
 /// The products of codes in a graph, by the index of their node.
-pub(in crate::onnx) fn integer_products(nodes: &[NodeProto]) -> HashMap<usize, IntegerProduct<'_>> {
+pub(in crate::onnx) fn integer_products<'a>(
+    nodes: &'a [NodeProto],
+    makers: &HashMap<&'a str, usize>,
+) -> HashMap<usize, IntegerProduct<'a>> {
     let products = nodes.iter().enumerate().filter(|(_, node)| is_integer_product(node));
     let products: Vec<_> = products.collect();
     if products.is_empty() {
@@ -39,22 +42,17 @@ pub(in crate::onnx) fn integer_products(nodes: &[NodeProto]) -> HashMap<usize, I
             readers.entry(name).or_default().push(index);
         }
     }
-    let makers: HashMap<&str, usize> = nodes
-        .iter()
-        .enumerate()
-        .flat_map(|(index, node)| node.output.iter().map(move |name| (name.as_str(), index)))
-        .collect();
     let chains = Chains { nodes, readers, makers };
     products.into_iter().filter_map(|(index, node)| Some((index, chains.behind(node)?))).collect()
 }
 
-struct Chains<'a> {
+struct Chains<'a, 'm> {
     nodes: &'a [NodeProto],
     readers: HashMap<&'a str, Vec<usize>>,
-    makers: HashMap<&'a str, usize>,
+    makers: &'m HashMap<&'a str, usize>,
 }
 
-impl<'a> Chains<'a> {
+impl<'a> Chains<'a, '_> {
     /// Follows a product through Cast and Mul until both of its scales are there.
     fn behind(&self, product: &'a NodeProto) -> Option<IntegerProduct<'a>> {
         let scale_of_activation = self.activation_scale(product);

@@ -7,7 +7,7 @@ use quantviz_core::{
 
 use super::arrange::{Arrangement, sizes_of};
 use super::scales::Scales;
-use super::{Constants, int_attribute, resolve_axis};
+use super::{Constants, int_attribute, resolve_axis, zero_points_fit};
 use crate::onnx::graph::{Graph, Source, input, is_dequantize, is_product, is_quantize};
 use crate::onnx::tensor::{Tensors, dtype_of};
 
@@ -74,13 +74,7 @@ impl<'a> Path<'a> {
         }
 
         let granularity = self.granularity(node, parameter, &scales.shape, constants)?;
-        let groups = granularity.groups(&parameter.shape).ok_or("its scales do not fit its shape")?.count();
-        if let Some(zero_points) = &zero_points {
-            let count = zero_points.shape.elements();
-            if count != groups && count != 1 {
-                return Err(format!("it has {count} zero-points for {groups} scales"));
-            }
-        }
+        zero_points_fit(&granularity, &parameter.shape, zero_points.as_ref())?;
         let source = &quantizer.unwrap_or(node).op_type;
         let (scale, zero_point) = (scales.operand.clone(), zero_points.map(|it| it.operand));
         let descriptor =

@@ -145,17 +145,26 @@ fn descriptor(
     scales: Scales,
     zero_points: Option<Scales>,
 ) -> Result<QuantDescriptor, String> {
-    let groups = granularity.groups(&parameter.shape).ok_or("its scales do not fit its shape")?.count();
-    if let Some(zero_points) = &zero_points {
-        let count = zero_points.shape.elements();
-        if count != groups && count != 1 {
-            return Err(format!("it has {count} zero-points for {groups} scales"));
-        }
-    }
+    zero_points_fit(&granularity, &parameter.shape, zero_points.as_ref())?;
     let zero_point = zero_points.map(|zero_points| zero_points.operand);
     QuantDescriptor::of_stored(encoding, source, parameter.dtype, granularity, scales.operand, zero_point)
         .filter(|_| scales.outer.is_none())
         .ok_or_else(|| format!("{} cannot hold codes", parameter.dtype))
+}
+
+/// Whether there is a zero-point for each group, or one for all.
+fn zero_points_fit(
+    granularity: &Granularity,
+    shape: &Shape,
+    zero_points: Option<&Scales>,
+) -> Result<(), String> {
+    let groups = granularity.groups(shape).ok_or("its scales do not fit its shape")?.count();
+    match zero_points.map(|zero_points| zero_points.shape.elements()) {
+        Some(count) if count != groups && count != 1 => {
+            Err(format!("it has {count} zero-points for {groups} scales"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn per_axis(shape: &Shape, scales: &Shape, axis: Option<i64>) -> Result<Granularity, String> {
@@ -173,12 +182,13 @@ fn per_axis(shape: &Shape, scales: &Shape, axis: Option<i64>) -> Result<Granular
 }
 
 fn resolve_axis(shape: &Shape, axis: i64) -> Result<usize, String> {
-    let rank = shape.rank() as i64;
-    let index = if axis < 0 { axis.saturating_add(rank) } else { axis };
-    match usize::try_from(index) {
-        Ok(index) if index < shape.rank() => Ok(index),
-        _ => Err(format!("its scales are for axis {axis}, its shape is {shape}")),
-    }
+    axis_at(axis, shape.rank()).ok_or_else(|| format!("its scales are for axis {axis}, its shape is {shape}"))
+}
+
+/// The index of an axis that may be counted from the end.
+fn axis_at(axis: i64, rank: usize) -> Option<usize> {
+    let index = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+    usize::try_from(index).ok().filter(|&index| index < rank)
 }
 
 /// A number that is already known, or the parameter to read it from.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use fearless_simd::{Level, Simd, dispatch};
 
+use crate::binning::{Guess, Pending, ROW};
 use crate::elements::{Element, for_each_type};
 use crate::{Elements, Real};
 
@@ -81,7 +82,7 @@ impl Bins {
         );
     }
 
-    /// Finds the bins of a row of values at once, and counts those one by one for which that is not certain.
+    /// Finds the bins of many values at once, and counts those one by one for which that is not certain.
     #[inline(always)]
     fn add_slice<S: Simd, T: Element>(&mut self, simd: S, values: &[T]) {
         match Guess::<T::Real>::of(&self.histogram) {
@@ -99,27 +100,19 @@ impl Bins {
         &mut self,
         simd: S,
         guess: &Guess<R>,
-        to_real: impl Fn(T) -> R,
+        to_real: impl Fn(T) -> R + Copy,
         values: &[T],
     ) {
         let (rows, rest) = values.as_chunks::<ROW>();
         let mut pending = mem::take(&mut self.pending);
-        for rows in rows.chunks(MOST_ROWS) {
-            pending.make_room(rows.len(), &mut self.histogram.counts);
-            let find = |row: &[T; ROW]| guess.bins(row, &to_real);
-            let mut one_by_one = |row: &[T; ROW]| {
-                for &value in row {
-                    match guess.bin(to_real(value)) {
-                        (bin, true) => self.histogram.counts[bin as usize] += 1,
-                        (_, false) => self.add_times(value.to_f64(), 1),
-                    }
+        pending.count(simd, rows, guess, to_real, &mut self.histogram.counts, |row, counts| {
+            for &value in row {
+                match guess.bin(to_real(value)) {
+                    (bin, true) => counts[bin as usize] += 1,
+                    (_, false) => add_times(&self.edges, counts, value.to_f64(), 1),
                 }
-            };
-            simd.vectorize(
-                #[inline(always)]
-                || pending.count(rows, find, &mut one_by_one),
-            );
-        }
+            }
+        });
         self.pending = pending;
         rest.iter().for_each(|value| self.add_times(value.to_f64(), 1));
     }
@@ -135,172 +128,33 @@ impl Bins {
         self.histogram
     }
 
-    /// numpy's rule: guess the bin by division, then let the edges decide.
-    #[inline]
     fn add_times(&mut self, value: f64, times: u64) {
-        let Histogram { low, high, counts } = &mut self.histogram;
-        if !(value >= *low && value <= *high) {
-            return;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]
-        let guess = (value - *low) / (*high - *low) * counts.len() as f64;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "between 0 and the bins' number"
-        )]
-        let mut bin = (guess as usize).min(counts.len() - 1);
-        if value < self.edges[bin] {
-            bin -= 1;
-        }
-        if bin + 1 < counts.len() && value >= self.edges[bin + 1] {
-            bin += 1;
-        }
-        counts[bin] += times;
+        add_times(&self.edges, &mut self.histogram.counts, value, times);
     }
 }
 
-/// Values whose bins are found at once.
-const ROW: usize = 32;
-/// So few that no count overflows.
-const MOST_ROWS: usize = 1 << 26;
-
-/// What is not yet among the counts of a histogram.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Pending {
-    /// How often two bins came together, where there are few enough: a count for two values takes half the time of
-    /// two. Else the bins of every fourth value: neighbours often fall into the same bin, and need not wait for each
-    /// other in tables of their own.
-    table: Vec<u32>,
-    bins: usize,
-    rows: usize,
-}
-
-/// Bins whose pairs fit the nearest cache.
-const PAIRED_BINS: usize = 64;
-const PAIRS: usize = PAIRED_BINS * PAIRED_BINS;
-const TABLES: usize = 4;
-
-impl Pending {
-    /// Sees to it that so many rows can be counted.
-    fn make_room(&mut self, rows: usize, counts: &mut [u64]) {
-        self.bins = counts.len();
-        if self.rows + rows > MOST_ROWS {
-            self.empty_into(counts);
-        }
-        self.rows += rows;
-        let len = if self.bins <= PAIRED_BINS { PAIRS } else { self.bins * TABLES };
-        self.table.resize(len, 0);
+/// numpy's rule: guess the bin by division, then let the edges decide.
+#[inline]
+fn add_times(edges: &[f64], counts: &mut [u64], value: f64, times: u64) {
+    let (low, high) = (edges[0], edges[counts.len()]);
+    if !(value >= low && value <= high) {
+        return;
     }
-
-    /// Counts the rows for which `find` knows the bins, and leaves the others to `one_by_one`.
-    #[inline(always)]
-    fn count<Row>(
-        &mut self,
-        rows: &[Row],
-        find: impl Fn(&Row) -> Option<[u32; ROW]>,
-        mut one_by_one: impl FnMut(&Row),
-    ) {
-        match <&mut [u32; PAIRS]>::try_from(&mut self.table[..]) {
-            Ok(pairs) if self.bins <= PAIRED_BINS => {
-                for row in rows {
-                    let Some(bins) = find(row) else {
-                        one_by_one(row);
-                        continue;
-                    };
-                    let (first, second) = bins.split_at(ROW / 2);
-                    let mut places = [0u16; ROW / 2];
-                    for ((place, &first), &second) in places.iter_mut().zip(first).zip(second) {
-                        #[expect(clippy::cast_possible_truncation, reason = "bins are below 64")]
-                        let pair = (first | second << 6) as u16;
-                        *place = pair;
-                    }
-                    places.into_iter().for_each(|place| pairs[usize::from(place) % PAIRS] += 1);
-                }
-            }
-            _ => {
-                let table = &mut self.table[..];
-                for row in rows {
-                    let Some(bins) = find(row) else {
-                        one_by_one(row);
-                        continue;
-                    };
-                    for (lane, &bin) in bins.iter().enumerate() {
-                        if let Some(count) = table.get_mut(bin as usize * TABLES + lane % TABLES) {
-                            *count += 1;
-                        }
-                    }
-                }
-            }
-        }
+    #[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]
+    let guess = (value - low) / (high - low) * counts.len() as f64;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the bins' number"
+    )]
+    let mut bin = (guess as usize).min(counts.len() - 1);
+    if value < edges[bin] {
+        bin -= 1;
     }
-
-    /// Adds everything to the counts.
-    fn empty_into(&mut self, counts: &mut [u64]) {
-        let paired = self.bins <= PAIRED_BINS;
-        for (place, &times) in self.table.iter().enumerate().filter(|(_, times)| **times > 0) {
-            let bins = if paired { [place % PAIRED_BINS, place / PAIRED_BINS] } else { [place / TABLES; 2] };
-            for &bin in &bins[..if paired { 2 } else { 1 }] {
-                counts[bin] += u64::from(times);
-            }
-        }
-        self.table.fill(0);
-        self.rows = 0;
+    if bin + 1 < counts.len() && value >= edges[bin + 1] {
+        bin += 1;
     }
-}
-
-/// The bins of values that are far enough from every edge.
-struct Guess<R> {
-    bins_per_unit: R,
-    /// What the middle of the first bin is then to be shifted by, to be zero.
-    shift: R,
-    /// The distance from the middle of a bin within which rounding, of edges or here, cannot matter.
-    certain: R,
-    bins: u32,
-}
-
-impl<R: Real> Guess<R> {
-    /// `None` where too few values would be far enough.
-    fn of(histogram: &Histogram) -> Option<Self> {
-        let Histogram { low, high, ref counts } = *histogram;
-        let bins = u32::try_from(counts.len()).ok().filter(|&bins| bins <= R::MOST_BINS)?;
-        let bins_per_unit = f64::from(bins) / (high - low);
-        let shift = -low * bins_per_unit - 0.5;
-        // What is multiplied and shifted is off by the rounding of numbers as large as the ends of the range, which
-        // may be far from zero and close together.
-        let largest = low.abs().max(high.abs()) * bins_per_unit + f64::from(bins);
-        let certain = 0.5 - 1e-9 - 8.0 * R::EPSILON * largest;
-        (certain > 0.49).then(|| Guess {
-            bins_per_unit: R::of(bins_per_unit),
-            shift: R::of(shift),
-            certain: R::of(certain),
-            bins,
-        })
-    }
-
-    /// The bin of a value, and whether that is certain: not where it is near an edge, out of range or not a number.
-    #[inline(always)]
-    fn bin(&self, value: R) -> (u32, bool) {
-        let middle = value * self.bins_per_unit + self.shift;
-        let rounded = middle + R::ROUND;
-        let bin = rounded.whole();
-        // No comparison with NaN holds, and numbers far out of range have other high bits.
-        let certain = ((middle - (rounded - R::ROUND)).abs() < self.certain) & (bin < self.bins);
-        (bin, certain)
-    }
-
-    /// The bins of a row; `None` if one of them is not certain.
-    #[inline(always)]
-    fn bins<T: Element>(&self, row: &[T; ROW], to_real: impl Fn(T) -> R) -> Option<[u32; ROW]> {
-        let mut bins = [0; ROW];
-        let mut all_certain = true;
-        for (found, &value) in bins.iter_mut().zip(row) {
-            let (bin, certain) = self.bin(to_real(value));
-            *found = bin;
-            all_certain &= certain;
-        }
-        all_certain.then_some(bins)
-    }
+    counts[bin] += times;
 }
 
 /// `numpy.linspace(low, high, bins + 1)`, rounding included.

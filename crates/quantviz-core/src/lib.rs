@@ -89,6 +89,7 @@
     clippy::cast_possible_wrap
 )]
 
+mod binning;
 mod calibration;
 mod dequantize;
 mod dtype;

@@ -30,7 +30,7 @@ pub(crate) struct Pending {
 /// Bins whose pairs fit the nearest cache.
 const PAIRED_BINS: usize = 64;
 const PAIRS: usize = PAIRED_BINS * PAIRED_BINS;
-const TABLES: usize = 4;
+const TABLES: u32 = 4;
 
 impl Pending {
     /// Counts the rows for which `guess` knows the bins, and leaves the others to `one_by_one`.
@@ -72,7 +72,7 @@ impl Pending {
             self.empty_into(counts);
         }
         self.rows += rows;
-        let len = if self.bins <= PAIRED_BINS { PAIRS } else { self.bins * TABLES };
+        let len = if self.bins <= PAIRED_BINS { PAIRS } else { self.bins * TABLES as usize };
         self.table.resize(len, 0);
     }
 
@@ -80,7 +80,11 @@ impl Pending {
     pub(crate) fn empty_into(&mut self, counts: &mut [u64]) {
         let paired = self.bins <= PAIRED_BINS;
         for (place, &times) in self.table.iter().enumerate().filter(|(_, times)| **times > 0) {
-            let bins = if paired { [place % PAIRED_BINS, place / PAIRED_BINS] } else { [place / TABLES; 2] };
+            let bins = if paired {
+                [place % PAIRED_BINS, place / PAIRED_BINS]
+            } else {
+                [place / TABLES as usize; 2]
+            };
             for &bin in &bins[..if paired { 2 } else { 1 }] {
                 counts[bin] += u64::from(times);
             }
@@ -165,8 +169,8 @@ fn pairs_of(bins: [u32; ROW]) -> [u32; ROW / 2] {
 
 #[inline(always)]
 fn by_tables(mut bins: [u32; ROW]) -> [u32; ROW] {
-    for (lane, bin) in (0u32..).zip(&mut bins) {
-        *bin = bin.wrapping_mul(TABLES as u32) + lane % TABLES as u32;
+    for (bin, table) in bins.iter_mut().zip((0..TABLES).cycle()) {
+        *bin = bin.wrapping_mul(TABLES) + table;
     }
     bins
 }

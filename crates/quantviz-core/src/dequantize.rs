@@ -2,7 +2,10 @@
 
 use std::ops::{ControlFlow, Range};
 
+use fearless_simd::{Level, Simd, dispatch};
+
 use crate::calibration::{Calibration, for_each_calibration};
+use crate::code_counts::CodeCounts;
 use crate::elements::for_each_type;
 use crate::{Block, Element, Elements, ParameterId, ParameterSource, Part, RangeSummary, Result};
 
@@ -82,16 +85,20 @@ impl Run<'_> {
         self.codes.for_each(|code| f(self.real(code)));
     }
 
-    /// How often each value occurs, for codes of at most eight bits.
-    fn value_counts(&self) -> Option<impl Iterator<Item = (f64, u64)> + Clone> {
-        let counts = code_counts(&self.codes)?;
-        Some(counts.map(|(code, times)| (self.real(code), times)))
-    }
-
     #[inline]
     fn real(&self, code: f64) -> f64 {
         let value = self.table.map_or(code, |table| in_table(table, code));
         self.scale * (value - self.zero_point) + self.offset
+    }
+
+    /// Puts real values in the place of codes.
+    #[inline(always)]
+    fn replace(&self, values: &mut [f64]) {
+        if let Some(table) = self.table {
+            values.iter_mut().for_each(|value| *value = in_table(table, *value));
+        }
+        let Run { scale, zero_point, offset, .. } = *self;
+        values.iter_mut().for_each(|value| *value = scale * (*value - zero_point) + offset);
     }
 }
 
@@ -104,28 +111,13 @@ fn in_table(table: &[f32], code: f64) -> f64 {
     table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value))
 }
 
+#[inline(always)]
 fn push_values(elements: &Elements<'_>, values: &mut Vec<f64>) {
     for_each_type!(
         elements,
         slice => values.extend(slice.iter().map(|value| value.to_f64())),
         packed => values.extend(packed.codes().map(|code| f64::from(packed.values()[usize::from(code)])))
     );
-}
-
-fn code_counts(codes: &Elements<'_>) -> Option<impl Iterator<Item = (f64, u64)> + Clone + use<>> {
-    let mut counts = [0u64; 256];
-    let first = match codes {
-        Elements::U8(codes) => {
-            codes.iter().for_each(|&code| counts[usize::from(code)] += 1);
-            0.0
-        }
-        Elements::I8(codes) => {
-            codes.iter().for_each(|&code| counts[usize::from(code.cast_unsigned() ^ 0x80)] += 1);
-            -128.0
-        }
-        _ => return None,
-    };
-    Some((0u8..=255).map(move |index| first + f64::from(index)).zip(counts))
 }
 
 /// Pushes the real values of the elements `range` into `sink`, in order.
@@ -155,61 +147,71 @@ pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
     id: ParameterId,
     range: Range<u64>,
 ) -> Result<RangeSummary> {
-    /// Runs from which on counting codes is quicker than computing values.
-    const WORTH_COUNTING: usize = 1024;
-    let mut summary = Summing::default();
+    let mut sums = RealSums::default();
     let _ = for_each_calibration(source, id, range, &mut |calibration, range| {
         let mut block = |block: Block<'_>| {
-            if calibration.is_by_columns(&block) {
-                calibration.for_each_row(&block, |values| summary.extend(values));
-                return ControlFlow::Continue(());
-            }
-            calibration.for_each_run(&block, |run| {
-                if run.codes.len() >= WORTH_COUNTING
-                    && let Some(counts) = run.value_counts()
-                {
-                    summary.total.merge(&RangeSummary::of_counted(counts));
-                    return;
-                }
-                run.for_each(|value| summary.push(value));
-            });
+            sums.add(calibration, &block);
             ControlFlow::Continue(())
         };
         source.read(id, Part::Codes, range, &mut block)
     })?;
-    Ok(summary.finish())
+    Ok(sums.finish())
 }
 
-/// A summary of values that come one by one and are summed up many at a time.
+/// The summary of real values, which are computed and summed up many at a time.
 #[derive(Default)]
-struct Summing {
+pub(crate) struct RealSums {
     total: RangeSummary,
     values: Vec<f64>,
 }
 
-impl Summing {
-    fn push(&mut self, value: f64) {
-        self.values.push(value);
-        self.merge_if_full();
+/// Runs from which on counting codes is quicker than computing values.
+const WORTH_COUNTING: usize = 4096;
+
+impl RealSums {
+    /// Adds what a block of codes stands for.
+    pub(crate) fn add(&mut self, calibration: &Calibration, block: &Block<'_>) {
+        if calibration.is_by_columns(block) {
+            calibration.for_each_row(block, |values| {
+                self.values.extend_from_slice(values);
+                self.sum_up_many();
+            });
+            return;
+        }
+        dispatch!(Level::new(), simd => calibration.for_each_run(block, |run| self.add_run(simd, &run)));
     }
 
-    /// Adds a row, which is no longer than what is summed up at once.
-    fn extend(&mut self, row: &[f64]) {
-        let (now, later) = row.split_at(row.len().min(AT_ONCE - self.values.len()));
-        for values in [now, later] {
-            self.values.extend_from_slice(values);
-            self.merge_if_full();
+    #[inline(always)]
+    fn add_run<S: Simd>(&mut self, simd: S, run: &Run<'_>) {
+        if run.codes.len() >= WORTH_COUNTING
+            && let Some(codes) = CodeCounts::of(&run.codes)
+        {
+            let values = codes.values().map(|(code, times)| (run.real(code), times));
+            self.total.merge(&RangeSummary::of_counted(values));
+            return;
+        }
+        for start in (0..run.codes.len()).step_by(AT_ONCE) {
+            let some = run.codes.slice(start..run.codes.len().min(start + AT_ONCE));
+            let first = self.values.len();
+            simd.vectorize(
+                #[inline(always)]
+                || {
+                    push_values(&some, &mut self.values);
+                    run.replace(&mut self.values[first..]);
+                },
+            );
+            self.sum_up_many();
         }
     }
 
-    fn merge_if_full(&mut self) {
-        if self.values.len() == AT_ONCE {
+    fn sum_up_many(&mut self) {
+        if self.values.len() >= AT_ONCE {
             self.total.merge(&RangeSummary::of(&self.values));
             self.values.clear();
         }
     }
 
-    fn finish(mut self) -> RangeSummary {
+    pub(crate) fn finish(mut self) -> RangeSummary {
         self.total.merge(&RangeSummary::of(&self.values));
         self.total
     }

@@ -83,7 +83,7 @@ macro_rules! elements {
             pub fn dtype(&self) -> DType {
                 match self {
                     $(Elements::$variant(_) => DType::$variant,)*
-                    Elements::Packed(packed) => packed.dtype,
+                    Elements::Packed(packed) => packed.dtype(),
                 }
             }
 
@@ -193,11 +193,24 @@ impl<'a> Packed<'a> {
         code_values(self.dtype).unwrap_or_default()
     }
 
-    /// Every value with the number of times it occurs.
-    pub fn value_counts(&self) -> impl Iterator<Item = (f64, u64)> + Clone + use<'a> {
-        let mut counts = [0u64; 256];
-        self.codes().for_each(|code| counts[usize::from(code)] += 1);
-        self.values().iter().map(|&value| f64::from(value)).zip(counts)
+    /// The type that gives them their meaning.
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The bits of one code.
+    pub(crate) fn bits(&self) -> usize {
+        self.bits
+    }
+
+    /// The codes that share no byte with others, as bytes, between the few before and behind them.
+    pub(crate) fn whole_bytes(&self) -> (Packed<'a>, &'a [u8], Packed<'a>) {
+        let per_byte = 8 / self.bits;
+        let before = (self.first.next_multiple_of(per_byte) - self.first).min(self.len);
+        let start = (self.first + before).div_ceil(per_byte);
+        let whole = (self.len - before) / per_byte;
+        let bytes = self.bytes.get(start..start + whole).unwrap_or_default();
+        (self.slice(0..before), bytes, self.slice(before + whole * per_byte..self.len))
     }
 
     /// The codes, in order.

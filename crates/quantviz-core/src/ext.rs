@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::dequantize::{for_each_real, read_values, summarize_real};
-use crate::scan::{Measured, Progress, Scan};
+use crate::scan::{Measured, Progress, Scan, bins_over};
 use crate::source::measured_part;
+use crate::values::Values;
 use crate::{
-    Bins, Block, Element, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result, Shape,
-    Sink, part_len,
+    Block, Element, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result, Shape, Sink,
+    part_len,
 };
 
 /// Everything that builds on [`ParameterSource`]; every source has it.
@@ -59,13 +60,7 @@ pub trait SourceExt: ParameterSource {
 
     /// The summary of the stored elements of a parameter, or of its codes where they are packed into other elements.
     fn summary(&self, id: ParameterId) -> Result<RangeSummary> {
-        let mut summary = RangeSummary::default();
-        let mut sink = |block: Block<'_>| {
-            summary.merge(&RangeSummary::of_elements(&block.elements));
-            ControlFlow::Continue(())
-        };
-        read_measured(self, id, &mut sink)?;
-        Ok(summary)
+        Ok(look_at(self, id)?.summary())
     }
 
     /// The summary of the real numbers that a quantized parameter stands for; that of the stored ones of any other.
@@ -80,9 +75,9 @@ pub trait SourceExt: ParameterSource {
     /// The histogram of what [`summary`](Self::summary) summarises, over its own range. `None` where that range has no
     /// width.
     fn histogram(&self, id: ParameterId, bins: usize) -> Result<Option<Histogram>> {
-        let summary = self.summary(id)?;
-        let (Some(low), Some(high)) = (summary.min(), summary.max()) else { return Ok(None) };
-        let Some(mut bins) = Bins::between(low, high, bins) else { return Ok(None) };
+        let values = look_at(self, id)?;
+        let Some(summary) = values.unbinned() else { return Ok(values.count_in(bins)) };
+        let Some(mut bins) = bins_over(summary, bins) else { return Ok(None) };
         let mut sink = |block: Block<'_>| {
             bins.add(&block.elements);
             ControlFlow::Continue(())
@@ -136,6 +131,16 @@ fn read_measured<S: ParameterSource + ?Sized>(
     let parameter = source.model().parameter(id);
     let part = measured_part(parameter);
     source.read(id, part, 0..part_len(source.model(), id, part)?, sink).map(|_| ())
+}
+
+fn look_at<S: ParameterSource + ?Sized>(source: &S, id: ParameterId) -> Result<Values> {
+    let mut values = Values::default();
+    let mut sink = |block: Block<'_>| {
+        values.add(&block.elements);
+        ControlFlow::Continue(())
+    };
+    read_measured(source, id, &mut sink)?;
+    Ok(values)
 }
 
 fn array_of<T>(shape: &Shape, values: Vec<T>) -> Result<ArrayD<T>> {

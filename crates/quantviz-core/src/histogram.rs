@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use fearless_simd::{Level, Simd, dispatch};
 
 use crate::binning::{Guess, Pending, ROW};
+use crate::code_counts::CodeCounts;
 use crate::elements::{Element, for_each_type};
 use crate::{Elements, Real};
 
@@ -77,8 +78,12 @@ impl Bins {
     pub fn add(&mut self, elements: &Elements<'_>) {
         for_each_type!(
             elements,
-            slice => dispatch!(Level::new(), simd => self.add_slice(simd, slice)),
-            packed => self.add_counted(packed.value_counts())
+            slice => match CodeCounts::of(elements) {
+                // Codes are so few that they repeat: it is quicker to count them first.
+                Some(codes) => self.add_counted(codes.values()),
+                None => dispatch!(Level::new(), simd => self.add_slice(simd, slice)),
+            },
+            packed => self.add_counted(CodeCounts::of_packed(packed).values())
         );
     }
 

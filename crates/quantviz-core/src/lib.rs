@@ -91,6 +91,7 @@
 
 mod binning;
 mod calibration;
+mod code_counts;
 mod dequantize;
 mod dtype;
 mod elements;
@@ -115,6 +116,7 @@ mod summary;
 mod tally;
 mod text;
 mod transformer;
+mod values;
 
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};

@@ -3,12 +3,16 @@
 use std::ops::{ControlFlow, Range};
 use std::thread::available_parallelism;
 
-use crate::dequantize::summarize_real;
+use crate::calibration::for_each_calibration;
+use crate::dequantize::{RealSums, summarize_real};
 use crate::parallel::for_each_job;
 use crate::scales::{MeasuredQuantization, calibrate};
 use crate::source::measured_part;
 use crate::tally::Tally;
-use crate::{Bins, Block, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result};
+use crate::values::Values;
+use crate::{
+    Bins, Block, Elements, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result,
+};
 
 /// What to measure, and with how many threads.
 ///
@@ -137,10 +141,10 @@ impl Scan {
         // The edges of a tensor that was measured in pieces are known only now.
         let binning: Vec<Job> = jobs
             .into_iter()
-            .filter(|job| matches!(job.task, Task::Summarize { whole: false }))
+            .filter(|job| matches!(job.task, Task::Summarize { whole: false, .. }))
             .filter_map(|job| {
-                let bins =
-                    tallies[job.slot].summary().zip(self.bins).and_then(|(it, bins)| bins_over(it, bins));
+                let range = tallies[job.slot].unbinned();
+                let bins = range.zip(self.bins).and_then(|(it, bins)| bins_over(it, bins));
                 Some(Job { task: Task::Bin(Box::new(bins?)), ..job })
             })
             .collect();
@@ -154,7 +158,7 @@ impl Scan {
         for (job, finding) in binning.iter().zip(findings) {
             tallies[job.slot].take(&job.task, finding);
         }
-        Ok(tallies.into_iter().map(Tally::finish).collect())
+        Ok(tallies.into_iter().map(|tally| tally.finish(self.bins)).collect())
     }
 }
 
@@ -174,7 +178,10 @@ struct Work {
     elements: u64,
     /// How many elements one job reads.
     piece: u64,
+    /// Whether there are real numbers behind what is measured.
     quantized: bool,
+    /// Whether what is measured are the codes themselves, so that one look is enough for both.
+    codes: bool,
     /// Whether a histogram needs a second look: the range of the whole is known only after the first.
     binned_later: bool,
 }
@@ -196,13 +203,16 @@ impl Work {
         if elements > piece {
             let _ = source.read(id, part, 0..1, &mut |_: Block<'_>| ControlFlow::Break(()))?;
         }
-        let binned_later = binned && elements > piece;
-        Ok(Work { part, elements, piece, quantized: parameter.quantization.is_some(), binned_later })
+        // Codes of a few bits are counted, and the counts know the rest.
+        let binned_later = binned && elements > piece && bits > 8;
+        let quantization = parameter.quantization.as_ref();
+        let codes = quantization.is_some_and(|it| it.computed.is_none());
+        Ok(Work { part, elements, piece, quantized: quantization.is_some(), codes, binned_later })
     }
 
     /// Elements to look at before all ranges are known.
     fn first_look(&self) -> u64 {
-        self.elements.saturating_mul(if self.quantized { 2 } else { 1 })
+        self.elements.saturating_mul(if self.quantized && !self.codes { 2 } else { 1 })
     }
 
     fn all(&self) -> u64 {
@@ -214,9 +224,12 @@ impl Work {
         let pieces = || pieces(self.elements, self.piece);
         let job = |task, range| Job { slot, parameter, part: self.part, task, range };
         let whole = self.elements <= self.piece;
-        let mut jobs: Vec<Job> = pieces().map(|range| job(Task::Summarize { whole }, range)).collect();
+        let summarize = Task::Summarize { whole, codes: self.codes };
+        let mut jobs: Vec<Job> = pieces().map(|range| job(summarize.clone(), range)).collect();
         if self.quantized {
             jobs.push(job(Task::Calibrate, 0..0));
+        }
+        if self.quantized && !self.codes {
             jobs.extend(pieces().map(|range| job(Task::Dequantize, range)));
         }
         jobs
@@ -239,19 +252,21 @@ struct Job {
     range: Range<u64>,
 }
 
+#[derive(Clone)]
 pub(crate) enum Task {
-    /// Summarise the elements, and bin them too where they are all there are.
-    Summarize { whole: bool },
+    /// Summarise the elements, and bin them too where they are all there are; where they are codes, summarise also the
+    /// real values.
+    Summarize { whole: bool, codes: bool },
     /// Summarise the scales and the zero-points.
     Calibrate,
-    /// Summarise the real values.
+    /// Summarise the real values of codes that are computed.
     Dequantize,
     /// Bin the elements.
     Bin(Box<Bins>),
 }
 
 pub(crate) enum Finding {
-    Values(RangeSummary, Option<Histogram>),
+    Values { values: Values, histogram: Option<Histogram>, real: Option<Result<RangeSummary>> },
     Calibrated(Box<MeasuredQuantization>),
     Real(RangeSummary),
     Binned(Histogram),
@@ -264,7 +279,7 @@ impl Job {
 
     fn run<S: ParameterSource + ?Sized>(&self, source: &S, bins: Option<usize>) -> Result<Finding> {
         match &self.task {
-            Task::Summarize { whole } => self.summarize(source, bins.filter(|_| *whole)),
+            Task::Summarize { whole, codes } => self.summarize(source, *codes, bins.filter(|_| *whole)),
             Task::Calibrate => calibrate(source, self.parameter).map(|it| Finding::Calibrated(Box::new(it))),
             Task::Dequantize => summarize_real(source, self.parameter, self.range.clone()).map(Finding::Real),
             Task::Bin(bins) => {
@@ -273,25 +288,53 @@ impl Job {
         }
     }
 
-    fn summarize<S: ParameterSource + ?Sized>(&self, source: &S, bins: Option<usize>) -> Result<Finding> {
-        let mut summary = RangeSummary::default();
-        let mut histogram = None;
-        let mut sink = |block: Block<'_>| {
-            summary.merge(&RangeSummary::of_elements(&block.elements));
-            // All at once: the second look needs no second read.
-            if block.elements.len() as u64 == self.elements()
-                && let Some(mut bins) = bins.and_then(|bins| bins_over(&summary, bins))
-            {
-                bins.add(&block.elements);
-                histogram = Some(bins.into_histogram());
-            }
-            ControlFlow::Continue(())
-        };
-        let _ = source.read(self.parameter, self.part, self.range.clone(), &mut sink)?;
-        if let (None, Some(bins)) = (&histogram, bins.and_then(|bins| bins_over(&summary, bins))) {
-            histogram = Some(self.bin(source, bins)?.into_histogram());
+    fn summarize<S: ParameterSource + ?Sized>(
+        &self,
+        source: &S,
+        codes: bool,
+        bins: Option<usize>,
+    ) -> Result<Finding> {
+        let mut look = Look::at(self.elements(), bins);
+        let mut real = None;
+        if codes {
+            let mut sums = RealSums::default();
+            let all = for_each_calibration(
+                source,
+                self.parameter,
+                self.range.clone(),
+                &mut |calibration, range| {
+                    let mut sink = |block: Block<'_>| {
+                        look.take(&block.elements);
+                        sums.add(calibration, &block);
+                        ControlFlow::Continue(())
+                    };
+                    source.read(self.parameter, Part::Codes, range, &mut sink)
+                },
+            );
+            real = Some(all.map(|_| sums.finish()));
         }
-        Ok(Finding::Values(summary, histogram))
+        // Codes can be looked at even where what scales them cannot.
+        if !matches!(real, Some(Ok(_))) {
+            look = Look::at(self.elements(), bins);
+            let mut sink = |block: Block<'_>| {
+                look.take(&block.elements);
+                ControlFlow::Continue(())
+            };
+            let _ = source.read(self.parameter, self.part, self.range.clone(), &mut sink)?;
+        }
+        let Look { mut values, mut histogram, .. } = look;
+        if let (Some(bins), None) = (bins, &histogram) {
+            histogram = match values.unbinned() {
+                Some(summary) => {
+                    let bins = bins_over(summary, bins).map(|bins| self.bin(source, bins)).transpose()?;
+                    bins.map(Bins::into_histogram)
+                }
+                None => values.count_in(bins),
+            };
+            // More memory than they are worth, once they are in a histogram.
+            values = Values::Summed(values.summary());
+        }
+        Ok(Finding::Values { values, histogram, real })
     }
 
     fn bin<S: ParameterSource + ?Sized>(&self, source: &S, mut bins: Bins) -> Result<Bins> {
@@ -304,6 +347,32 @@ impl Job {
     }
 }
 
-fn bins_over(summary: &RangeSummary, bins: usize) -> Option<Bins> {
+/// What one job sees of the values.
+struct Look {
+    values: Values,
+    histogram: Option<Histogram>,
+    elements: u64,
+    bins: Option<usize>,
+}
+
+impl Look {
+    fn at(elements: u64, bins: Option<usize>) -> Self {
+        Look { values: Values::default(), histogram: None, elements, bins }
+    }
+
+    fn take(&mut self, elements: &Elements<'_>) {
+        self.values.add(elements);
+        // All at once: the second look needs no second read.
+        if elements.len() as u64 == self.elements
+            && let Some(bins) = self.bins
+            && let Some(mut bins) = self.values.unbinned().and_then(|summary| bins_over(summary, bins))
+        {
+            bins.add(elements);
+            self.histogram = Some(bins.into_histogram());
+        }
+    }
+}
+
+pub(crate) fn bins_over(summary: &RangeSummary, bins: usize) -> Option<Bins> {
     Bins::between(summary.min()?, summary.max()?, bins)
 }

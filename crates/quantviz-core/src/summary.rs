@@ -4,6 +4,7 @@ use crate::Elements;
 use fearless_simd::{Level, Simd, dispatch};
 
 use crate::Real;
+use crate::code_counts::CodeCounts;
 use crate::elements::{Element, for_each_type};
 
 /// Counts, range and moments of a set of numbers. Summaries of parts [merge](Self::merge) into that of the whole;
@@ -59,7 +60,11 @@ impl RangeSummary {
 
     /// The summary of elements in the type they are stored in.
     pub fn of_elements(elements: &Elements<'_>) -> Self {
-        for_each_type!(elements, slice => RangeSummary::of(slice), packed => RangeSummary::of_counted(packed.value_counts()))
+        for_each_type!(
+            elements,
+            slice => RangeSummary::of(slice),
+            packed => RangeSummary::of_counted(CodeCounts::of_packed(packed).values())
+        )
     }
 
     /// The summary of values that occur so many times each.

@@ -2,34 +2,41 @@
 
 use crate::scales::MeasuredQuantization;
 use crate::scan::{Finding, Measured, Task};
+use crate::values::Values;
 use crate::{Error, Histogram, ParameterId, RangeSummary, Result};
 
 /// The findings about one parameter, as they come in. The first error about its values, and the first about its
 /// quantization, stand for the rest: half a summary would mislead.
 pub(crate) struct Tally {
     parameter: ParameterId,
-    values: Result<RangeSummary>,
+    values: Result<Values>,
     histogram: Option<Histogram>,
     calibration: Result<Option<Box<MeasuredQuantization>>>,
+    real: Result<RangeSummary>,
 }
 
 impl Tally {
     /// Nothing yet; or, where that is known, why there will be nothing.
     pub(crate) fn new(parameter: ParameterId, error: Option<Error>) -> Self {
-        let values = error.map_or_else(|| Ok(RangeSummary::default()), Err);
-        Tally { parameter, values, histogram: None, calibration: Ok(None) }
+        let values = error.map_or_else(|| Ok(Values::default()), Err);
+        Tally { parameter, values, histogram: None, calibration: Ok(None), real: Ok(RangeSummary::default()) }
     }
 
-    /// What is known of the values, if they could be read.
-    pub(crate) fn summary(&self) -> Option<&RangeSummary> {
-        self.values.as_ref().ok()
+    /// The summary of values that have to be looked at again for a histogram.
+    pub(crate) fn unbinned(&self) -> Option<&RangeSummary> {
+        self.values.as_ref().ok().and_then(Values::unbinned)
     }
 
     pub(crate) fn take(&mut self, task: &Task, finding: Result<Finding>) {
         match finding {
-            Ok(Finding::Values(summary, histogram)) => {
-                self.values.iter_mut().for_each(|sum| sum.merge(&summary));
+            Ok(Finding::Values { values, histogram, real }) => {
+                if let Ok(known) = &mut self.values {
+                    known.merge(values);
+                }
                 self.histogram = histogram;
+                if let Some(real) = real {
+                    self.take_real(real);
+                }
             }
             Ok(Finding::Binned(histogram)) => {
                 let sum = self.histogram.get_or_insert_with(|| Histogram {
@@ -39,31 +46,40 @@ impl Tally {
                 let same_edges = sum.merge(&histogram);
                 debug_assert!(same_edges, "pieces of one tensor share their edges");
             }
-            Ok(Finding::Calibrated(quantization)) => {
-                if let Ok(calibration) = &mut self.calibration {
-                    *calibration = Some(quantization);
-                }
-            }
-            Ok(Finding::Real(summary)) => {
-                self.calibration.iter_mut().flatten().for_each(|it| it.dequantized.merge(&summary));
-            }
+            Ok(Finding::Calibrated(quantization)) => self.calibration = Ok(Some(quantization)),
+            Ok(Finding::Real(real)) => self.take_real(Ok(real)),
             Err(error) => match task {
                 Task::Summarize { .. } | Task::Bin(_) if self.values.is_ok() => self.values = Err(error),
-                Task::Calibrate | Task::Dequantize if self.calibration.is_ok() => {
-                    self.calibration = Err(error)
-                }
+                Task::Calibrate => self.calibration = Err(error),
+                Task::Dequantize => self.take_real(Err(error)),
                 _ => {}
             },
         }
     }
 
-    pub(crate) fn finish(self) -> Measured {
-        let (summary, value_error) = split(self.values.map(Some));
-        let (quantization, quantization_error) = split(self.calibration);
+    fn take_real(&mut self, real: Result<RangeSummary>) {
+        if let Ok(known) = &mut self.real {
+            match real {
+                Ok(more) => known.merge(&more),
+                Err(error) => self.real = Err(error),
+            }
+        }
+    }
+
+    pub(crate) fn finish(self, bins: Option<usize>) -> Measured {
+        let (values, value_error) = split(self.values.map(Some));
+        let counted = || bins.zip(values.as_ref()).and_then(|(bins, values)| values.count_in(bins));
+        let histogram = self.histogram.or_else(counted).filter(|_| values.is_some());
+        let quantization = self.calibration.and_then(|calibration| {
+            let Some(mut calibration) = calibration else { return Ok(None) };
+            calibration.dequantized = self.real?;
+            Ok(Some(calibration))
+        });
+        let (quantization, quantization_error) = split(quantization);
         Measured {
             parameter: self.parameter,
-            histogram: self.histogram.filter(|_| summary.is_some()),
-            summary,
+            summary: values.map(|values| values.summary()),
+            histogram,
             quantization,
             error: value_error.or(quantization_error),
         }

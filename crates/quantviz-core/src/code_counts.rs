@@ -1,0 +1,129 @@
+//! How often each code of at most eight bits occurs: from that, everything else about them follows exactly.
+
+use crate::minifloat::code_values;
+use crate::{DType, Elements, Packed};
+
+/// The counts of all codes of one type.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeCounts {
+    dtype: DType,
+    /// By the bits of the code.
+    counts: [u64; CODES],
+}
+
+const CODES: usize = 256;
+
+impl CodeCounts {
+    /// The counts of some elements; `None` for types of more than eight bits.
+    pub(crate) fn of(elements: &Elements<'_>) -> Option<Self> {
+        let counts = match elements {
+            Elements::U8(codes) => count_bytes(codes),
+            Elements::I8(codes) => count_bytes(bytemuck::cast_slice(codes)),
+            Elements::Packed(packed) => return Some(CodeCounts::of_packed(packed)),
+            _ => return None,
+        };
+        Some(CodeCounts { dtype: elements.dtype(), counts })
+    }
+
+    /// The counts of packed codes.
+    pub(crate) fn of_packed(packed: &Packed<'_>) -> Self {
+        CodeCounts { dtype: packed.dtype(), counts: count_packed(packed) }
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Adds the counts of other codes of the same type.
+    pub(crate) fn merge(&mut self, other: &CodeCounts) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(here, there)| *here += there);
+    }
+
+    /// Every number that the codes are, with the number of times it occurs.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (f64, u64)> + Clone + use<'_> {
+        let table = code_values(self.dtype);
+        let value = move |code: usize| match self.dtype {
+            DType::I8 => f64::from(code.to_le_bytes()[0].cast_signed()),
+            DType::U8 => f64::from(code.to_le_bytes()[0]),
+            _ => table.and_then(|table| table.get(code)).map_or(f64::NAN, |&value| f64::from(value)),
+        };
+        let occurring = self.counts.iter().enumerate().filter(|(_, times)| **times > 0);
+        occurring.map(move |(code, &times)| (value(code), times))
+    }
+}
+
+fn count_packed(packed: &Packed<'_>) -> [u64; CODES] {
+    let mut counts = [0; CODES];
+    let bits = packed.bits();
+    if 8 % bits != 0 {
+        packed.codes().for_each(|code| counts[usize::from(code)] += 1);
+        return counts;
+    }
+    // Bytes are counted, and then taken apart once each, however often they occur.
+    let (before, bytes, behind) = packed.whole_bytes();
+    let codes_of =
+        |byte: usize| (0..8 / bits).map(move |place| byte >> (place * bits) & (CODES - 1) >> (8 - bits));
+    for (byte, times) in count_bytes(bytes).into_iter().enumerate() {
+        codes_of(byte).for_each(|code| counts[code] += times);
+    }
+    before.codes().chain(behind.codes()).for_each(|code| counts[usize::from(code)] += 1);
+    counts
+}
+
+/// Neighbours are often the same, and need not wait for each other where they are counted in tables of their own.
+const TABLES: usize = 4;
+/// So few bytes that no count overflows.
+const MOST_BYTES: usize = 1 << 31;
+
+fn count_bytes(bytes: &[u8]) -> [u64; CODES] {
+    let mut counts = [0u64; CODES];
+    if bytes.len() < CODES {
+        bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+        return counts;
+    }
+    for bytes in bytes.chunks(MOST_BYTES) {
+        let mut tables = [[0u32; CODES]; TABLES];
+        let (words, rest) = bytes.as_chunks::<8>();
+        for &word in words {
+            // Taken apart by shifts: bytes that are loaded one by one share the load unit with the counts.
+            let word = u64::from_le_bytes(word);
+            for place in 0..8 {
+                tables[place % TABLES][(word >> (8 * place) & 0xff) as usize] += 1;
+            }
+        }
+        rest.iter().for_each(|&byte| tables[0][usize::from(byte)] += 1);
+        for table in tables {
+            counts.iter_mut().zip(table).for_each(|(count, times)| *count += u64::from(times));
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All types of at most eight bits, from any place within a byte.
+    #[test]
+    fn counts_are_those_of_the_elements_one_by_one() {
+        let bytes: Vec<u8> = (0..2000u32).map(|index| (index * index >> 3).to_le_bytes()[0]).collect();
+        let small = |dtype: &DType| dtype.is_numeric() && dtype.bits().is_some_and(|bits| bits <= 8);
+        for dtype in DType::ALL.iter().copied().filter(small) {
+            for (first, len) in [(0, 2000), (1, 1500), (3, 1), (5, 0), (7, 700)] {
+                let elements = Elements::from_bytes(dtype, &bytes, first, len).expect("there are enough");
+                let counts = CodeCounts::of(&elements).expect("small");
+                let mut found: Vec<f64> = counts
+                    .values()
+                    .flat_map(|(value, times)| {
+                        std::iter::repeat_n(value, usize::try_from(times).unwrap_or(0))
+                    })
+                    .collect();
+                let mut expected = elements.to_vec();
+                found.sort_by(f64::total_cmp);
+                expected.sort_by(f64::total_cmp);
+                let bits = |values: Vec<f64>| values.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+                assert_eq!(bits(found), bits(expected), "{dtype} {first} {len}");
+            }
+        }
+    }
+}

@@ -37,6 +37,7 @@ impl Numbers {
 
 impl Numbers {
     /// Computes with the number of each group from `first` on, one group for each value.
+    #[inline(always)]
     pub(crate) fn apply(&self, first: u64, values: &mut [f64], compute: impl Fn(f64, f64) -> f64) {
         match self {
             Numbers::All(number) => values.iter_mut().for_each(|value| *value = compute(*value, *number)),

@@ -106,7 +106,7 @@ mod tests {
     /// All types of at most eight bits, from any place within a byte.
     #[test]
     fn counts_are_those_of_the_elements_one_by_one() {
-        let bytes: Vec<u8> = (0..2000u32).map(|index| (index * index >> 3).to_le_bytes()[0]).collect();
+        let bytes: Vec<u8> = (0..2000u32).map(|index| ((index * index) >> 3).to_le_bytes()[0]).collect();
         let small = |dtype: &DType| dtype.is_numeric() && dtype.bits().is_some_and(|bits| bits <= 8);
         for dtype in DType::ALL.iter().copied().filter(small) {
             for (first, len) in [(0, 2000), (1, 1500), (3, 1), (5, 0), (7, 700)] {

@@ -22,6 +22,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl Calibration {
+    #[inline(always)]
     pub(crate) fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
         let mut done = 0;
         while done < block.elements.len() {
@@ -54,20 +55,25 @@ impl Calibration {
 
     /// The real values of a block, many at a time, where each code has the numbers of the next group: nothing is looked
     /// up for a single code.
-    fn for_each_row(&self, block: &Block<'_>, mut f: impl FnMut(&[f64])) {
+    #[inline(always)]
+    fn for_each_row<S: Simd>(&self, simd: S, block: &Block<'_>, mut f: impl FnMut(&[f64])) {
         let (mut done, mut values) = (0, Vec::new());
         while done < block.elements.len()
             && let Some((group, row)) = self.groups.neighbours_at(block.start + done as u64)
         {
             let left = (block.elements.len() - done).min(AT_ONCE);
             let len = usize::try_from(row).map_or(left, |row| row.min(left));
-            self.compute_row(&block.elements.slice(done..done + len), group, &mut values);
+            simd.vectorize(
+                #[inline(always)]
+                || self.compute_row(&block.elements.slice(done..done + len), group, &mut values),
+            );
             f(&values);
             done += len;
         }
     }
 
     /// Replaces `values` by what these codes stand for, the first of which is in that group.
+    #[inline(always)]
     fn compute_row(&self, codes: &Elements<'_>, first: u64, values: &mut Vec<f64>) {
         values.clear();
         push_values(codes, values);
@@ -116,7 +122,7 @@ fn push_values(elements: &Elements<'_>, values: &mut Vec<f64>) {
     for_each_type!(
         elements,
         slice => values.extend(slice.iter().map(|value| value.to_f64())),
-        packed => values.extend(packed.codes().map(|code| f64::from(packed.values()[usize::from(code)])))
+        packed => packed.push_values(values)
     );
 }
 
@@ -130,7 +136,9 @@ pub(crate) fn for_each_real<S: ParameterSource + ?Sized>(
     let all = for_each_calibration(source, id, range, &mut |calibration, range| {
         let mut block = |block: Block<'_>| {
             if calibration.is_by_columns(&block) {
-                calibration.for_each_row(&block, |values| values.iter().for_each(|&value| sink(value)));
+                dispatch!(Level::new(), simd => calibration.for_each_row(simd, &block, |values| {
+                    values.iter().for_each(|&value| sink(value));
+                }));
             } else {
                 calibration.for_each_run(&block, |run| run.for_each(&mut sink));
             }
@@ -171,14 +179,13 @@ const WORTH_COUNTING: usize = 4096;
 impl RealSums {
     /// Adds what a block of codes stands for.
     pub(crate) fn add(&mut self, calibration: &Calibration, block: &Block<'_>) {
-        if calibration.is_by_columns(block) {
-            calibration.for_each_row(block, |values| {
+        dispatch!(Level::new(), simd => match calibration.is_by_columns(block) {
+            true => calibration.for_each_row(simd, block, |values| {
                 self.values.extend_from_slice(values);
                 self.sum_up_many();
-            });
-            return;
-        }
-        dispatch!(Level::new(), simd => calibration.for_each_run(block, |run| self.add_run(simd, &run)));
+            }),
+            false => calibration.for_each_run(block, |run| self.add_run(simd, &run)),
+        });
     }
 
     #[inline(always)]

@@ -213,6 +213,27 @@ impl<'a> Packed<'a> {
         (self.slice(0..before), bytes, self.slice(before + whole * per_byte..self.len))
     }
 
+    /// Adds every value, in order.
+    #[inline(always)]
+    pub(crate) fn push_values(&self, values: &mut Vec<f64>) {
+        let table = self.values();
+        let value = |code: usize| table.get(code).map_or(f64::NAN, |&value| f64::from(value));
+        if 8 % self.bits != 0 {
+            values.extend(self.codes().map(|code| value(code.into())));
+            return;
+        }
+        let (before, bytes, behind) = self.whole_bytes();
+        values.extend(before.codes().map(|code| value(code.into())));
+        match self.bits {
+            8 => values.extend(bytes.iter().map(|&byte| value(byte.into()))),
+            bits => values.extend(bytes.iter().flat_map(|&byte| {
+                let mask = (1 << bits) - 1;
+                (0..8 / bits).map(move |place| value(usize::from(byte) >> (place * bits) & mask))
+            })),
+        }
+        values.extend(behind.codes().map(|code| value(code.into())));
+    }
+
     /// The codes, in order.
     pub fn codes(&self) -> impl Iterator<Item = u8> + use<'a> {
         let Packed { bits, bytes, .. } = *self;

@@ -37,11 +37,10 @@ impl Granularity {
         let sizes = self.sizes(dims)?;
         let split_axes =
             dims.iter().zip(&sizes).rposition(|(dim, size)| size != dim).map_or(0, |axis| axis + 1);
-        Some(Groups {
-            axes: dims.iter().zip(sizes).take(split_axes).map(|(&len, size)| Axis { len, size }).collect(),
-            inner: dims[split_axes..].iter().product(),
-            index: None,
-        })
+        let axes: Vec<Axis> =
+            dims.iter().zip(sizes).take(split_axes).map(|(&len, size)| Axis { len, size }).collect();
+        let inner = dims[split_axes..].iter().product();
+        Some(Groups { even: even_run(&axes, inner), axes, inner, index: None })
     }
 }
 
@@ -54,6 +53,8 @@ pub struct Groups {
     inner: u64,
     /// An axis whose indices say themselves to which group they belong.
     index: Option<Index>,
+    /// The length of all groups, where each is one run of elements: most are so, and need no walk over the axes.
+    even: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,13 @@ struct Index {
     slabs: Vec<u64>,
 }
 
+/// The length of all groups, where each of them is a run of elements.
+fn even_run(axes: &[Axis], inner: u64) -> Option<u64> {
+    let (last, others) = axes.split_last()?;
+    let even = last.len.is_multiple_of(last.size) && others.iter().all(|axis| axis.size == 1);
+    last.size.checked_mul(inner).filter(|&run| even && run > 0)
+}
+
 impl Groups {
     /// The same groups, but those along `axis` are what `slabs` says of the positions from `first` on, instead of runs
     /// of neighbours. `None` where the groups do not divide that axis, or `slabs` has others than there are.
@@ -84,6 +92,7 @@ impl Groups {
         let there_are = self.axes.get(axis)?.slabs();
         let fits = slabs.iter().all(|&slab| slab < there_are);
         self.index = Some(Index { axis, first, slabs });
+        self.even = None;
         fits.then_some(self)
     }
 
@@ -120,6 +129,9 @@ impl Groups {
     /// # Panics
     /// Where the tensor has no such element.
     pub fn at(&self, index: u64) -> (u64, u64) {
+        if let Some(run) = self.even {
+            return (index / run, run - index % run);
+        }
         let (mut rest, offset) = (index / self.inner, index % self.inner);
         let (mut group, mut groups_behind) = (0, 1);
         for (axis, Axis { len, .. }) in self.axes.iter().enumerate().rev() {

@@ -33,8 +33,8 @@ pub struct Scan {
     threads: Option<usize>,
 }
 
-/// How far a scan has come, in elements: one that is looked at twice, because it is dequantized or because its histogram
-/// needs the range of all, counts twice.
+/// How far a scan has come, in elements: one that is looked at twice, because its codes are computed or because its
+/// histogram needs the range of all, counts twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {

@@ -369,7 +369,7 @@ impl Tensors {
         }
         refuse_link_out(model, &path)?;
         let file = self.files.len();
-        self.files.push(ModelFile::open(&path)?);
+        self.files.push(ModelFile::open_beside(file, &path)?);
         self.file_at.insert(path, file);
         Ok(file)
     }

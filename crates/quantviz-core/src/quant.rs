@@ -162,7 +162,8 @@ pub struct QuantDescriptor {
     /// [`Packed`](Operand::Packed), for one.
     pub packed_in: Vec<ParameterId>,
     /// The type of the codes, where they are not stored: the stored elements are the real numbers before they are
-    /// quantized, and codes follow from them as `clamp(round(stored / scale) + zero point)`.
+    /// quantized, and codes follow from them as `clamp(round(stored / scale) + zero point)`; where there is a table, which
+    /// has to ascend then, as the entry that is nearest to `stored / scale`.
     pub computed: Option<DType>,
 }
 

@@ -85,6 +85,8 @@ pub struct ActivationView {
     pub zero_point: Option<f64>,
     /// The type of its codes.
     pub dtype: DType,
+    /// The smallest and the largest code, where the type has such.
+    pub code_range: Option<[f64; 2]>,
     /// The names of the parameters that hold its scale and its zero-point.
     pub parameters: Vec<String>,
 }
@@ -210,6 +212,7 @@ impl ActivationView {
             scale: one(&activation.scale),
             zero_point: activation.zero_point.as_ref().and_then(one),
             dtype: activation.dtype,
+            code_range: activation.code_range.map(|(low, high)| [low, high]),
             parameters: names(model, &activation.parameters()),
         }
     }

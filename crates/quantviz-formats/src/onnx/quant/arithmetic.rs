@@ -103,7 +103,7 @@ impl<'a> Path<'a> {
             ("Mul", false, true) => scales(0),
             ("Div", true, false) => match scales(1)? {
                 Scales { operand: Operand::One { value, parameter }, shape, dtype, outer: None } => {
-                    let operand = Operand::Product(vec![Operand::One { value: 1.0 / value, parameter }]);
+                    let operand = Operand::One { value: 1.0 / value, parameter };
                     Ok(Scales { operand, shape, dtype, outer: None })
                 }
                 _ => Err("it is divided by many numbers".into()),

@@ -74,7 +74,8 @@ fn matmul_nbits(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, code
         }
         Some(_) => scales(graph, tensors, node, 3, rows.checked_mul(blocks))?,
     });
-    descriptor.group_index = optional(graph, node, 4)?.map(|parameter| GroupIndex { axis: 1, parameter });
+    descriptor.group_index =
+        optional(graph, node, 4)?.map(|parameter| GroupIndex::Listed { axis: 1, parameter });
     tensors.pack_codes(codes, Packed::numbers(codes, layout));
     Ok(descriptor)
 }

@@ -4,6 +4,7 @@ mod data_files;
 mod flatten;
 mod graph;
 mod packed;
+mod places;
 mod protobuf;
 mod quant;
 mod roles;

@@ -9,7 +9,7 @@ use quantviz_core::{Error, Result};
 use super::protobuf::{Cursor, Wire};
 use super::wire::{Action, Message};
 use crate::Limits;
-use crate::confined::beside;
+use crate::confined::{beside, refuse_link_out};
 use crate::file::ModelFile;
 
 /// Names that are looked for: a file may hold millions, and each costs a question to the system.
@@ -77,7 +77,8 @@ impl Search<'_> {
     fn look_for(&mut self, name: &[u8]) {
         let path = std::str::from_utf8(name).ok().and_then(|name| beside(self.model.path(), name).ok());
         let Some(path) = path.filter(|path| !self.seen.contains(path)) else { return };
-        if let Some(file) = fs::metadata(&path).ok().filter(fs::Metadata::is_file) {
+        let is_inside = || refuse_link_out(self.model.path(), &path).is_ok();
+        if let Some(file) = fs::metadata(&path).ok().filter(|it| it.is_file() && is_inside()) {
             self.bytes = self.bytes.saturating_add(file.len());
             self.seen.insert(path);
         }

@@ -39,7 +39,7 @@ pub(super) fn describe(graph: &Graph<'_>, tensors: &mut Tensors) {
 /// Operators that compute with a weight, or would make one of codes with what the graph computes.
 const READERS: &[&str] = &["Mul", "Div", "Sub", "MatMul", "Gemm", "Conv"];
 
-/// Nodes that are looked at between codes and what is made of them.
+/// As many nodes between codes and what is made of them are no quantization.
 const MOST_NODES: usize = 64;
 
 /// The way of codes to what is made of them.
@@ -62,6 +62,9 @@ impl<'a> Path<'a> {
             return None;
         }
         let mut nodes: Vec<_> = graph.path(origin).take(MOST_NODES).collect();
+        if nodes.len() == MOST_NODES {
+            return None;
+        }
         nodes.reverse();
         let is_cast = nodes.iter().any(|node| node.op_type == "Cast" && casts_to_float(node));
         let is_plain = !nodes.iter().any(|node| is_linear(node) || node.op_type == "Clip");

@@ -29,7 +29,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "demo",
         options: "[--seconds N]",
-        about: "build the command line and look at the models in fixtures/resnet8",
+        about: "build the command line and look at the models in fixtures/resnet8; ends by itself, so N changes nothing yet",
         run: demo::run,
     },
     Command {

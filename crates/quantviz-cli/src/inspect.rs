@@ -1,16 +1,18 @@
 //! `quantviz inspect`: a table, or JSON.
 
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use quantviz::view::{GroupHeading, Inspection, ParameterTable, Request};
+use quantviz::view::{GroupHeading, Inspection, ParameterTable, Place, Request};
 use quantviz::{Error, Limits, format_of};
+use serde::Serialize;
 
 use crate::Exit;
 use crate::args::InspectOptions;
 use crate::models::{self, Chosen, chosen, exit_after};
 use crate::progress::ScanProgress;
-use crate::stream::Terminal;
+use crate::stream::{Stream, Terminal};
 use crate::table;
 use crate::threads;
 use crate::trouble::Trouble;
@@ -27,10 +29,13 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
     let groups = chosen(&options.path)?;
     if !options.path.is_dir() {
         let path = &options.path;
-        let inspection = inspector.inspect(path, terminal).map_err(|error| Trouble::with(path, error))?;
-        match options.json {
-            true => print_json(&inspection, terminal)?,
-            false => print_table(&inspection, options, "", terminal)?,
+        if options.json {
+            let written = inspector.write_json_of(path, &Place::default(), terminal);
+            written.map_err(|error| Trouble::with(path, error))??;
+            terminal.out.write_all(b"\n")?;
+        } else {
+            let inspection = inspector.inspect(path, terminal).map_err(|error| Trouble::with(path, error))?;
+            print_table(&inspection, options, "", terminal)?;
         }
         return Ok(Exit::Done);
     }
@@ -55,15 +60,36 @@ impl Inspector {
         Inspection::of(&*source, &*name, &self.request, &|step| progress.report(step))
     }
 
+    /// Writes a model as JSON, while it is measured. The outer error is there before a byte is written.
+    fn write_json_of(
+        &self,
+        path: &Path,
+        place: &Place,
+        terminal: &mut Terminal<'_>,
+    ) -> Result<io::Result<()>, Error> {
+        if !self.request.parameters.is_empty() {
+            // One that cannot be read is an error, and nothing is written before that is known.
+            let mut inspection = self.inspect(path, terminal)?;
+            inspection.model.place = place.clone();
+            return Ok(write_json(&inspection, terminal.out));
+        }
+        let source = quantviz::open_with(path, &self.limits)?;
+        let name = path.to_string_lossy();
+        // A bar in the midst of what is written would hide it.
+        let is_shown = terminal.out.columns().is_none();
+        let progress = ScanProgress::new(terminal.err, &name);
+        let report = |step| if is_shown { progress.report(step) } else { ControlFlow::Continue(()) };
+        let mut stream = Inspection::stream(&*source, &*name, &self.request, &report)?;
+        stream.model.place = place.clone();
+        Ok(write_json(&stream, terminal.out))
+    }
+
     /// A model of a folder. One that cannot be read does not hide the others.
     fn inspect_one(&self, chosen: &Chosen, terminal: &mut Terminal<'_>) -> (Inspection, Exit) {
         let Chosen { path, place } = chosen;
         let (mut inspection, exit) = match self.inspect(path, terminal) {
             Ok(inspection) => (inspection, Exit::Done),
-            Err(error) => {
-                let format = format_of(path).ok().map(|entry| entry.format);
-                (Inspection::unreadable(path.to_string_lossy(), format, &error), exit_after(&error))
-            }
+            Err(error) => (unreadable(path, &error), exit_after(&error)),
         };
         inspection.model.place = place.clone();
         (inspection, exit)
@@ -96,16 +122,26 @@ impl Inspector {
         }
     }
 
-    /// An array in the order of the paths; each model is written once it is measured.
+    /// An array in the order of the paths; each model is written while it is measured.
     fn print_array(&self, groups: Vec<Vec<Chosen>>, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
         let mut models: Vec<Chosen> = groups.into_iter().flatten().collect();
         models.sort_by(|one, other| one.path.cmp(&other.path));
         let mut outcome = Outcome::default();
         for (index, chosen) in models.iter().enumerate() {
-            let (inspection, exit) = self.inspect_one(chosen, terminal);
-            outcome.note(&inspection, exit);
             terminal.out.write_all(if index == 0 { b"[" } else { b"," })?;
-            write_json(&inspection, terminal)?;
+            let Chosen { path, place } = chosen;
+            match self.write_json_of(path, place, terminal) {
+                Ok(written) => {
+                    written?;
+                    outcome.note(true, Exit::Done);
+                }
+                Err(error) => {
+                    outcome.note(false, exit_after(&error));
+                    let mut inspection = unreadable(path, &error);
+                    inspection.model.place = place.clone();
+                    write_json(&inspection, terminal.out)?;
+                }
+            }
         }
         terminal.out.write_all(if models.is_empty() { b"[]\n" } else { b"]\n" })?;
         Ok(outcome.exit())
@@ -130,7 +166,7 @@ impl Inspector {
             }
             for chosen in group {
                 let (inspection, exit) = self.inspect_one(chosen, terminal);
-                outcome.note(&inspection, exit);
+                outcome.note(inspection.model.error.is_none(), exit);
                 print_table(&inspection, options, gap, terminal)?;
                 if inspection.model.error.is_none() {
                     gap = "\n";
@@ -149,9 +185,9 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn note(&mut self, inspection: &Inspection, exit: Exit) {
+    fn note(&mut self, is_readable: bool, exit: Exit) {
         self.worst = Some(self.worst.map_or(exit, |worst| worst.worse(exit)));
-        self.any_readable |= inspection.model.error.is_none();
+        self.any_readable |= is_readable;
     }
 
     fn exit(&self) -> Exit {
@@ -180,14 +216,15 @@ fn print_table(
     Ok(terminal.warn(&view.header.title, &view.warnings)?)
 }
 
-/// Written as it is made: the text of a model of many tensors takes more memory than all that is known of it.
-fn write_json(inspection: &Inspection, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
-    let mut out = BufWriter::with_capacity(1 << 16, &mut terminal.out);
-    serde_json::to_writer(&mut out, inspection).map_err(io::Error::from)?;
-    Ok(out.flush()?)
+/// A file of a folder that cannot be read, and why.
+fn unreadable(path: &Path, error: &Error) -> Inspection {
+    let format = format_of(path).ok().map(|entry| entry.format);
+    Inspection::unreadable(path.to_string_lossy(), format, error)
 }
 
-fn print_json(inspection: &Inspection, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
-    write_json(inspection, terminal)?;
-    Ok(terminal.out.write_all(b"\n")?)
+/// Written as it is made: the text of a model of many tensors takes more memory than all that is known of it.
+fn write_json(inspection: &impl Serialize, out: &mut dyn Stream) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    serde_json::to_writer(&mut out, inspection).map_err(io::Error::from)?;
+    out.flush()
 }

@@ -5,8 +5,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use quantviz_testkit::SafetensorsBuilder;
 use quantviz_testkit::hostile::{self, Hostile, Outcome};
+use quantviz_testkit::onnx::{Graph, Storage, data_type};
+use quantviz_testkit::{OnnxBuilder, SafetensorsBuilder};
 use serde::Deserialize;
 
 /// 256 MB of address space, two seconds of processor time.
@@ -46,6 +47,34 @@ fn any_number_of_threads() {
         let output =
             bounded(folder.path(), &["inspect", &name, "--bins", "64", "--threads", threads, "--json"]);
         check_output(&output, Outcome::Warned("no elements"), "inspect", folder.path()).expect(threads);
+    }
+}
+
+/// Models in more files than a process may have open: those of a graph that has a file for every tensor, and shards.
+#[test]
+fn more_files_than_can_be_open() {
+    const FILES: usize = 300;
+    let folder = tempfile::tempdir().expect("the temporary folder is writable");
+    let put = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("the temporary folder is writable");
+    };
+    let mut graph = Graph::new("g");
+    for number in 0..FILES {
+        let (tensor, file) = (format!("w{number}"), format!("w{number}.bin"));
+        put(&file, &[1, 2, 3]);
+        graph = graph.initializer(&tensor, data_type::UINT8, [3], Storage::external(&file, None, None));
+        let shard = SafetensorsBuilder::new().tensor(&tensor, "U8", [3], &[1, 2, 3]).build();
+        put(&format!("model-{:05}-of-{FILES:05}.safetensors", number + 1), &shard);
+    }
+    put("model.onnx", &OnnxBuilder::new(graph).build());
+    for name in ["model.onnx", &format!("model-00001-of-{FILES:05}.safetensors")] {
+        let mut command = Command::new("sh");
+        let bounds = "ulimit -n 128 && exec \"$0\" \"$@\"";
+        command.args(["-c", bounds, env!("CARGO_BIN_EXE_quantviz"), "inspect", name, "--json"]);
+        let output = command.current_dir(folder.path()).output().expect("every Linux has a shell");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        let json = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(json.matches(r#""max":3"#).count(), FILES, "of {name}: {:.1000}", json);
     }
 }
 

@@ -94,12 +94,16 @@ impl Calibration {
             let middle = groups.middle(range).filter(|_| span.end - span.start > affordable);
             middle.map(|middle| Loaded::TooMuch { middle })
         };
-        if let Some(GroupIndex { axis, parameter: index }) = descriptor.group_index {
+        if let Some(index) = descriptor.group_index {
+            let axis = index.axis();
             let positions = groups.positions(axis, range).ok_or_else(misfit)?;
             if let Some(too_much) = too_much(&groups, &positions) {
                 return Ok(too_much);
             }
-            let slabs = read_index(source, index, positions.clone())?;
+            let slabs = match index {
+                GroupIndex::Listed { parameter, .. } => read_index(source, parameter, positions.clone())?,
+                GroupIndex::InTurns { .. } => groups.turns(axis, positions.clone()),
+            };
             groups = groups.with_index(axis, positions.start, slabs).ok_or_else(misfit)?;
         }
         let outer_groups = descriptor.outer_groups(&parameter.shape);

@@ -96,6 +96,12 @@ impl Groups {
         fits.then_some(self)
     }
 
+    /// Which slab of an axis each position lies in, where slabs take turns. The groups have to divide the axis.
+    pub(crate) fn turns(&self, axis: usize, positions: Range<u64>) -> Vec<u64> {
+        let slabs = self.axes[axis].slabs();
+        positions.map(|position| position % slabs).collect()
+    }
+
     /// Which slab of an axis a position lies in.
     fn slab(&self, axis: usize, position: u64) -> u64 {
         match &self.index {

@@ -197,12 +197,14 @@ pub struct Activation {
     pub scale: Operand,
     /// The code that stands for zero.
     pub zero_point: Option<Operand>,
+    /// The smallest and the largest code, where the type has such.
+    pub code_range: Option<(f64, f64)>,
 }
 
 impl Activation {
-    /// An activation of this name.
+    /// An activation of this name, whose codes are all that the type has.
     pub fn new(tensor: impl Into<String>, dtype: DType, scale: Operand, zero_point: Option<Operand>) -> Self {
-        Activation { tensor: tensor.into(), dtype, scale, zero_point }
+        Activation { tensor: tensor.into(), dtype, scale, zero_point, code_range: dtype.range() }
     }
 
     /// The parameters that hold its scale and its zero-point.

@@ -111,11 +111,36 @@ pub struct OuterScale {
 
 /// Which group each index along an axis belongs to, where groups are not runs of neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GroupIndex {
+pub enum GroupIndex {
+    /// A parameter says it.
+    Listed {
+        /// The axis, in the shape of the codes.
+        axis: usize,
+        /// The parameter whose elements are the groups, one for each index.
+        parameter: ParameterId,
+    },
+    /// The groups take turns: of three, indices 0, 3, 6 and so on belong to the first.
+    InTurns {
+        /// The axis, in the shape of the codes.
+        axis: usize,
+    },
+}
+
+impl GroupIndex {
     /// The axis, in the shape of the codes.
-    pub axis: usize,
-    /// The parameter whose elements are the groups, one for each index.
-    pub parameter: ParameterId,
+    pub fn axis(self) -> usize {
+        match self {
+            GroupIndex::Listed { axis, .. } | GroupIndex::InTurns { axis } => axis,
+        }
+    }
+
+    /// The parameter that says it, if one does.
+    pub fn parameter(self) -> Option<ParameterId> {
+        match self {
+            GroupIndex::Listed { parameter, .. } => Some(parameter),
+            GroupIndex::InTurns { .. } => None,
+        }
+    }
 }
 
 /// How the codes of a parameter stand for real numbers:
@@ -162,7 +187,8 @@ pub struct QuantDescriptor {
     /// [`Packed`](Operand::Packed), for one.
     pub packed_in: Vec<ParameterId>,
     /// The type of the codes, where they are not stored: the stored elements are the real numbers before they are
-    /// quantized, and codes follow from them as `clamp(round(stored / scale) + zero point)`.
+    /// quantized, and codes follow from them as `clamp(round(stored / scale) + zero point)`; where there is a table, which
+    /// has to ascend then, as the entry that is nearest to `stored / scale`.
     pub computed: Option<DType>,
 }
 
@@ -249,7 +275,7 @@ impl QuantDescriptor {
 
     /// The parameters that hold its scales, zero-points and the like, each once.
     pub fn parameters(&self) -> Vec<ParameterId> {
-        let index = self.group_index.map(|index| index.parameter);
+        let index = self.group_index.and_then(GroupIndex::parameter);
         let named = self.operands().flat_map(Operand::parameters);
         let mut parameters = Vec::new();
         for id in named.chain(index).chain(self.packed_in.iter().copied()) {
@@ -276,7 +302,7 @@ impl QuantDescriptor {
             return Err(Error::malformed(message));
         }
         match self.group_index {
-            Some(index) if !groups.divide(index.axis) => {
+            Some(index) if !groups.divide(index.axis()) => {
                 Err(Error::malformed("its groups do not divide the axis of its group index"))
             }
             _ => Ok(()),

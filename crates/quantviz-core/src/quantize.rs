@@ -8,7 +8,8 @@ use crate::{Block, DType, DTypeClass, Elements, ParameterId, ParameterSource, Pa
 
 /// Pushes the codes `range` of a parameter whose stored elements are the numbers before quantization.
 ///
-/// Division and rounding are in f32, as in the runtimes that would do it; halves go to the even code.
+/// Division and rounding are in f32, as in the runtimes that would do it; halves go to the even code. Of a codebook, the
+/// code is how many of the middles between its entries lie at or below the number.
 pub(crate) fn compute_codes<S: ParameterSource + ?Sized>(
     source: &S,
     id: ParameterId,
@@ -18,6 +19,7 @@ pub(crate) fn compute_codes<S: ParameterSource + ?Sized>(
 ) -> Result<ControlFlow<()>> {
     let descriptor = source.model().parameter(id).quantization.as_ref();
     let (low, high) = descriptor.map_or((f64::MIN, f64::MAX), |it| it.code_range);
+    let middles = descriptor.and_then(|it| it.table.as_deref()).map(middles);
     let rounding = (dtype.class() == DTypeClass::Float).then(|| Rounding::to(dtype));
     let mut codes = Codes::of(dtype);
     for_each_calibration(source, id, range, &mut |calibration, range| {
@@ -27,9 +29,14 @@ pub(crate) fn compute_codes<S: ParameterSource + ?Sized>(
                 #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is that of f32")]
                 run.codes.for_each(|stored| {
                     let scaled = stored as f32 / run.scale as f32;
-                    codes.push(match &rounding {
-                        Some(rounding) => f64::from(rounding.nearest(scaled)),
-                        None => (f64::from(scaled.round_ties_even()) + run.zero_point).clamp(low, high),
+                    codes.push(match (&middles, &rounding) {
+                        (Some(middles), _) => {
+                            middles.iter().filter(|&middle| middle * run.scale <= stored).count() as f64
+                        }
+                        (None, Some(rounding)) => f64::from(rounding.nearest(scaled)),
+                        (None, None) => {
+                            (f64::from(scaled.round_ties_even()) + run.zero_point).clamp(low, high)
+                        }
                     });
                 });
             });
@@ -37,6 +44,11 @@ pub(crate) fn compute_codes<S: ParameterSource + ?Sized>(
         };
         source.read(id, Part::Stored, range, &mut quantize)
     })
+}
+
+/// What lies half-way between the entries of a table that ascends.
+fn middles(table: &[f32]) -> Vec<f64> {
+    table.windows(2).map(|pair| f64::midpoint(pair[0].into(), pair[1].into())).collect()
 }
 
 /// Codes in the narrowest type that slices have for them.

@@ -34,7 +34,6 @@ struct Rule {
 const CONSTANTS: &[&str] = &[
     "attn_mask",
     "causal_mask",
-    "cos_cached",
     "freqs_cis",
     "freqs_cos",
     "freqs_sin",
@@ -42,9 +41,11 @@ const CONSTANTS: &[&str] = &[
     "masked_bias",
     "position_ids",
     "relative_position_index",
-    "sin_cached",
     "tril",
 ];
+
+/// The tables of a rotary embedding: `cos_cache`, `cos_cached`, `sin_cache_large`, `cos_sin_cache`.
+const ROTARY_TABLES: &[&str] = &["cos_cache", "sin_cache", "cos_sin_cache"];
 
 /// The first rule that holds decides.
 const RULES: &[Rule] = &[
@@ -67,10 +68,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         role: Role::Constant,
-        holds: |it| {
-            // GGUF has the frequencies of rotary embeddings as `rope_freqs.weight`.
-            one_of(it.last, CONSTANTS) || is_progress(it) || it.module.starts_with("rope_") || is_mask(it)
-        },
+        holds: |it| one_of(it.last, CONSTANTS) || is_progress(it) || is_rotary(it) || is_mask(it),
     },
     Rule { role: Role::Norm, holds: |it| is_norm(it.module) && it.shape.rank() <= 1 },
     Rule { role: Role::Norm, holds: |it| one_of(it.last, &["gamma", "beta"]) },
@@ -141,6 +139,13 @@ fn is_progress(it: &Facts<'_>) -> bool {
         && (it.last.ends_with("loss") || one_of(it.last, &["epoch", "global_step", "iter_num", "lr", "step"]))
 }
 
+/// What a rotary embedding turns queries and keys by follows from its settings. GGUF has it as `rope_freqs.weight`.
+fn is_rotary(it: &Facts<'_>) -> bool {
+    it.module.starts_with("rope_")
+        || it.module.starts_with("rotary_emb")
+        || ROTARY_TABLES.iter().any(|table| it.last.starts_with(table))
+}
+
 /// GPT-2 keeps the causal mask of every attention under the name `attn.bias`.
 fn is_mask(it: &Facts<'_>) -> bool {
     let dims = it.shape.dims();
@@ -185,6 +190,9 @@ mod tests {
             ("best_val_loss", &[], Some(Role::Constant)),
             ("focal_loss", &[8], None),
             ("rotary.cos_cached", &[8, 4], Some(Role::Constant)),
+            ("sin_cache_large", &[8, 4], Some(Role::Constant)),
+            ("model.layers.0.self_attn.rotary_emb.inv_freq", &[64], Some(Role::Constant)),
+            ("model.rotary_emb.original_inv_freq", &[64], Some(Role::Constant)),
             ("anything", &[10], None),
         ];
         for (name, dims, role) in cases {

@@ -6,27 +6,29 @@ use std::path::{Path, PathBuf};
 
 use quantviz_core::{Error, Result};
 
-/// An open file of a known length.
+/// A file of a known length.
 #[derive(Debug)]
 pub(crate) struct ModelFile {
-    file: fs::File,
+    /// `None` where it is opened anew for every read.
+    file: Option<fs::File>,
     path: PathBuf,
     len: u64,
 }
 
+/// Files of one model that stay open: processes may have a thousand or so, and some models have a file for every tensor.
+const MOST_OPEN: usize = 64;
+
 impl ModelFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        // Asked for first: to open a pipe waits for whoever writes into it.
-        let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
-        if metadata.is_dir() {
-            return Err(Error::unsupported("this is a folder, not a model file").in_file(path));
-        }
-        if !metadata.is_file() {
-            return Err(Error::unsupported("this is not a regular file").in_file(path));
-        }
-        let file = fs::File::open(path).map_err(|error| Error::io(path, error))?;
+        let file = open(path)?;
         let len = file.metadata().map_err(|error| Error::io(path, error))?.len();
-        Ok(ModelFile { file, path: path.to_owned(), len })
+        Ok(ModelFile { file: Some(file), path: path.to_owned(), len })
+    }
+
+    /// One more file of a model that has so many already.
+    pub(crate) fn open_beside(others: usize, path: &Path) -> Result<Self> {
+        let file = ModelFile::open(path)?;
+        Ok(if others < MOST_OPEN { file } else { ModelFile { file: None, ..file } })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -39,7 +41,11 @@ impl ModelFile {
 
     /// Fills `buffer` from the bytes at `offset`.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        read_exact_at(&self.file, offset, buffer).map_err(|error| {
+        let read = match &self.file {
+            Some(file) => read_exact_at(file, offset, buffer),
+            None => read_exact_at(&open(&self.path)?, offset, buffer),
+        };
+        read.map_err(|error| {
             let error = match error.kind() {
                 io::ErrorKind::UnexpectedEof => {
                     Error::malformed("the file ends here: it shrank while it was read")
@@ -61,6 +67,18 @@ impl ModelFile {
         self.read_at(0, &mut bytes)?;
         Ok(bytes)
     }
+}
+
+fn open(path: &Path) -> Result<fs::File> {
+    // Asked for first: to open a pipe waits for whoever writes into it.
+    let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
+    if metadata.is_dir() {
+        return Err(Error::unsupported("this is a folder, not a model file").in_file(path));
+    }
+    if !metadata.is_file() {
+        return Err(Error::unsupported("this is not a regular file").in_file(path));
+    }
+    fs::File::open(path).map_err(|error| Error::io(path, error))
 }
 
 #[cfg(unix)]

@@ -5,7 +5,8 @@ use quantviz_core::{Error, Result};
 macro_rules! limits {
     ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:expr;)*) => {
         /// Bounds on what reading a file's catalogue may cost, so that a small hostile file cannot take a large machine
-        /// down. The defaults let every real model through, and no file below 32 MB take more than 256 MB of memory.
+        /// down. The defaults let every real model through, and no file below 32 MB take more than 256 MB of memory, unless
+        /// it comes with larger files that it names.
         ///
         /// ```no_run
         /// let mut limits = quantviz_formats::Limits::default();

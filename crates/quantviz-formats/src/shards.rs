@@ -127,7 +127,7 @@ impl Shards {
         let mut shards = Shards::of_files(Vec::new());
         let mut missing = None;
         for (shard, tensors) in tensors {
-            match ModelFile::open(&beside(path, shard)?) {
+            match ModelFile::open_beside(shards.files.len(), &beside(path, shard)?) {
                 Ok(file) => shards.files.push(file),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     let message = format!("the shard {shard:?} with {tensors} tensors is not there");
@@ -157,7 +157,7 @@ impl Shards {
         check_count(shard.count, limits)?;
         let mut missing = Vec::new();
         for name in (2..=shard.count).map(|number| shard.nth(number)) {
-            match ModelFile::open(&path.with_file_name(&name)) {
+            match ModelFile::open_beside(shards.files.len(), &path.with_file_name(&name)) {
                 Ok(file) => shards.files.push(file),
                 Err(error) if error.kind() == ErrorKind::NotFound => missing.push(name),
                 Err(error) => return Err(error),

@@ -283,20 +283,20 @@ fn faults_of_a_model_are_named() {
             "\"fc.codes\": groups by Axis(2) do not fit its shape 2×3",
         ),
         (
-            |it| quantization(it).group_index = Some(GroupIndex { axis: 7, parameter: id(2) }),
+            |it| quantization(it).group_index = Some(GroupIndex::Listed { axis: 7, parameter: id(2) }),
             "\"fc.codes\": its group index is for axis 7, but there are 2",
         ),
         (
-            |it| quantization(it).group_index = Some(GroupIndex { axis: 0, parameter: id(99) }),
+            |it| quantization(it).group_index = Some(GroupIndex::Listed { axis: 0, parameter: id(99) }),
             "\"fc.codes\": its group index is parameter 99",
         ),
         (
-            |it| quantization(it).group_index = Some(GroupIndex { axis: 1, parameter: id(2) }),
+            |it| quantization(it).group_index = Some(GroupIndex::Listed { axis: 1, parameter: id(2) }),
             "\"fc.codes\": its group index has 2 entries for 3 along axis 1",
         ),
         (
             // There is no group -1.
-            |it| quantization(it).group_index = Some(GroupIndex { axis: 0, parameter: id(4) }),
+            |it| quantization(it).group_index = Some(GroupIndex::Listed { axis: 0, parameter: id(4) }),
             "\"fc.codes\": its real values cannot be read: fc.codes: its scales do not fit its shape",
         ),
         (

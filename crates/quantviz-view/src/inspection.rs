@@ -85,6 +85,8 @@ pub struct ActivationView {
     pub zero_point: Option<f64>,
     /// The type of its codes.
     pub dtype: DType,
+    /// The smallest and the largest code, where the type has such.
+    pub code_range: Option<[f64; 2]>,
     /// The names of the parameters that hold its scale and its zero-point.
     pub parameters: Vec<String>,
 }
@@ -105,29 +107,12 @@ impl Inspection {
     ) -> Result<Self> {
         let model = source.model();
         let selection = Selection::of(model, request)?;
-        let mut scan = Scan::new().only(selection.parameters.iter().copied());
-        scan = request.bins.map_or(scan.clone(), |bins| scan.bins(bins));
-        scan = request.threads.map_or(scan.clone(), |threads| scan.threads(threads));
-        let shown: HashMap<_, _> =
-            selection.layers.iter().enumerate().map(|(index, &id)| (id, index)).collect();
         let layers = selection.layers.iter().map(|&id| LayerView::of(model, model.layer(id))).collect();
         let mut parameters = Vec::with_capacity(selection.parameters.len());
-        let mut oddities = Oddities::of(model);
-        let mut wanted = None;
-        source.scan_each(&scan, progress, &mut |mut measured| {
-            let parameter = model.parameter(measured.parameter);
-            oddities.note(parameter, &measured);
-            let is_wanted = request.parameters.contains(&parameter.name);
-            let error = measured.error.take().filter(|_| is_wanted);
-            wanted = wanted.take().or(error.map(|error| explained(model, parameter, error)));
-            let layer_index = parameter.layer.and_then(|layer| shown.get(&layer).copied());
-            parameters.push(ParameterView::of(model, parameter, layer_index, measured));
-        })?;
-        let mut warnings = known_warnings(model);
-        warnings.extend(oddities.into_warnings());
-        let model = ModelView::of(model, path);
-        let inspection = Inspection { schema: Self::SCHEMA.to_owned(), model, layers, parameters, warnings };
-        wanted.map_or(Ok(inspection), Err)
+        let measured = measure(source, &selection, request, progress, &mut |view| parameters.push(view))?;
+        let (schema, model) = (Self::SCHEMA.to_owned(), ModelView::of(model, path));
+        let inspection = Inspection { schema, model, layers, parameters, warnings: measured.warnings };
+        measured.unreadable.map_or(Ok(inspection), Err)
     }
 
     /// A file of a folder that could not be opened, and why.
@@ -153,6 +138,42 @@ impl Inspection {
             warnings: vec![warning],
         }
     }
+}
+
+/// What is known once all parameters are measured.
+pub(crate) struct Outcome {
+    pub(crate) warnings: Vec<Warning>,
+    /// Why a parameter that was asked for by name cannot be read.
+    pub(crate) unreadable: Option<Error>,
+}
+
+/// Measures the parameters that are selected; `each` is given them in order.
+pub(crate) fn measure(
+    source: &(dyn ParameterSource + Sync),
+    selection: &Selection,
+    request: &Request,
+    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    each: &mut dyn FnMut(ParameterView),
+) -> Result<Outcome> {
+    let model = source.model();
+    let mut scan = Scan::new().only(selection.parameters.iter().copied());
+    scan = request.bins.map_or(scan.clone(), |bins| scan.bins(bins));
+    scan = request.threads.map_or(scan.clone(), |threads| scan.threads(threads));
+    let shown: HashMap<_, _> = selection.layers.iter().enumerate().map(|(index, &id)| (id, index)).collect();
+    let mut oddities = Oddities::of(model);
+    let mut unreadable = None;
+    source.scan_each(&scan, progress, &mut |mut measured| {
+        let parameter = model.parameter(measured.parameter);
+        oddities.note(parameter, &measured);
+        let is_wanted = request.parameters.contains(&parameter.name);
+        let error = measured.error.take().filter(|_| is_wanted);
+        unreadable = unreadable.take().or(error.map(|error| explained(model, parameter, error)));
+        let layer_index = parameter.layer.and_then(|layer| shown.get(&layer).copied());
+        each(ParameterView::of(model, parameter, layer_index, measured));
+    })?;
+    let mut warnings = known_warnings(model);
+    warnings.extend(oddities.into_warnings());
+    Ok(Outcome { warnings, unreadable })
 }
 
 impl ModelView {
@@ -210,6 +231,7 @@ impl ActivationView {
             scale: one(&activation.scale),
             zero_point: activation.zero_point.as_ref().and_then(one),
             dtype: activation.dtype,
+            code_range: activation.code_range.map(|(low, high)| [low, high]),
             parameters: names(model, &activation.parameters()),
         }
     }

@@ -20,6 +20,7 @@
 mod cells;
 mod group;
 mod inspection;
+mod inspection_stream;
 mod layers;
 mod nearest;
 mod numbers;
@@ -32,6 +33,7 @@ mod words;
 pub use cells::{RangeCells, SpreadCells};
 pub use group::{GroupHeading, Place, VariantLine};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
+pub use inspection_stream::InspectionStream;
 pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
 pub use numbers::{bytes, count, number};
 pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};

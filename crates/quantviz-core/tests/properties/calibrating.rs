@@ -193,7 +193,7 @@ fn descriptors_that_do_not_fit_are_refused() {
         refused(|it| it.outer_scale = Some(OuterScale { granularity: Granularity::Axis(2), scale: one(1.0) }))
             .contains("do not fit its shape")
     );
-    let by_index = |axis| GroupIndex { axis, parameter: id(0) };
+    let by_index = |axis| GroupIndex::Listed { axis, parameter: id(0) };
     assert!(refused(|it| it.granularity = Granularity::Block(vec![1])).contains("do not fit its shape"));
     let mut descriptor = of_i8(Granularity::Axis(0), one(1.0));
     descriptor.group_index = Some(by_index(1));
@@ -205,6 +205,18 @@ fn descriptors_that_do_not_fit_are_refused() {
     let empty = MemorySource::new().with("index", arr1(&[0i32])).with("codes", Array2::<i8>::zeros((0, 3)));
     let empty = empty.quantized(descriptor).expect("both axes are there");
     assert_eq!(empty.real_summary(id(1)).expect("nothing to read").count(), 0);
+}
+
+#[test]
+fn groups_take_turns() {
+    let codes = arr2(&[[1i8, 1], [1, 1], [1, 1], [1, 1], [1, 1]]);
+    let mut descriptor = of_i8(Granularity::Block(vec![2, 1]), Operand::Parameter(id(0)));
+    descriptor.group_index = Some(GroupIndex::InTurns { axis: 0 });
+    let scales = arr1(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let source = MemorySource::new().with("scales", scales).with("codes", codes);
+    let source = source.quantized(descriptor).expect("three groups down each column");
+    let real = source.real_array(id(1)).expect("readable");
+    assert_eq!(real.into_iter().collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 1.0, 2.0, 3.0, 4.0]);
 }
 
 /// Two codes in every byte.

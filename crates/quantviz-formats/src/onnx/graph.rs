@@ -68,6 +68,11 @@ pub(super) fn is_product(node: &NodeProto) -> bool {
     matches!(node.op_type.as_str(), "Mul" | "Div")
 }
 
+/// Whether it takes one input from the other.
+pub(super) fn is_shift(node: &NodeProto) -> bool {
+    node.op_type == "Sub"
+}
+
 /// The input in a slot; `None` where the slot is empty or missing.
 pub(super) fn input(node: &NodeProto, slot: usize) -> Option<&str> {
     node.input.get(slot).map(String::as_str).filter(|name| !name.is_empty())
@@ -97,7 +102,8 @@ impl<'a> Graph<'a> {
             let is_product = is_product(node) && graph.is_constant(node);
             let main = if is_product { graph.largest_factor(node, &elements) } else { input(node, 0) };
             let origin = graph.origin(main.unwrap_or_default());
-            let carries = is_product || is_linear(node) || graph.is_constant(node);
+            let carries =
+                is_product || is_linear(node) || graph.is_constant(node) || graph.bounds_codes(node);
             if carries && let Some(output) = node.output.first().filter(|name| !name.is_empty()) {
                 // What else DynamicQuantizeLinear makes is no form of its input.
                 graph.carriers.insert(output, index);
@@ -121,8 +127,26 @@ impl<'a> Graph<'a> {
         let is_constant = |name: &String| self.parameter(name).is_some();
         match node.op_type.as_str() {
             _ if is_product(node) => node.input.iter().all(is_constant),
+            // Where codes have just become numbers, it takes their zero-points off.
+            _ if is_shift(node) => node.input.iter().all(is_constant) && self.is_cast(input(node, 0)),
             op => (CARRIERS.contains(&op) || is_linear(node)) && node.input.first().is_some_and(is_constant),
         }
+    }
+
+    /// Whether a Cast hands the value on.
+    fn is_cast(&self, name: Option<&str>) -> bool {
+        let carrier = name.and_then(|name| self.carriers.get(name));
+        carrier.is_some_and(|&carrier| self.nodes[carrier].op_type == "Cast")
+    }
+
+    /// Whether it keeps the codes that a quantizer made of an activation within constant bounds.
+    pub(super) fn bounds_codes(&self, node: &NodeProto) -> bool {
+        // A Clip that is hidden is known to be one of codes, or of a constant.
+        let maker = input(node, 0).and_then(|name| self.carriers.get(name)).map(|&index| &self.nodes[index]);
+        let bounds = || node.input.iter().skip(1).filter(|name| !name.is_empty());
+        node.op_type == "Clip"
+            && maker.is_some_and(|maker| is_quantize(maker) || maker.op_type == "Clip")
+            && bounds().all(|name| self.parameter(name).is_some())
     }
 
     /// Where a value comes from.
@@ -169,8 +193,14 @@ impl<'a> Graph<'a> {
 
     /// The parameter that a value is, possibly after hidden nodes.
     pub(super) fn parameter(&self, name: &str) -> Option<ParameterId> {
-        match self.known_origin(name)?.source {
-            Source::Parameter(id) => Some(id),
+        self.parameter_at(name).map(|(id, _)| id)
+    }
+
+    /// The same, and the way that it came.
+    pub(super) fn parameter_at(&self, name: &str) -> Option<(ParameterId, Origin<'a>)> {
+        let origin = self.known_origin(name)?;
+        match origin.source {
+            Source::Parameter(id) => Some((id, origin)),
             Source::Value(_) => None,
         }
     }

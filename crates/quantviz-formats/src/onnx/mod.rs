@@ -1,8 +1,11 @@
 //! ONNX: a walk that notes where the weights are, a graph parsed from what is left, and layers made of the graph.
 
+mod data_files;
 mod flatten;
 mod graph;
 mod packed;
+mod places;
+mod protobuf;
 mod quant;
 mod roles;
 mod sparse;
@@ -16,8 +19,8 @@ use std::path::Path;
 
 use onnx_ir::{Message, ModelProto, NodeProto};
 use quantviz_core::{
-    Block, DType, Elements, Error, Format, Layer, Model, ParameterId, ParameterSource, Part, Result, Role,
-    Sink, check_range, part_len, read_derived, role_from_name,
+    Block, DType, Elements, Error, ErrorKind, Format, Layer, Model, ParameterId, ParameterSource, Part,
+    Result, Role, Sink, check_range, part_len, read_derived, role_from_name,
 };
 
 use crate::file::ModelFile;
@@ -32,9 +35,24 @@ struct OnnxSource {
     tensors: Tensors,
 }
 
+/// Room for the catalogue grows with the bytes of a model. Which files beside it are its own only the graph tells, and
+/// nearly every graph has room without: so the others are looked for when it has not.
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let file = ModelFile::open(path)?;
-    let model_bytes = file.len().saturating_add(bytes_beside(path));
+    let own_bytes = file.len();
+    let refusal = match open_within(file, own_bytes, limits) {
+        Err(error) if error.kind() == ErrorKind::Limit => error,
+        outcome => return outcome,
+    };
+    let file = ModelFile::open(path)?;
+    match data_files::bytes(&file, limits) {
+        Ok(bytes @ 1..) => open_within(file, own_bytes.saturating_add(bytes), limits),
+        _ => Err(refusal),
+    }
+}
+
+/// Opens a model of so many bytes.
+fn open_within(file: ModelFile, model_bytes: u64, limits: &Limits) -> Result<BoxedSource> {
     let limits = &limits.of_model(model_bytes);
     let Skeleton { bytes, payloads } = wire::skeleton(&file, model_bytes, limits)?;
     let mut proto = ModelProto::parse_from_bytes(&bytes)
@@ -52,24 +70,6 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     model.add_module_layers();
     describe_file(&proto, &mut model);
     Ok(Box::new(OnnxSource { model, tensors }))
-}
-
-/// The bytes of files that are named after a model, as those of its external data are: a graph of many tensors needs
-/// more memory than one of few, and which files are its own is known only when it has been read.
-fn bytes_beside(model: &Path) -> u64 {
-    let (Some(folder), Some(name)) = (model.parent(), model.file_name().and_then(|name| name.to_str()))
-    else {
-        return 0;
-    };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let stem = name.strip_suffix(".onnx").unwrap_or(name);
-    let is_named_after_it = |other: &str| {
-        other != name
-            && (other.starts_with(name) || other.strip_prefix(stem).is_some_and(|end| end == ".data"))
-    };
-    let files = folder.read_dir().into_iter().flatten().flatten();
-    let own = files.filter(|file| file.file_name().to_str().is_some_and(is_named_after_it));
-    own.filter_map(|file| file.metadata().ok()).map(|file| file.len()).fold(0, u64::saturating_add)
 }
 
 fn read_graph(flat: &FlatGraph, tensors: &mut Tensors, limits: &Limits) -> Result<Vec<Layer>> {

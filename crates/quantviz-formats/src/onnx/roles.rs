@@ -34,6 +34,7 @@ const SLOTS: &[(&str, &[(usize, Role)])] = &[
     ("RNN", &[(1, Role::Weight), (2, Role::Weight), (3, Role::Bias)]),
     ("Attention", &[(1, Role::Weight), (2, Role::Bias)]),
     ("PRelu", &[(1, Role::Weight)]),
+    ("RotaryEmbedding", &[]),
     ("BiasGelu", &[(1, Role::Bias)]),
     ("FastGelu", &[(1, Role::Bias)]),
     ("Gather", &[(0, Role::Embedding)]),
@@ -62,7 +63,10 @@ pub(super) fn role_in(op: &str, standard: bool, slot: usize, parameter: &Paramet
         role.map_or(Role::Constant, |(_, role)| *role)
     });
     let rank = parameter.shape.rank();
+    let is_table = |role| matches!(role, Role::Weight | Role::Embedding);
     match by_slot {
+        // The tables of a rotary embedding are gathered from, and multiplied with.
+        Some(role) if is_table(role) && is_buffer(parameter) => Role::Constant,
         // Shapes and other tables of whole numbers are gathered from too.
         Some(Role::Embedding) if rank < 2 || is_index(parameter.dtype) => Role::Constant,
         Some(role) => role,
@@ -87,6 +91,11 @@ fn by_arithmetic(op: &str, standard: bool, parameter: &Parameter) -> Role {
         _ if standard => by_name().unwrap_or(Role::Constant),
         _ => by_name().unwrap_or(if parameter.shape.rank() >= 2 { Role::Weight } else { Role::Constant }),
     }
+}
+
+/// Whether its name is that of something which nothing learns.
+fn is_buffer(parameter: &Parameter) -> bool {
+    role_from_name(&parameter.name, &parameter.shape) == Some(Role::Constant)
 }
 
 fn is_index(dtype: DType) -> bool {

@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 
 use quantviz_core::{Block, DType, Elements, Error, Result, Shape, Sink};
 
-use super::tensor::Location;
+use super::places::Location;
 use crate::bytes::with_buffer;
 
 /// The elements that are there, and where they belong.

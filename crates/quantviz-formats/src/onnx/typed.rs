@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 use quantviz_core::{Block, DType, Elements, Error, Result, Sink};
 
-use super::wire::{Cursor, FLOAT_DATA, INT64_DATA, Payload, TypedSpan};
+use super::protobuf::Cursor;
+use super::wire::{FLOAT_DATA, INT64_DATA, Payload, TypedSpan};
 use crate::bytes::with_buffer;
 use crate::file::ModelFile;
 

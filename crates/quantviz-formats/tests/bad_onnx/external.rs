@@ -1,11 +1,11 @@
 //! Tensors in files beside the model that are not there, too short, or somewhere else.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 
-use quantviz_core::ErrorKind::{Malformed, NotFound, Unsupported};
+use quantviz_core::ErrorKind::{Limit, Malformed, NotFound, Unsupported};
 use quantviz_core::{ErrorKind, Warning, WarningKind};
 use quantviz_testkit::OnnxBuilder;
-use quantviz_testkit::onnx::{Graph, Storage, data_type};
+use quantviz_testkit::onnx::{Graph, Node, Storage, data_type};
 
 use crate::common::{Folder, Opened, assert_error, scan};
 
@@ -196,4 +196,65 @@ fn the_file_shrinks_after_it_was_opened() {
     let error = opened.unreadable("w");
     assert_error(&error, Malformed, Some("w"), Some(6), "the file ends here: it shrank while it was read");
     assert_eq!(error.file(), Some(&*path));
+}
+
+/// A model with a file for every tensor, as some exporters write it.
+fn a_file_for_each(count: u8) -> Opened {
+    let folder = Folder::new();
+    let graph = (0..count).fold(Graph::new("g"), |graph, number| {
+        let (tensor, file) = (format!("w{number}"), format!("parts/w{number}"));
+        folder.put(&file, [number, 1]);
+        graph.initializer(&tensor, data_type::UINT8, [2], Storage::external(&file, None, None))
+    });
+    folder.put("model.onnx", OnnxBuilder::new(graph).build());
+    let source = folder.open("model.onnx");
+    Opened { folder, source }
+}
+
+#[test]
+fn each_of_many_files_is_read() {
+    let opened = a_file_for_each(200);
+    for number in [0, 63, 64, 65, 199] {
+        assert_eq!(opened.values(&format!("w{number}")), [f64::from(number), 1.0]);
+    }
+    assert!(scan(&opened.source).iter().all(|measured| measured.error.is_none()));
+}
+
+#[test]
+fn one_of_many_files_shrinks_or_vanishes_after_it_was_opened() {
+    let opened = a_file_for_each(200);
+    let path = |name: &str| opened.folder.path().join("parts").join(name);
+    for name in ["w3", "w150"] {
+        let shrunk = OpenOptions::new().write(true).open(path(name)).and_then(|it| it.set_len(1));
+        shrunk.expect("the temporary folder is writable");
+        let error = opened.unreadable(name);
+        let message = "the file ends here: it shrank while it was read";
+        assert_error(&error, Malformed, Some(name), Some(0), message);
+        assert_eq!(error.file(), Some(&*path(name)));
+    }
+    opened.folder.remove("parts/w151");
+    let error = opened.unreadable("w151");
+    assert_error(&error, NotFound, Some("w151"), None, "no such file or folder");
+    assert_eq!(error.file(), Some(&*path("w151")));
+}
+
+#[test]
+fn a_graph_has_room_for_what_the_files_hold_that_it_names() {
+    const TENSORS: u64 = 40_000;
+    let graph = (0..TENSORS).fold(Graph::new("g"), |graph, number| {
+        let name = format!("model.layers.{number}.self_attn.q_proj.weight");
+        let storage = Storage::external("weights.bin", Some(number * 4), Some(4));
+        let read = Node::new("Relu").inputs([&*name]).outputs([&*format!("y{number}")]).name(&name);
+        graph.initializer(&name, data_type::FLOAT, [1], storage).node(read)
+    });
+    let folder = Folder::new();
+    folder.put("model.onnx", OnnxBuilder::new(graph).build());
+    let data = folder.put("weights.bin", []);
+    let grow = |bytes| File::options().write(true).open(&data).and_then(|file| file.set_len(bytes));
+    grow(TENSORS * 4).expect("the temporary folder is writable");
+    assert_eq!(folder.refused("model.onnx").kind(), Limit);
+    // As many bytes as such a model has; no disk has to hold them.
+    grow(1 << 30).expect("the temporary folder is writable");
+    let source = folder.open("model.onnx");
+    assert_eq!((source.model().parameters.len() as u64, source.model().warnings.len()), (TENSORS, 0));
 }

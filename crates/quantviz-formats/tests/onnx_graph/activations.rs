@@ -4,7 +4,7 @@ use quantviz_core::{DType, Role};
 use quantviz_testkit::onnx::{Attribute, Graph, data_type};
 
 use crate::common::{Opened, number};
-use crate::{Tensors, graph, layer, node, open_graph, parameters};
+use crate::{Tensors, graph, layer, layer_names, node, open_graph, parameters};
 
 /// The activations of a layer: name, type, scale, zero-point.
 fn activations(opened: &Opened, layer_name: &str) -> Vec<(String, DType, Option<f64>, Option<f64>)> {
@@ -95,6 +95,43 @@ fn an_input_of_codes_goes_by_the_name_of_what_they_stand_for() {
 }
 
 #[test]
+fn a_clip_behind_the_quantizer_narrows_the_codes() {
+    let opened = open_graph(
+        scales(graph())
+            .int8s("low", &[], &[-127])
+            .int8s("high", &[], &[100])
+            .node(node("Relu", &["x"], &["h"]).name("relu"))
+            .node(node("QuantizeLinear", &["h", "t", "n"], &["h_q"]))
+            .node(node("Clip", &["h_q", "low"], &["h_low"]))
+            .node(node("Clip", &["h_low", "", "high"], &["h_c"]))
+            .node(node("DequantizeLinear", &["h_c", "t", "n"], &["h_dq"]))
+            // A Clip of real numbers is a layer like any other.
+            .node(node("Clip", &["h_dq", "s"], &["y"]).name("bounds"))
+            .node(node("QuantizeLinear", &["y", "t", "n"], &["y_q"]))
+            .node(node("DequantizeLinear", &["y_q", "t", "n"], &["y_dq"])),
+    );
+    assert_eq!(layer_names(&opened)[..4], ["x", "relu", "bounds", "z"]);
+    assert_eq!(activations(&opened, "relu"), [activation("h", DType::I8, 0.25, Some(-3.0))]);
+    assert_eq!(layer(&opened, "relu").activations[0].code_range, Some((-127.0, 100.0)));
+    assert_eq!(layer(&opened, "bounds").activations[0].code_range, Some((-128.0, 127.0)));
+    assert_eq!(parameters(&opened, "relu"), ["t", "n", "low", "high"]);
+    assert_eq!(layer(&opened, "bounds").inputs[0], "h");
+}
+
+#[test]
+fn bounds_that_are_computed_are_not_looked_through() {
+    let opened = open_graph(
+        scales(graph())
+            .node(node("QuantizeLinear", &["x", "t", "n"], &["q"]))
+            .node(node("ReduceMin", &["q"], &["low"]).name("least"))
+            .node(node("Clip", &["q", "low"], &["c"]).name("bounds"))
+            .node(node("DequantizeLinear", &["c", "t", "n"], &["y"])),
+    );
+    assert_eq!(layer_names(&opened)[..3], ["x", "least", "bounds"]);
+    assert_eq!(layer(&opened, "x").activations[0].code_range, Some((-128.0, 127.0)));
+}
+
+#[test]
 fn scales_that_are_computed_are_not_listed() {
     let opened = open_graph(
         scales(graph())
@@ -143,10 +180,16 @@ fn the_type_of_codes_is_what_the_operator_says() {
         .domain("qonnx.custom_op.general")
         .attribute("signed", Attribute::Int(0));
     let fp8 = node("TRT_FP8QuantizeLinear", &["x", "s"], &["q"]).domain("trt");
-    for (quantize, dtype) in [(quant, DType::U8), (fp8, DType::F8E4M3Fn)] {
+    let bipolar = node("BipolarQuant", &["x", "s"], &["q"]).domain("qonnx.custom_op.general");
+    for (quantize, dtype, range) in [
+        (quant, DType::U8, (0.0, 15.0)),
+        (fp8, DType::F8E4M3Fn, (-448.0, 448.0)),
+        (bipolar, DType::I8, (-1.0, 1.0)),
+    ] {
         let opened = open_graph(graph().node(quantize).node(node("Relu", &["q"], &["y"])));
         let [activation] = &layer(&opened, "x").activations[..] else { panic!("one activation") };
         assert_eq!((activation.dtype, number(&activation.scale)), (dtype, Some(0.5)));
+        assert_eq!(activation.code_range, Some(range));
     }
 }
 

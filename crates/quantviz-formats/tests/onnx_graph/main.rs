@@ -6,6 +6,7 @@ mod common;
 
 mod activations;
 mod annotations;
+mod arithmetic;
 mod arranged;
 mod code_operators;
 mod constants;

@@ -136,6 +136,28 @@ fn small_floats_are_codes_too() {
 }
 
 #[test]
+fn bytes_before_an_operator_of_tensorrt_are_small_floats() {
+    let bytes = [0x38, 0xb8, 0x7e, 0x00, 0x40, 0x44];
+    let raw = || graph().uint8s("w", &[2, 3], &bytes);
+    let typed = Storage::int32s(&bytes.map(i32::from));
+    for graph in [raw(), graph().initializer("w", data_type::UINT8, [2, 3], typed)] {
+        let dequantize = node("TRT_FP8DequantizeLinear", &["w", "s"], &["w_real"]).domain("trt");
+        let dequantize = dequantize.attribute("axis", Attribute::Int(0));
+        let opened = open_weight(graph.floats("s", &[2], &[0.5, 2.0]).node(dequantize));
+        let quantization = opened.quantization("w");
+        assert_eq!((quantization.scheme, quantization.bits), (Scheme::Float, 8));
+        assert_eq!((quantization.code_range, opened.parameter("w").dtype), ((-448.0, 448.0), DType::U8));
+        assert_eq!(opened.part("w", Part::Codes), [1.0, -1.0, 448.0, 0.0, 2.0, 3.0]);
+        assert_eq!(opened.values("w")[..3], [56.0, 184.0, 126.0]);
+        assert_eq!(real(&opened), [0.5, -0.5, 224.0, 0.0, 4.0, 6.0]);
+    }
+    // As a whole number, a byte is what it says.
+    let dequantize = node("TRT_INT8DequantizeLinear", &["w", "s"], &["w_real"]).domain("trt");
+    let opened = open_weight(raw().floats("s", &[], &[1.0]).node(dequantize));
+    assert_eq!((opened.quantization("w").scheme, real(&opened)[0]), (Scheme::Affine, 56.0));
+}
+
+#[test]
 fn scales_of_constant_nodes_and_in_half_precision() {
     let scale = quantviz_testkit::onnx::tensor("", data_type::FLOAT16, [], Storage::int32s(&[0x3800]));
     let constant = Node::new("Constant").outputs(["s"]).attribute("value", Attribute::Tensor(scale));

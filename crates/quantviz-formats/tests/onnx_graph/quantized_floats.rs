@@ -102,6 +102,30 @@ fn a_weight_that_is_scaled_first_is_not_guessed() {
 }
 
 #[test]
+fn signs_of_qonnx() {
+    let bipolar = |scale_dims: &[i64], scales: &[f32]| {
+        graph()
+            .floats("w", &[2, 4], &[0.5, -0.25, 0.0, -0.0, f32::NAN, -1e9, 1e-9, -3.0])
+            .floats("s", scale_dims, scales)
+            .node(node("BipolarQuant", &["w", "s"], &["real"]).domain("qonnx.custom_op.general"))
+    };
+    let opened = open_weight(bipolar(&[2, 1], &[0.5, 2.0]));
+    let quantization = opened.quantization("w");
+    assert_eq!((quantization.scheme, quantization.bits), (Scheme::Codebook, 1));
+    assert_eq!((&quantization.granularity, &*quantization.source), (&Granularity::Axis(0), "BipolarQuant"));
+    assert_eq!(
+        (quantization.table.as_deref(), quantization.computed),
+        (Some(&[-1.0, 1.0][..]), Some(DType::U8))
+    );
+    // Both zeros count as above zero, and what is no number does not.
+    assert_eq!(opened.part("w", Part::Codes), [1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(real(&opened), [0.5, -0.5, 0.5, 0.5, -2.0, -2.0, 2.0, -2.0]);
+    assert_eq!((layer_names(&opened), parameters(&opened, "conv")), (vec!["x", "conv"], vec!["w", "s"]));
+    // The sign is that of the number, whatever that of the scale.
+    assert_eq!(real(&open_weight(bipolar(&[], &[-0.5])))[..2], [-0.5, 0.5]);
+}
+
+#[test]
 fn quant_of_qonnx() {
     let quant = |scale_dims: &[i64], scales: &[f32], narrow: i64| {
         graph()

@@ -52,6 +52,7 @@ fn operators_of_other_sets() {
         ("Attention", &["x", "m1", "v1"], &[Weight, Bias]),
         ("SkipLayerNormalization", &["x", "x", "v1", "v2", "v3"], &[Norm, Norm, Bias]),
         ("BiasGelu", &["x", "v1"], &[Bias]),
+        ("RotaryEmbedding", &["x", "x", "m1", "m2"], &[Constant, Constant]),
         // A matrix of an operator that nobody knows is most likely a weight.
         ("SomethingNew", &["x", "m1", "v1", "s1"], &[Weight, Constant, Constant]),
     ] {
@@ -129,4 +130,24 @@ fn codes_have_the_role_of_what_they_stand_for() {
     for (name, role) in expected {
         assert_eq!(role_of(&opened, name), role, "{name}");
     }
+}
+
+#[test]
+fn what_rotary_embeddings_turn_by_is_not_learnt() {
+    let tables =
+        ["cos_cache", "sin_cache_large", "model.rotary_emb.cos_cached", "rotary_emb.inv_freq", "sin_cached"];
+    let graph = tables.iter().fold(graph(), |graph, name| graph.floats(name, &[2, 4], &[0.0; 8]));
+    let attention =
+        node("GroupQueryAttention", &["x", "x", "x", "", "", "", "", tables[0], tables[1]], &["a"]);
+    let opened = open_graph(
+        graph
+            .node(attention.domain("com.microsoft"))
+            .node(node("Gather", &[tables[2], "x"], &["b"]))
+            .node(node("MatMul", &["x", tables[3]], &["c"]))
+            .node(node("Mul", &["x", tables[4]], &["d"])),
+    );
+    for name in tables {
+        assert_eq!(role_of(&opened, name), Constant, "{name}");
+    }
+    assert_eq!(opened.model().parameter_count(), 0);
 }

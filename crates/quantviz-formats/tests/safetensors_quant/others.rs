@@ -1,6 +1,6 @@
 //! bitsandbytes, MLX and HQQ.
 
-use quantviz_core::{Encoding, Granularity, Part, Role, Scheme, WarningKind};
+use quantviz_core::{Encoding, Granularity, GroupIndex, Part, Role, Scheme, WarningKind};
 
 use crate::common::open;
 use crate::{COUNTING, MODEL, Tensor, f32s, file, i32s, opened, opened_beside, word};
@@ -208,6 +208,31 @@ fn slabs_of_hqq() {
 }
 
 #[test]
+fn groups_of_hqq_down_the_columns() {
+    let words = || ("fc.W_q", "U8", &[1u64, 4][..], vec![0x11, 0x23, 0x32, 0x00]);
+    // Two columns of four codes: the groups of a column take turns.
+    let mut turns = hqq(4, 0, words());
+    turns[3].3 = [4i64, 2].iter().flat_map(|dim| dim.to_le_bytes()).collect();
+    let model = opened(&turns);
+    let quantization = model.quantization("fc.W_q");
+    assert_eq!(quantization.granularity, Granularity::Block(vec![2, 1]));
+    assert_eq!(quantization.group_index, Some(GroupIndex::InTurns { axis: 0 }));
+    assert_eq!(model.codes("fc.W_q"), HQQ_CODES);
+    assert_eq!(model.real("fc.W_q"), [0.5, 2.0, 1.5, -8.0, 0.5, 4.0, 1.0, -8.0]);
+    // Four columns of two codes, which are a group each.
+    let model = opened(&hqq(4, 0, words()));
+    let quantization = model.quantization("fc.W_q");
+    assert_eq!((&quantization.granularity, quantization.group_index), (&Granularity::Axis(1), None));
+    assert_eq!(model.real("fc.W_q"), [0.5, 2.0, 1.5, -8.0, 0.5, 4.0, 1.0, -8.0]);
+    // Three bits: the last rows of a group are filled up to ten slabs.
+    let word = |first: u32, second: u32| first << 27 | second << 24;
+    let codes = HQQ_CODES.map(|code| code as u32);
+    let words = (0..4).map(|at| word(codes[at], codes[at + 4])).collect::<Vec<_>>();
+    let model = opened(&hqq(3, 0, ("fc.W_q", "I32", &[1, 4], i32s(&words))));
+    assert_eq!(model.codes("fc.W_q"), HQQ_CODES);
+}
+
+#[test]
 fn layers_of_hqq_that_do_not_fit() {
     let words =
         |shape: &'static [u64]| ("fc.W_q", "U8", shape, vec![0; shape.iter().product::<u64>() as usize]);
@@ -216,10 +241,13 @@ fn layers_of_hqq_that_do_not_fit() {
     scaleless.remove(1);
     let mut odd_groups = hqq(4, 1, words(&[2, 2]));
     odd_groups[5].3 = 3i32.to_le_bytes().to_vec();
+    let mut odd_columns = hqq(4, 0, words(&[2, 2]));
+    odd_columns[5].3 = 3i32.to_le_bytes().to_vec();
     let mut long = hqq(4, 1, words(&[2, 2]));
     long[3].3[8] = 8;
     for (tensors, kind, message) in [
-        (hqq(4, 0, words(&[2, 2])), Unsupported, "unsupported: HQQ with groups along axis 0"),
+        (hqq(4, 2, words(&[2, 2])), Unsupported, "unsupported: HQQ without its axis"),
+        (odd_columns, Unsupported, "unsupported: HQQ with groups of 3 in columns of 2"),
         (hqq(9, 1, words(&[2, 2])), Unsupported, "unsupported: HQQ without its number of bits"),
         (hqq(7, 1, words(&[4, 2])), Unsupported, "unsupported: HQQ with 7 bits in u8"),
         (hqq(4, 1, words(&[3, 2])), Malformed, "its words of shape [3, 2] are not for 2×4"),

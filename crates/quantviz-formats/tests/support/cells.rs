@@ -1,6 +1,6 @@
 //! The cells of the support matrix: what sort of tensor a parameter is.
 
-use quantviz_core::{Format, Granularity, Operand, Parameter, Role, Scheme};
+use quantviz_core::{Format, Granularity, GroupIndex, Operand, Parameter, Role, Scheme};
 
 /// How numbers are stored, as far as it matters for reading them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,9 @@ impl Cell {
         let groups = match &quantization.granularity {
             Granularity::Tensor => "tensor",
             Granularity::Axis(_) => "axis",
+            Granularity::Block(_) if matches!(quantization.group_index, Some(GroupIndex::InTurns { .. })) => {
+                "blocks in turns"
+            }
             Granularity::Block(_) if quantization.group_index.is_some() => "blocks by index",
             Granularity::Block(_) if quantization.outer_scale.is_some() => "blocks of two levels",
             _ => "blocks",

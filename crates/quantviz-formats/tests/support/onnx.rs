@@ -237,7 +237,7 @@ fn integer_product(op: &str) -> [Node; 5] {
     ]
 }
 
-/// QONNX and annotations.
+/// QONNX, TensorRT, plain arithmetic and annotations.
 fn others() -> Vec<Sample> {
     let mut samples = Vec::new();
     for scales in [&[][..], &[4, 1]] {
@@ -256,6 +256,20 @@ fn others() -> Vec<Sample> {
         let graph = graph.node(node("MatMul", "x r", "y"));
         samples.push(Sample::new(FILE, OnnxBuilder::new(graph).build(), "w"));
     }
+    for scales in [&[][..], &[4, 1]] {
+        let signs = node("BipolarQuant", "w s", "r").domain("qonnx.custom_op.general");
+        samples.push(sample(&[("w", "f32", &[4, 4]), ("s", "f32", scales)], signs));
+        let bytes_of_floats = int(node("TRT_FP8DequantizeLinear", "w s", "r").domain("trt"), "axis", 0);
+        let scales_by_axis = if scales.is_empty() { scales } else { &[4] };
+        samples.push(sample(&[("w", "u8", &[4, 4]), ("s", "f32", scales_by_axis)], bytes_of_floats));
+        for codes in ["i8", "u8", "i4", "u4"] {
+            let cast = || int(node("Cast", "w", "f"), "to", code("f32").into());
+            let tensors = [("w", codes, &[4, 4][..]), ("s", "f32", scales)];
+            samples.push(graph_sample(&tensors, [cast(), node("Mul", "f s", "r")]));
+        }
+    }
+    let divided = [int(node("Cast", "w", "f"), "to", code("f32").into()), node("Div", "f s", "r")];
+    samples.push(graph_sample(&[("w", "i8", &[4, 4]), ("s", "f32", &[])], divided));
     let annotated = |scales: u64| {
         let graph = Graph::new("sample")
             .input("x", data_type::FLOAT, [1, 4])
@@ -283,10 +297,6 @@ fn unread() -> Vec<Sample> {
         (
             "MatMulFpQ4",
             sample(&[("w", "u8", &[128, 1]), ("n", "i64", &[2])], microsoft("MatMulFpQ4", "x w n", &[])),
-        ),
-        (
-            "BipolarQuant",
-            sample(&[("w", "f32", &[4, 4]), ("s", "f32", &[])], node("BipolarQuant", "w s", "r")),
         ),
         (
             "operators of vendors",

@@ -47,6 +47,10 @@ const TITLES: &[(&str, &str)] = &[
     (PLAIN, "plain numbers"),
     ("DequantizeLinear", "codes before DequantizeLinear (Q/DQ)"),
     ("QuantizeLinear", "float numbers before QuantizeLinear and DequantizeLinear: codes are computed"),
+    ("BipolarQuant", "float numbers before QONNX's BipolarQuant: signs are computed"),
+    ("Mul", "codes that Cast and Mul make real"),
+    ("Div", "codes that Cast and Div make real"),
+    ("TRT_FP8DequantizeLinear", "float8 codes in bytes before TensorRT's operator"),
     ("Quant", "float numbers before QONNX's Quant: codes are computed"),
     ("quantization_annotation", "codes with a `quantization_annotation`"),
     ("LLM.int8", "bitsandbytes int8"),
@@ -65,6 +69,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("axis", "index of an axis"),
     ("blocks", "block"),
     ("blocks by index", "block by index (act-order)"),
+    ("blocks in turns", "block whose indices take turns"),
     ("blocks of two levels", "block with a scale of scales"),
 ];
 

@@ -122,7 +122,8 @@ fn layouts() -> Vec<Sample> {
     samples.extend([2, 3, 4, 8].map(|bits| gptq(bits, "gptq")));
     samples.extend([2, 4, 8].map(|bits| gptq(bits, "gptq_v2")));
     samples.extend([2, 3, 4, 5, 6, 8].map(affine_mlx));
-    samples.extend([1, 2, 3, 4, 8].map(hqq));
+    samples.extend([1, 2, 3, 4, 8].map(|bits| hqq(bits, 1)));
+    samples.extend([1, 2, 3, 4, 8].map(|bits| hqq(bits, 0)));
     samples.extend([(2, false), (3, false), (4, false), (6, false), (8, false), (8, true)].map(compressed));
     samples.push(compressed_rows());
     samples.push(Sample { tensor: "awq.qzeros", ..awq() });
@@ -232,24 +233,25 @@ fn affine_mlx(bits: u64) -> Sample {
     beside("config.json", &config, Sample::new(FILE, file.build(), "w.weight"))
 }
 
-fn hqq(bits: i64) -> Sample {
+fn hqq(bits: i64, axis: u64) -> Sample {
     let (per_unit, of) = match bits {
         3 => (10, "I32"),
         8 => (1, "U8"),
         bits => (8 / bits as u64, "U8"),
     };
-    let groups = 8u64;
-    let slab = [groups.div_ceil(per_unit), 64];
+    let (groups, group) = if axis == 0 { (16u64, 8u64) } else { (2, 64) };
+    let slab =
+        if axis == 0 { [group.div_ceil(per_unit), groups] } else { [groups.div_ceil(per_unit), group] };
     let words = bytes(dtype(&of.to_ascii_lowercase()), &slab);
     let number = |value: i64| value.to_le_bytes();
     let file = SafetensorsBuilder::new()
         .tensor("w.W_q", of, slab, &words)
         .tensor("w.scale", "F16", [groups, 1], &bytes(dtype("f16"), &[groups]))
         .tensor("w.zero", "F16", [groups, 1], &bytes(dtype("f16"), &[groups]))
-        .tensor("w.shape", "I64", [2], &i64s(&[4, 128]).unwrap_or_default())
+        .tensor("w.shape", "I64", [2], &i64s(&if axis == 0 { [16, 8] } else { [1, 128] }).unwrap_or_default())
         .tensor("w.nbits", "I64", [], &number(bits))
-        .tensor("w.axis", "I64", [], &number(1))
-        .tensor("w.group_size", "I64", [], &number(64));
+        .tensor("w.axis", "I64", [], &number(axis.cast_signed()))
+        .tensor("w.group_size", "I64", [], &number(group.cast_signed()));
     Sample::new(FILE, file.build(), "w.W_q")
 }
 

@@ -19,8 +19,13 @@ pub(crate) const ALL: &[Unchecked] = &[
     },
     Unchecked {
         format: "onnx",
-        cells: &["Quant"],
+        cells: &["Quant", "BipolarQuant"],
         reason: "onnxruntime has no kernel for it, and QONNX's own library wants older versions of onnx",
+    },
+    Unchecked {
+        format: "onnx",
+        cells: &["TRT_FP8DequantizeLinear"],
+        reason: "only TensorRT has kernels for it",
     },
     Unchecked { format: "onnx", cells: &["quantization_annotation"], reason: "no runtime computes with it" },
     Unchecked {

@@ -97,11 +97,12 @@ fn check_table(owner: &str, quantization: &QuantDescriptor) {
 
 /// Every index along the axis is sent to a group that is there; what the index says is read with the values.
 fn check_index(model: &Model, owner: &str, parameter: &Parameter, quantization: &QuantDescriptor) {
-    let Some(GroupIndex { axis, parameter: index }) = quantization.group_index else { return };
-    let dims = parameter.logical_shape().dims();
+    let Some(index) = quantization.group_index else { return };
+    let (axis, dims) = (index.axis(), parameter.logical_shape().dims());
     let Some(&len) = dims.get(axis) else {
         panic!("{owner}: its group index is for axis {axis}, but there are {}", dims.len());
     };
+    let GroupIndex::Listed { parameter: index, .. } = index else { return };
     let Some(index) = model.parameters.get(index.index()) else {
         panic!(
             "{owner}: its group index is parameter {}, but there are {}",

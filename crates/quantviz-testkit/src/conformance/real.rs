@@ -1,7 +1,7 @@
 //! The rules of real numbers: they are what the definition makes of the parts, one by one.
 
 use quantviz_core::{
-    Granularity, ParameterId, ParameterSource, Part, QuantDescriptor, Result, Shape, SourceExt,
+    Granularity, GroupIndex, ParameterId, ParameterSource, Part, QuantDescriptor, Result, Shape, SourceExt,
 };
 
 use super::reading::is_excused;
@@ -44,7 +44,12 @@ fn by_definition(
 ) -> Result<Vec<f64>> {
     let dims = quantization.logical.as_ref().unwrap_or(stored).dims();
     let index = match quantization.group_index {
-        Some(index) => Some((index.axis, source.values(index.parameter, Part::Stored)?)),
+        Some(GroupIndex::Listed { axis, parameter }) => Some((axis, source.values(parameter, Part::Stored)?)),
+        Some(GroupIndex::InTurns { axis }) => {
+            let sizes = quantization.granularity.sizes(dims).unwrap_or_default();
+            let slabs = dims[axis].div_ceil(sizes[axis]);
+            Some((axis, (0..dims[axis]).map(|position| (position % slabs) as f64).collect()))
+        }
         None => None,
     };
     let group = |granularity: &Granularity, index: Option<&(usize, Vec<f64>)>, element: usize| {

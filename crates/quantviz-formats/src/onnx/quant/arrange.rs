@@ -84,7 +84,7 @@ pub(super) fn sizes_of(granularity: &Granularity, dims: &[u64]) -> Vec<u64> {
 }
 
 /// The plainest granularity whose groups span this much.
-fn granularity_of(sizes: Vec<u64>, dims: &[u64]) -> Granularity {
+pub(super) fn granularity_of(sizes: Vec<u64>, dims: &[u64]) -> Granularity {
     let mut divided = sizes.iter().zip(dims).enumerate().filter(|(_, (size, dim))| size < dim);
     match (divided.next(), divided.next()) {
         (None, _) => Granularity::Tensor,

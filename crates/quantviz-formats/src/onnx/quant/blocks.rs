@@ -68,14 +68,15 @@ fn matmul_nbits(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, code
         Some(id) if tensors.parameters[id.index()].dtype == DType::U8 => {
             let layout = BitRows::padded(blocks, bits.into());
             fits(tensors, id, layout.byte_len(rows), "zero-points")?;
-            tensors.pack_zero_points(codes, Packed { holder: id, layout });
+            tensors.pack_zero_points(codes, Packed::numbers(id, layout));
             descriptor.packed_in.push(id);
             Operand::Packed
         }
         Some(_) => scales(graph, tensors, node, 3, rows.checked_mul(blocks))?,
     });
-    descriptor.group_index = optional(graph, node, 4)?.map(|parameter| GroupIndex { axis: 1, parameter });
-    tensors.pack_codes(codes, Packed { holder: codes, layout });
+    descriptor.group_index =
+        optional(graph, node, 4)?.map(|parameter| GroupIndex::Listed { axis: 1, parameter });
+    tensors.pack_codes(codes, Packed::numbers(codes, layout));
     Ok(descriptor)
 }
 
@@ -137,12 +138,12 @@ fn gather_block_quantized(
         Some(id) => {
             let layout = BitRows::padded(row.div_ceil(block), bits.into());
             fits(tensors, id, layout.byte_len(logical.elements() / row.max(1)), "zero-points")?;
-            tensors.pack_zero_points(codes, Packed { holder: id, layout });
+            tensors.pack_zero_points(codes, Packed::numbers(id, layout));
             descriptor.packed_in.push(id);
             Operand::Packed
         }
     });
-    tensors.pack_codes(codes, Packed { holder: codes, layout: BitRows::padded(row, bits.into()) });
+    tensors.pack_codes(codes, Packed::numbers(codes, BitRows::padded(row, bits.into())));
     Ok(descriptor)
 }
 
@@ -174,7 +175,7 @@ fn matmul_bnb4(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, codes
         Some(1) | None => NF4.to_vec(),
         Some(other) => return Err(format!("its quant_type is {other}")),
     });
-    tensors.pack_codes(codes, Packed { holder: codes, layout });
+    tensors.pack_codes(codes, Packed::numbers(codes, layout));
     Ok(descriptor)
 }
 

@@ -1,9 +1,9 @@
-//! QONNX's Quant: a quantizer and its inverse in one node, around weights that are stored as floats.
+//! QONNX's Quant and BipolarQuant: a quantizer and its inverse in one node, around weights that are stored as floats.
 
 use onnx_ir::NodeProto;
-use quantviz_core::{DType, Encoding, Granularity, Parameter, QuantDescriptor, Shape};
+use quantviz_core::{DType, Encoding, Parameter, QuantDescriptor, Scheme};
 
-use super::{Constants, int_attribute};
+use super::{Constants, broadcast, int_attribute};
 use crate::onnx::graph::{Graph, Source, input, is_fake_quantize};
 use crate::onnx::tensor::Tensors;
 
@@ -16,8 +16,10 @@ pub(super) fn describe(graph: &Graph<'_>, tensors: &mut Tensors) {
         if parameter.quantization.is_some() {
             continue;
         }
+        let constants = Constants { graph, tensors };
         let described = match origin.carrier {
-            None => describe_weight(node, parameter, &Constants { graph, tensors }),
+            None if is_bipolar(node) => describe_signs(node, parameter, &constants),
+            None => describe_weight(node, parameter, &constants),
             Some(_) => Err("it is rearranged before it is quantized".to_owned()),
         };
         match described {
@@ -33,9 +35,6 @@ fn describe_weight(
     parameter: &Parameter,
     constants: &Constants<'_>,
 ) -> Result<QuantDescriptor, String> {
-    if node.op_type == "BipolarQuant" {
-        return Err("BipolarQuant is not supported".into());
-    }
     let mode = node.attribute.iter().find(|attribute| attribute.name == "rounding_mode");
     if let Some(mode) = mode.filter(|mode| !mode.s.eq_ignore_ascii_case(b"ROUND")) {
         return Err(format!("rounding {} is not supported", String::from_utf8_lossy(&mode.s)));
@@ -50,8 +49,6 @@ fn describe_weight(
     {
         return Err("its zero-points are not shaped as its scales".into());
     }
-    let is_signed = int_attribute(node, "signed").unwrap_or(1) != 0;
-    let is_narrow = int_attribute(node, "narrow").unwrap_or(0) != 0;
     let zero_point = zero_points.map(|it| it.operand);
     let mut descriptor = QuantDescriptor::of_stored(
         Encoding::Other,
@@ -62,17 +59,55 @@ fn describe_weight(
         zero_point,
     )
     .ok_or_else(|| format!("{dtype} cannot hold codes"))?;
-    let narrow = f64::from(u8::from(is_narrow));
-    let levels = 2f64.powi(bits.cast_signed());
     descriptor.bits = bits;
-    descriptor.code_range =
-        if is_signed { (narrow - levels / 2.0, levels / 2.0 - 1.0) } else { (0.0, levels - 1.0 - narrow) };
+    descriptor.code_range = code_range(node, bits);
     descriptor.computed = Some(dtype);
     Ok(descriptor)
 }
 
+/// `BipolarQuant(x, scale)`: minus one or one, as the sign of a number is. Zero has that of one.
+fn describe_signs(
+    node: &NodeProto,
+    parameter: &Parameter,
+    constants: &Constants<'_>,
+) -> Result<QuantDescriptor, String> {
+    let scales = constants.scales(input(node, 1).unwrap_or_default())?;
+    let granularity = broadcast(&parameter.shape, &scales.shape)?;
+    let (encoding, operator) = (Encoding::Other, &node.op_type);
+    let descriptor =
+        QuantDescriptor::of_stored(encoding, operator, DType::U8, granularity, scales.operand, None);
+    let mut descriptor = descriptor.ok_or("its codes have no type")?;
+    descriptor.scheme = Scheme::Codebook;
+    descriptor.table = Some(vec![-1.0, 1.0]);
+    descriptor.bits = 1;
+    descriptor.code_range = (0.0, 1.0);
+    descriptor.computed = Some(DType::U8);
+    Ok(descriptor)
+}
+
+fn is_bipolar(node: &NodeProto) -> bool {
+    node.op_type == "BipolarQuant"
+}
+
+/// The type of the codes that an activation is rounded to, and their range.
+pub(super) fn activation_codes(node: &NodeProto, constants: &Constants<'_>) -> Option<(DType, (f64, f64))> {
+    if is_bipolar(node) {
+        return Some((DType::I8, (-1.0, 1.0)));
+    }
+    code_type(node, constants).map(|(dtype, bits)| (dtype, code_range(node, bits)))
+}
+
+/// The codes of so many bits that a Quant has.
+fn code_range(node: &NodeProto, bits: u32) -> (f64, f64) {
+    let is_signed = int_attribute(node, "signed").unwrap_or(1) != 0;
+    let is_narrow = int_attribute(node, "narrow").unwrap_or(0) != 0;
+    let narrow = f64::from(u8::from(is_narrow));
+    let levels = 2f64.powi(bits.cast_signed());
+    if is_signed { (narrow - levels / 2.0, levels / 2.0 - 1.0) } else { (0.0, levels - 1.0 - narrow) }
+}
+
 /// The type that holds the codes of a Quant, and their bits.
-pub(super) fn code_type(node: &NodeProto, constants: &Constants<'_>) -> Option<(DType, u32)> {
+fn code_type(node: &NodeProto, constants: &Constants<'_>) -> Option<(DType, u32)> {
     let bits = input(node, 3).and_then(|name| constants.number(name));
     let bits = bits.filter(|bits| bits.fract() == 0.0 && (1.0..=16.0).contains(bits))? as u32;
     let is_signed = int_attribute(node, "signed").unwrap_or(1) != 0;
@@ -82,21 +117,4 @@ pub(super) fn code_type(node: &NodeProto, constants: &Constants<'_>) -> Option<(
         (false, ..=8) => (DType::U8, bits),
         (false, _) => (DType::U16, bits),
     })
-}
-
-/// Which elements share a scale, where the shapes are made to fit as numpy does.
-fn broadcast(shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
-    if scales.elements() == 1 {
-        return Ok(Granularity::Tensor);
-    }
-    let misfit = || format!("its scales of shape {scales} do not fit its shape {shape}");
-    let missing = shape.rank().checked_sub(scales.rank()).ok_or_else(misfit)?;
-    let scale_dims = std::iter::repeat_n(1, missing).chain(scales.dims().iter().copied());
-    let sizes = shape.dims().iter().zip(scale_dims).map(|(&dim, count)| match count {
-        1 => Some(dim),
-        count if count == dim => Some(1),
-        _ => None,
-    });
-    let sizes: Vec<u64> = sizes.collect::<Option<_>>().ok_or_else(misfit)?;
-    Ok(Granularity::Block(sizes))
 }

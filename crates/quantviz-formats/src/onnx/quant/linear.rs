@@ -9,6 +9,7 @@ use super::arrange::{Arrangement, sizes_of};
 use super::scales::Scales;
 use super::{Constants, int_attribute, resolve_axis, zero_points_fit};
 use crate::onnx::graph::{Graph, Source, input, is_dequantize, is_product, is_quantize};
+use crate::onnx::packed::Packed;
 use crate::onnx::tensor::{Tensors, dtype_of};
 
 /// Describes every parameter that a DequantizeLinear turns into real numbers.
@@ -18,7 +19,13 @@ pub(super) fn describe(graph: &Graph<'_>, tensors: &mut Tensors) {
         let parameter = path.parameter;
         let constants = Constants { graph, tensors };
         match path.describe(node, &constants) {
-            Ok(descriptor) => tensors.parameters[parameter.index()].quantization = Some(descriptor),
+            Ok(descriptor) => {
+                if let Some(logical) = &descriptor.logical {
+                    let packed = Packed::bytes_of(parameter, logical.elements(), DType::F8E4M3Fn);
+                    tensors.pack_codes(parameter, packed);
+                }
+                tensors.parameters[parameter.index()].quantization = Some(descriptor);
+            }
             Err(message) => tensors.warn_undescribed(parameter, message),
         }
     }
@@ -68,6 +75,8 @@ impl<'a> Path<'a> {
             Some(quantizer) => quantized_type(quantizer, constants),
             None => self.code_type(parameter.dtype),
         };
+        let is_fp8_in_bytes = node.op_type == "TRT_FP8DequantizeLinear" && codes == DType::U8;
+        let codes = if is_fp8_in_bytes { DType::F8E4M3Fn } else { codes };
         let is_float = |dtype: DType| dtype.class() == DTypeClass::Float;
         if quantizer.is_some() && !(is_float(parameter.dtype) && parameter.dtype.bits() >= Some(16)) {
             return Err(format!("{} is quantized although it holds codes already", parameter.dtype));
@@ -84,6 +93,7 @@ impl<'a> Path<'a> {
             .filter(|_| quantizer.is_some() || !is_float(codes) || codes.bits() <= Some(8))
             .ok_or_else(|| format!("{codes} cannot hold codes"))?;
         descriptor.outer_scale = outer_scale(&scales, &descriptor.granularity, &parameter.shape)?;
+        descriptor.logical = is_fp8_in_bytes.then(|| parameter.shape.clone());
         self.clip(&mut descriptor, constants);
 
         if let Some(quantizer) = quantizer {
@@ -142,12 +152,7 @@ impl<'a> Path<'a> {
     fn clip(&self, descriptor: &mut QuantDescriptor, constants: &Constants<'_>) {
         let first = self.nodes.iter().position(|node| is_quantize(node)).map_or(0, |index| index + 1);
         for node in self.nodes[first..].iter().filter(|node| node.op_type == "Clip") {
-            let bound = |slot| constants.number(input(node, slot)?);
-            let (low, high) = descriptor.code_range;
-            descriptor.code_range = (
-                bound(1).map_or(low, |bound| bound.max(low)),
-                bound(2).map_or(high, |bound| bound.min(high)),
-            );
+            descriptor.code_range = constants.clipped(node, descriptor.code_range);
         }
     }
 }

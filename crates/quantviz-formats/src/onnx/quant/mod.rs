@@ -2,6 +2,7 @@
 
 mod activations;
 mod annotations;
+mod arithmetic;
 mod arrange;
 mod blocks;
 mod code_operators;
@@ -18,9 +19,9 @@ use quantviz_core::{
 };
 
 use super::flatten::{Annotation, node_name};
-use super::graph::{Graph, Layers, Origin, Source, input, is_linear, is_product};
+use super::graph::{Graph, Layers, Origin, Source, input, is_linear, is_product, is_shift};
 use super::tensor::Tensors;
-use arrange::Arrangement;
+use arrange::{Arrangement, granularity_of};
 pub(super) use integer::{IntegerProduct, integer_products};
 use scales::Scales;
 
@@ -29,6 +30,7 @@ pub(super) fn describe_constants(graph: &Graph<'_>, tensors: &mut Tensors) {
     linear::describe(graph, tensors);
     fake::describe(graph, tensors);
     blocks::describe(graph, tensors);
+    arithmetic::describe(graph, tensors);
 }
 
 /// Describes the rest, and lists activations with the layers that make them.
@@ -60,6 +62,14 @@ impl Constants<'_> {
         let id = self.graph.parameter(name)?;
         let is_number = self.tensors.parameters[id.index()].shape.elements() == 1;
         is_number.then(|| self.tensors.scalar(id).ok()).flatten()
+    }
+
+    /// What a Clip leaves of a range of codes; all of it, where its bounds leave none.
+    fn clipped(&self, node: &NodeProto, (low, high): (f64, f64)) -> (f64, f64) {
+        let bound = |slot| self.number(input(node, slot)?);
+        let left =
+            (bound(1).map_or(low, |bound| bound.max(low)), bound(2).map_or(high, |bound| bound.min(high)));
+        if left.0 < left.1 { left } else { (low, high) }
     }
 
     /// Whether two names are the same single number.
@@ -99,6 +109,12 @@ pub(super) fn claim_path<'a>(
     origin: Origin<'a>,
 ) {
     let path: Vec<_> = graph.path(origin).collect();
+    let scaled_by = match origin.source {
+        Source::Parameter(id) => {
+            tensors.parameters[id.index()].quantization.as_ref().map(|it| it.source.clone())
+        }
+        Source::Value(_) => None,
+    };
     let is_on_path = |name: &str| graph.parameter(name).map(Source::Parameter) == Some(origin.source);
     for node in path.into_iter().rev() {
         for slot in usize::from(!is_product(node))..node.input.len() {
@@ -108,6 +124,8 @@ pub(super) fn claim_path<'a>(
             let role = match slot {
                 1 if is_linear(node) => Role::Scale,
                 2 if is_linear(node) => Role::ZeroPoint,
+                _ if is_product(node) && scaled_by.as_deref() == Some(&node.op_type) => Role::Scale,
+                _ if is_shift(node) && scaled_by.is_some() => Role::ZeroPoint,
                 _ => Role::Constant,
             };
             claim_input(graph, layers, tensors, layer, node, slot, role);
@@ -165,6 +183,23 @@ fn zero_points_fit(
         }
         _ => Ok(()),
     }
+}
+
+/// Which elements share a scale, where the shapes are made to fit as numpy does.
+fn broadcast(shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
+    if scales.elements() == 1 {
+        return Ok(Granularity::Tensor);
+    }
+    let misfit = || format!("its scales of shape {scales} do not fit its shape {shape}");
+    let missing = shape.rank().checked_sub(scales.rank()).ok_or_else(misfit)?;
+    let scale_dims = std::iter::repeat_n(1, missing).chain(scales.dims().iter().copied());
+    let sizes = shape.dims().iter().zip(scale_dims).map(|(&dim, count)| match count {
+        1 => Some(dim),
+        count if count == dim => Some(1),
+        _ => None,
+    });
+    let sizes: Vec<u64> = sizes.collect::<Option<_>>().ok_or_else(misfit)?;
+    Ok(granularity_of(sizes, shape.dims()))
 }
 
 fn per_axis(shape: &Shape, scales: &Shape, axis: Option<i64>) -> Result<Granularity, String> {

@@ -65,7 +65,7 @@ impl<'a> PackedWeight<'a> {
                 let message = format!("its g_idx of shape {:?} is not for {columns} columns", g_idx.dims());
                 return Err(Misfit::malformed(message));
             }
-            descriptor.group_index = Some(GroupIndex { axis: g_idx_axis, parameter: g_idx.id });
+            descriptor.group_index = Some(GroupIndex::Listed { axis: g_idx_axis, parameter: g_idx.id });
         }
         let packing = match padded {
             true => Packing::rows_of_words(bits, columns),

@@ -60,7 +60,7 @@ fn fit(catalogue: &Catalogue<'_>, qweight: Tensor<'_>) -> Result<Quantized, Misf
     let mut descriptor =
         QuantDescriptor::of_packed(Encoding::Gptq, source, logical, bits, granularity, scale);
     descriptor.zero_point = Some(Operand::Packed);
-    let index = g_idx.filter(|_| groups > 1).map(|g_idx| GroupIndex { axis: 0, parameter: g_idx.id });
+    let index = g_idx.filter(|_| groups > 1).map(|g_idx| GroupIndex::Listed { axis: 0, parameter: g_idx.id });
     descriptor.group_index = index;
     let codes = Packing::Columns { bits: bits.into(), columns, padded: false };
     Ok(Quantized::new(descriptor)

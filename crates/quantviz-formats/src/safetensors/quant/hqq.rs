@@ -1,7 +1,7 @@
 //! HQQ: `W_q` with a slab of the weight in each place of its bytes or words, `scale`, `zero`, and a tensor for each
 //! setting.
 
-use quantviz_core::{DType, Encoding, Granularity, Part, QuantDescriptor, Role, Shape};
+use quantviz_core::{DType, Encoding, Granularity, GroupIndex, Part, QuantDescriptor, Role, Shape};
 
 use super::catalogue::{Catalogue, Tensor};
 use super::reading::{Reading, Stored};
@@ -46,14 +46,16 @@ fn fit(catalogue: &Catalogue<'_>, codes: Tensor<'_>) -> Result<Quantized, Misfit
     let bits = setting("nbits").filter(|bits| (1..=8).contains(bits));
     let bits = bits.ok_or_else(|| Misfit::unsupported("HQQ without its number of bits"))?;
     let logical = logical_shape(catalogue, shape)?;
-    let &[_, columns] = logical.dims() else { return Err(Misfit::unsupported("HQQ of no matrix")) };
-    if setting("axis") != Some(1) {
-        // The groups of the other axis are of rows that are far apart.
-        return Err(Misfit::unsupported("HQQ with groups along axis 0"));
-    }
-    let group = setting("group_size").unwrap_or(columns);
-    if group == 0 || columns % group != 0 {
-        return Err(Misfit::unsupported(&format!("HQQ with groups of {group} in rows of {columns}")));
+    let &[rows, columns] = logical.dims() else { return Err(Misfit::unsupported("HQQ of no matrix")) };
+    // HQQ makes a matrix of the same elements in the same order that has a group in each row, or in each column.
+    let (axis, length, of) = match setting("axis") {
+        Some(0) => (0, rows, "columns"),
+        Some(1) => (1, columns, "rows"),
+        _ => return Err(Misfit::unsupported("HQQ without its axis")),
+    };
+    let group = setting("group_size").unwrap_or(length);
+    if group == 0 || length % group != 0 {
+        return Err(Misfit::unsupported(&format!("HQQ with groups of {group} in {of} of {length}")));
     }
     let groups = logical.elements() / group;
     if scale.elements() != groups || zero.elements() != groups {
@@ -67,16 +69,22 @@ fn fit(catalogue: &Catalogue<'_>, codes: Tensor<'_>) -> Result<Quantized, Misfit
         (5 | 6 | 8, DType::U8) => (1, 1),
         (_, dtype) => return Err(Misfit::unsupported(&format!("HQQ with {bits} bits in {dtype}"))),
     };
-    // Slabs are of whole groups: the last one is filled up with groups of nothing.
-    let slab = groups.div_ceil(per_unit) * group;
+    // Slabs are of whole rows of that matrix: the last one is filled up with rows of nothing.
+    let slab = match axis {
+        0 => group.div_ceil(per_unit) * groups,
+        _ => groups.div_ceil(per_unit) * group,
+    };
     if codes.elements() != slab {
         return Err(Misfit::malformed(format!(
             "its words of shape {:?} are not for {logical}",
             codes.dims()
         )));
     }
-    let granularity =
-        if group == columns { Granularity::Axis(0) } else { Granularity::Block(vec![1, group]) };
+    let granularity = match axis {
+        _ if group == length => Granularity::Axis(1 - axis),
+        0 => Granularity::Block(vec![group, 1]),
+        _ => Granularity::Block(vec![1, group]),
+    };
     let packing = match per_unit {
         1 => Packing::rows(8, slab, slab),
         _ => Packing::Slabs { bits, slab, unit_bytes },
@@ -90,6 +98,8 @@ fn fit(catalogue: &Catalogue<'_>, codes: Tensor<'_>) -> Result<Quantized, Misfit
         catalogue.operand(scale),
     );
     descriptor.zero_point = Some(catalogue.operand(zero));
+    // A column of the weight fills several of that matrix in turns.
+    descriptor.group_index = (axis == 0 && group < length).then_some(GroupIndex::InTurns { axis: 0 });
     let quantized = Quantized::new(descriptor)
         .reading(Part::Codes, Reading::Packed(codes.extent, packing, Stored::Plain))
         .part(scale, Role::Scale)

@@ -21,4 +21,4 @@ mod transformer;
 pub use catalogue::{CATALOGUE, Entry, VERSION};
 pub use file::{File, Piece};
 pub use noise::{Field, Noise};
-pub use transformer::{GPT2, GPT2_LARGE, GPT_J, MANY_TENSORS, Tensor, Transformer};
+pub use transformer::{GPT_J, GPT2, GPT2_LARGE, MANY_TENSORS, Tensor, Transformer};

@@ -11,7 +11,9 @@ use crate::{Field, File, Piece, Tensor, Transformer};
 enum Weights {
     Float32,
     /// Behind DequantizeLinear, with one scale or with one for each column.
-    Int8 { per_channel: bool },
+    Int8 {
+        per_channel: bool,
+    },
     /// In MatMulNBits, 32 codes to a scale.
     FourBits,
 }
@@ -103,8 +105,11 @@ struct Initializer {
 
 impl Graph {
     fn of(model: &Transformer, weights: Weights) -> Self {
-        let mut graph =
-            Graph { message: Message::new().bytes(2, "main"), initializers: Vec::new(), state: String::new() };
+        let mut graph = Graph {
+            message: Message::new().bytes(2, "main"),
+            initializers: Vec::new(),
+            state: String::new(),
+        };
         graph.input("tokens");
         graph.input("places");
         let tensors = model.tensors();
@@ -134,7 +139,14 @@ impl Graph {
         self.message = std::mem::take(&mut self.message).message(11, &value);
     }
 
-    fn node(&mut self, operator: &str, domain: &str, inputs: &[&str], output: &str, attributes: &[(&str, u64)]) {
+    fn node(
+        &mut self,
+        operator: &str,
+        domain: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: &[(&str, u64)],
+    ) {
         let node = inputs.iter().fold(Message::new(), |node, input| node.bytes(1, input));
         let node = node.bytes(2, output).bytes(4, operator).bytes(7, domain);
         let node = attributes.iter().fold(node, |node, (name, value)| {

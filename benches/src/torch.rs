@@ -46,7 +46,8 @@ impl Storages {
         let all = tensors.iter().fold(pickle.op(b"}("), |pickle, tensor| {
             self.add(named(pickle, &tensor.name), &tensor.dims, FLOATS)
         });
-        let all = if prefix.is_empty() { all } else { tensor(all.text("lm_head.weight"), 0, &tensors[0].dims) };
+        let all =
+            if prefix.is_empty() { all } else { tensor(all.text("lm_head.weight"), 0, &tensors[0].dims) };
         all.op(b"u")
     }
 

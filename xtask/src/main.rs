@@ -6,6 +6,8 @@ mod bench;
 mod demo;
 mod install;
 mod metadata;
+mod page;
+mod peers;
 mod pictures;
 mod process;
 mod quantviz;
@@ -49,6 +51,12 @@ const COMMANDS: &[Command] = &[
         options: "",
         about: "run the benchmarks and hold them against their bounds",
         run: bench::run,
+    },
+    Command {
+        name: "bench-peers",
+        options: "[PART OF A ROW]",
+        about: "measure against Python and C, hold that against its bounds, and write the tables",
+        run: peers::run,
     },
     Command {
         name: "release-check",
@@ -96,7 +104,7 @@ fn help() {
     println!("The chores of this workspace: cargo xtask COMMAND\n");
     for Command { name, options, about, .. } in COMMANDS {
         let usage = format!("{name} {options}");
-        println!("  {usage:<22}{about}");
+        println!("  {usage:<30}{about}");
     }
 }
 

@@ -35,7 +35,8 @@ fn make_all(folder: &Path) -> Result<Value> {
     if !is_current {
         // Before the files: those of this version must never be taken for older ones.
         let old = CATALOGUE.iter().map(|entry| folder.join(entry.name)).filter(|file| file.exists());
-        old.into_iter().try_for_each(|file| std::fs::remove_file(&file).map_err(|error| named(&file, &error)))?;
+        old.into_iter()
+            .try_for_each(|file| std::fs::remove_file(&file).map_err(|error| named(&file, &error)))?;
         std::fs::write(&stamp, version).map_err(|error| named(&stamp, &error))?;
     }
     let described = CATALOGUE.iter().map(|entry| {
@@ -61,7 +62,9 @@ fn describe(path: &Path) -> Result<Value> {
     if let Some(warning) = model.warnings.first() {
         return Err(format!("{}: {}", path.display(), warning.message));
     }
-    Ok(json!({"bytes": model.file_bytes, "tensors": model.parameters.len(), "parameters": model.parameter_count()}))
+    Ok(
+        json!({"bytes": model.file_bytes, "tensors": model.parameters.len(), "parameters": model.parameter_count()}),
+    )
 }
 
 fn named(path: &Path, error: &dyn std::fmt::Display) -> String {

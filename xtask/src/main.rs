@@ -12,6 +12,7 @@ mod pictures;
 mod process;
 mod quantviz;
 mod release_check;
+mod scale;
 mod test;
 mod tidy;
 
@@ -57,6 +58,12 @@ const COMMANDS: &[Command] = &[
         options: "[PART OF A ROW]",
         about: "measure against Python and C, hold that against its bounds, and write the tables",
         run: peers::run,
+    },
+    Command {
+        name: "bench-scale",
+        options: "",
+        about: "measure by size, threads and number of tensors, and write the table",
+        run: scale::run,
     },
     Command {
         name: "release-check",

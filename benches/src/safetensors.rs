@@ -93,20 +93,21 @@ const NIBBLES: Record = &[(256, Field::Nibbles)];
 /// Four bits, eight rows in a word.
 pub fn gptq(model: &Transformer) -> File {
     quantized(&model.padded(), |module, rows, columns| {
-        let order: Vec<u8> = (0..rows).flat_map(|row| ((row / GROUP) as i32).to_le_bytes()).collect();
-        let order = Stored {
-            name: format!("{module}.g_idx"),
-            dtype: "I32",
-            dims: vec![rows],
-            payload: Piece::Bytes(order),
-        };
         let groups = rows / GROUP;
-        let eights = &[(1, Field::Constant(0x77))];
+        // These are looked at on opening, so they are not to be holes: which row is in which group, and zero-points.
+        let order = (0..rows).flat_map(|row| ((row / GROUP) as i32).to_le_bytes()).collect();
+        let zeros = vec![0x77; (groups * columns / 2) as usize];
+        let words = |name: &str, dims, bytes| Stored {
+            name: format!("{module}.{name}"),
+            dtype: "I32",
+            dims,
+            payload: Piece::Bytes(bytes),
+        };
         vec![
             Stored::filled(&format!("{module}.qweight"), "I32", [rows / 8, columns], NIBBLES),
-            Stored::filled(&format!("{module}.qzeros"), "I32", [groups, columns / 8], eights),
+            words("qzeros", vec![groups, columns / 8], zeros),
             Stored::filled(&format!("{module}.scales"), "F16", [groups, columns], &[(1, Field::Scale16)]),
-            order,
+            words("g_idx", vec![rows], order),
         ]
     })
 }

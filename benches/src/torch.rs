@@ -97,3 +97,25 @@ fn head(len: u32, name_len: u16, extra_len: u16) -> Vec<u8> {
     let lens = [name_len.to_le_bytes(), extra_len.to_le_bytes()].concat();
     [&b"\x14\0\0\0\0\0"[..], &[0; 8], &sizes, &lens].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use quantviz::{ParameterSource, SourceExt};
+
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_has_what_training_remembers() {
+        let model = Transformer { layers: 12, width: 8, vocabulary: 16, positions: 4 };
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("checkpoint.pt");
+        checkpoint(&model).write(&path).expect("written");
+        let source = quantviz::open(&path).expect("a checkpoint");
+        assert_eq!(source.model().parameters.len(), 594);
+        assert_eq!(source.model().parameter_count(), model.parameters());
+        assert_eq!(source.model().warnings, []);
+        let id = |name: &str| source.model().parameter_named(name).expect("is there");
+        let squares = source.summary(id("optimizer.state.5.exp_avg_sq")).expect("readable");
+        assert!(squares.min() >= Some(0.0) && squares.max() > Some(0.0));
+    }
+}

@@ -155,6 +155,14 @@ static void merge(struct result *into, const struct result *from) {
         into->counts[bin] += from->counts[bin];
 }
 
+/* JSON has no word for what is not finite: the sums of bytes that are no floats may not be. */
+static void print_number(const char *name, double number) {
+    if (number - number == 0)
+        printf(",\"%s\":%.17g", name, number);
+    else
+        printf(",\"%s\":null", name);
+}
+
 int main(int argc, char **argv) {
     if (argc != 6) {
         fprintf(stderr, "usage: %s FILE OFFSET THREADS LOW HIGH\n", argv[0]);
@@ -200,8 +208,12 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s: reading it failed\n", argv[1]);
         return 1;
     }
-    printf("{\"seconds\":%.6f,\"min\":%.9g,\"max\":%.9g,\"sum\":%.17g,\"squares\":%.17g,\"counts\":[", seconds,
-           (double)result.min, (double)result.max, result.sum, result.squares);
+    printf("{\"seconds\":%.6f", seconds);
+    print_number("min", result.min);
+    print_number("max", result.max);
+    print_number("sum", result.sum);
+    print_number("squares", result.squares);
+    printf(",\"counts\":[");
     for (int bin = 0; bin < BINS; bin++)
         printf("%s%llu", bin ? "," : "", (unsigned long long)result.counts[bin]);
     printf("]}\n");

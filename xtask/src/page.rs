@@ -52,7 +52,7 @@ fn machine() -> String {
     let processor = value_in("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.into());
     let memory =
         value_in("/proc/meminfo", "MemTotal").and_then(|it| it.split(' ').next()?.parse::<u64>().ok());
-    let memory = memory.map(|kib| format!(", {} GB of memory", (kib * 1024).div_ceil(1_000_000_000)));
+    let memory = memory.map(|kib| format!(", {} GB of memory", (kib * 1024 + 500_000_000) / 1_000_000_000));
     format!("{processor}, {} cores{}", cores(), memory.unwrap_or_default())
 }
 

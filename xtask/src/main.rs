@@ -6,10 +6,13 @@ mod bench;
 mod demo;
 mod install;
 mod metadata;
+mod page;
+mod peers;
 mod pictures;
 mod process;
 mod quantviz;
 mod release_check;
+mod scale;
 mod test;
 mod tidy;
 
@@ -49,6 +52,18 @@ const COMMANDS: &[Command] = &[
         options: "",
         about: "run the benchmarks and hold them against their bounds",
         run: bench::run,
+    },
+    Command {
+        name: "bench-peers",
+        options: "[PART OF A ROW]",
+        about: "measure against Python and C, hold that against its bounds, and write the tables",
+        run: peers::run,
+    },
+    Command {
+        name: "bench-scale",
+        options: "",
+        about: "measure by size, threads and number of tensors, and write the table",
+        run: scale::run,
     },
     Command {
         name: "release-check",
@@ -96,7 +111,7 @@ fn help() {
     println!("The chores of this workspace: cargo xtask COMMAND\n");
     for Command { name, options, about, .. } in COMMANDS {
         let usage = format!("{name} {options}");
-        println!("  {usage:<22}{about}");
+        println!("  {usage:<30}{about}");
     }
 }
 

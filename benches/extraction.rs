@@ -2,11 +2,14 @@
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::{Array1, Array2};
-use quantviz::{MemorySource, ParameterSource, Scan, SourceExt};
+use quantviz::{
+    Bins, Block, MemorySource, ParameterId, ParameterSource, Part, RangeSummary, Scan, SourceExt,
+};
 
 /// The shapes of GPT-2: 148 tensors, 124 million numbers.
 fn gpt2_124m() -> MemorySource {
@@ -68,7 +71,51 @@ fn extraction(criterion: &mut Criterion) {
             },
         );
     }
+    let edges: Vec<Bins> = source.model().parameter_ids().map(|id| bins_of(&source, id)).collect();
+    group.bench_function("gpt2-124m-parts", |bencher| bencher.iter(|| parts(&source, &edges)));
     group.finish();
+}
+
+/// The bins over the range of a parameter, empty.
+fn bins_of(source: &MemorySource, id: ParameterId) -> Bins {
+    let summary = source.summary(id).expect("it is in memory");
+    summary
+        .min()
+        .zip(summary.max())
+        .and_then(|(low, high)| Bins::between(low, high, 64))
+        .expect("noise is wide")
+}
+
+/// What an extraction cannot do without: statistics and a histogram, in one pass over the same memory with as many
+/// threads, when the edges of all histograms are known before. No order, no errors, no results put together.
+fn parts(source: &MemorySource, edges: &[Bins]) {
+    const PIECE: u64 = 1 << 18;
+    let pieces: Vec<(ParameterId, std::ops::Range<u64>)> = source
+        .model()
+        .parameter_ids()
+        .flat_map(|id| {
+            let elements = source.model().parameter(id).shape.elements();
+            (0..elements.div_ceil(PIECE)).map(move |at| (id, at * PIECE..elements.min((at + 1) * PIECE)))
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some((id, range)) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut bins = edges[id.index()].clone();
+            let mut sink = |block: Block<'_>| {
+                black_box(RangeSummary::of_elements(&block.elements));
+                bins.add(&block.elements);
+                ControlFlow::Continue(())
+            };
+            let _ = source.read(*id, Part::Stored, range.clone(), &mut sink).expect("it is in memory");
+            black_box(bins.into_histogram());
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        (1..threads).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
 }
 
 criterion_group!(benches, extraction);

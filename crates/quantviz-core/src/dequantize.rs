@@ -93,18 +93,12 @@ impl Run<'_> {
 
     #[inline]
     fn real(&self, code: f64) -> f64 {
-        let value = self.table.map_or(code, |table| in_table(table, code));
-        self.scale * (value - self.zero_point) + self.offset
+        self.scaled(self.table.map_or(code, |table| in_table(table, code)))
     }
 
-    /// Puts real values in the place of codes.
     #[inline(always)]
-    fn replace(&self, values: &mut [f64]) {
-        if let Some(table) = self.table {
-            values.iter_mut().for_each(|value| *value = in_table(table, *value));
-        }
-        let Run { scale, zero_point, offset, .. } = *self;
-        values.iter_mut().for_each(|value| *value = scale * (*value - zero_point) + offset);
+    fn scaled(&self, value: f64) -> f64 {
+        self.scale * (value - self.zero_point) + self.offset
     }
 }
 
@@ -202,9 +196,21 @@ impl RealSums {
             let first = self.values.len();
             simd.vectorize(
                 #[inline(always)]
-                || {
-                    push_values(&some, &mut self.values);
-                    run.replace(&mut self.values[first..]);
+                || match (run.table, &some) {
+                    (Some(table), Elements::U8(codes)) => {
+                        let value =
+                            |code: u8| table.get(usize::from(code)).map_or(f64::NAN, |&it| f64::from(it));
+                        self.values.extend(codes.iter().map(|&code| run.scaled(value(code))));
+                    }
+                    (Some(table), _) => {
+                        push_values(&some, &mut self.values);
+                        let values = &mut self.values[first..];
+                        values.iter_mut().for_each(|value| *value = run.scaled(in_table(table, *value)));
+                    }
+                    (None, _) => {
+                        push_values(&some, &mut self.values);
+                        self.values[first..].iter_mut().for_each(|value| *value = run.scaled(*value));
+                    }
                 },
             );
             self.sum_up_many();

@@ -62,7 +62,7 @@ impl BitRows {
             while at < end {
                 let run = self.run_at(at).min(end - at);
                 let bit = self.bit_of(at) - first_byte * 8;
-                codes.extend((0..run).map(|index| self.code(&packed, bit + index * self.bits)));
+                self.unpack(&packed, bit, run as usize, &mut codes);
                 at += run;
             }
             if sink.block(Block { start, elements: Elements::U8(&codes) }).is_break() {
@@ -84,6 +84,30 @@ impl BitRows {
     fn run_at(&self, code: u64) -> u64 {
         let position = code % self.row;
         (self.block - position % self.block).min(self.row - position)
+    }
+
+    /// Adds a run of codes, the first of which begins at `bit`.
+    fn unpack(&self, packed: &[u8], bit: u64, run: usize, codes: &mut Vec<u8>) {
+        let start = codes.len();
+        let whole_bytes = &packed[(bit / 8) as usize..];
+        match (self.bits, bit % 8) {
+            (8, 0) => codes.extend_from_slice(&whole_bytes[..run]),
+            // By far the most codes are like this, and vectors take them apart.
+            (4, 0) => {
+                codes.resize(start + run, 0);
+                let (low, high) = if self.high_first { (4, 0) } else { (0, 4) };
+                let (pairs, last) = codes[start..].as_chunks_mut::<2>();
+                for (pair, byte) in pairs.iter_mut().zip(whole_bytes) {
+                    *pair = [byte >> low & 0xf, byte >> high & 0xf];
+                }
+                if let [last] = last {
+                    *last = whole_bytes[run / 2] >> low & 0xf;
+                }
+            }
+            _ => {
+                codes.extend((0..run as u64).map(|index| self.code(packed, bit + index * self.bits)));
+            }
+        }
     }
 
     fn code(&self, packed: &[u8], bit: u64) -> u8 {

@@ -104,7 +104,7 @@ impl Scan {
         }
         let mut tasks = tasks.into_iter();
         loop {
-            let batch: Vec<_> = tasks.by_ref().take(BATCH).collect();
+            let batch: Vec<_> = tasks.by_ref().take(batch_of(self.bins)).collect();
             if batch.is_empty() {
                 return Ok(());
             }
@@ -162,8 +162,13 @@ impl Scan {
     }
 }
 
-/// Parameters that are measured at a time: what is found out about them takes far more memory than what is kept.
-const BATCH: usize = 4096;
+/// Parameters that are measured at a time: what is found out about them takes far more memory than what is kept, the
+/// more so with large histograms.
+fn batch_of(bins: Option<usize>) -> usize {
+    const BATCH: usize = 4096;
+    const BINS: usize = 1 << 22;
+    bins.map_or(BATCH, |bins| (BINS / bins.max(1)).clamp(16, BATCH))
+}
 /// Elements below which another thread costs more than it saves.
 const WORTH_A_THREAD: u64 = 1 << 18;
 

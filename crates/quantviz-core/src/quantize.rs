@@ -31,7 +31,7 @@ pub(crate) fn compute_codes<S: ParameterSource + ?Sized>(
                     let scaled = stored as f32 / run.scale as f32;
                     codes.push(match (&middles, &rounding) {
                         (Some(middles), _) => {
-                            middles.iter().filter(|&middle| middle * run.scale <= stored).count() as f64
+                            middles.iter().map(|middle| f64::from(middle * run.scale <= stored)).sum()
                         }
                         (None, Some(rounding)) => f64::from(rounding.nearest(scaled)),
                         (None, None) => {

@@ -8,9 +8,11 @@ use crate::{Error, GroupIndex, Groups, Operand, ParameterId, ParameterSource, Pa
 /// What every group that a range of a parameter touches is computed with.
 pub(crate) struct Calibration {
     pub(crate) groups: Groups,
+    /// Those of both levels multiplied, where each group lies in one of the outer level.
     pub(crate) scales: Numbers,
     pub(crate) zero_points: Numbers,
     pub(crate) offsets: Numbers,
+    /// The outer level, where it is not in the scales.
     pub(crate) outer: Option<(Groups, Numbers)>,
     pub(crate) table: Option<Vec<f32>>,
 }
@@ -56,6 +58,10 @@ impl Numbers {
 /// What is done with a part of a range.
 pub(crate) type Each<'a> = dyn FnMut(&Calibration, Range<u64>) -> Result<ControlFlow<()>> + 'a;
 
+/// Elements whose bytes stay in a near cache, where scales lie between codes: then only the first of the reads that take
+/// them apart has to fetch them from afar.
+const NEAR: u64 = 1 << 17;
+
 /// Parts `range` until each part touches no more groups than it has elements, and calls `each` with every part and
 /// what it is computed with. So neither memory nor time grows with the groups of the whole.
 pub(crate) fn for_each_calibration<S: ParameterSource + ?Sized>(
@@ -64,10 +70,30 @@ pub(crate) fn for_each_calibration<S: ParameterSource + ?Sized>(
     range: Range<u64>,
     each: &mut Each<'_>,
 ) -> Result<ControlFlow<()>> {
+    let quantization = source.model().parameter(id).quantization.as_ref();
+    let is_between_codes = quantization.is_some_and(|it| it.scale == Operand::Packed);
+    let step = if is_between_codes { NEAR } else { u64::MAX };
+    let mut start = range.start;
+    loop {
+        let end = range.end.min(start.saturating_add(step));
+        let flow = for_each_part(source, id, start..end, each)?;
+        if flow.is_break() || end == range.end {
+            return Ok(flow);
+        }
+        start = end;
+    }
+}
+
+fn for_each_part<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    range: Range<u64>,
+    each: &mut Each<'_>,
+) -> Result<ControlFlow<()>> {
     match Calibration::load(source, id, &range)? {
         Loaded::Calibration(calibration) => each(&calibration, range),
-        Loaded::TooMuch { middle } => match for_each_calibration(source, id, range.start..middle, each)? {
-            ControlFlow::Continue(()) => for_each_calibration(source, id, middle..range.end, each),
+        Loaded::TooMuch { middle } => match for_each_part(source, id, range.start..middle, each)? {
+            ControlFlow::Continue(()) => for_each_part(source, id, middle..range.end, each),
             broken => Ok(broken),
         },
     }
@@ -125,16 +151,29 @@ impl Calibration {
             Ok::<_, Error>(Numbers::Each { first: start, values: read_values(source, id, part, start..end)? })
         };
         let outer_scale = descriptor.outer_scale.as_ref().map(|outer| &outer.scale);
-        let outer = outer_groups.map(|groups| {
-            let scales = read(Part::OuterScales, outer_scale, &groups, 1.0)?;
-            Ok::<_, Error>((groups, scales))
-        });
+        let mut scales = read(Part::Scales, Some(&descriptor.scale), &groups, 1.0)?;
+        let mut outer = None;
+        if let Some(outer_groups) = outer_groups {
+            let outer_scales = read(Part::OuterScales, outer_scale, &outer_groups, 1.0)?;
+            let is_even = descriptor.group_index.is_none() && groups.lie_within(&outer_groups);
+            match &mut scales {
+                Numbers::Each { first, values } if is_even => {
+                    let span = *first..*first + values.len() as u64;
+                    let of_groups = groups.outer_groups(&outer_groups, span);
+                    values
+                        .iter_mut()
+                        .zip(of_groups)
+                        .for_each(|(scale, group)| *scale *= outer_scales.of(group));
+                }
+                _ => outer = Some((outer_groups, outer_scales)),
+            }
+        }
         Ok(Loaded::Calibration(Box::new(Calibration {
-            scales: read(Part::Scales, Some(&descriptor.scale), &groups, 1.0)?,
+            scales,
             zero_points: read(Part::ZeroPoints, descriptor.zero_point.as_ref(), &groups, 0.0)?,
             // Adding minus zero changes nothing, not even the sign of a zero.
             offsets: read(Part::Offsets, descriptor.offset.as_ref(), &groups, -0.0)?,
-            outer: outer.transpose()?,
+            outer,
             groups,
             table: descriptor.table.clone(),
         })))

@@ -39,17 +39,35 @@ impl CodeCounts {
         self.counts.iter_mut().zip(&other.counts).for_each(|(here, there)| *here += there);
     }
 
+    /// The smallest and the largest of codes that are whole numbers of eight bits.
+    pub(crate) fn ends(&self) -> Option<(f64, f64)> {
+        // In two's complement the upper half of all codes comes first.
+        let first = match self.dtype {
+            DType::U8 => 0,
+            DType::I8 => CODES / 2,
+            _ => return None,
+        };
+        let place = |code: usize| (code + first) % CODES;
+        let value = |code: usize| whole_number(self.dtype, place(code));
+        let occurs = |code: &usize| self.counts[place(*code)] > 0;
+        Some((value((0..CODES).find(occurs)?), value((0..CODES).rev().find(occurs)?)))
+    }
+
     /// Every number that the codes are, with the number of times it occurs.
     pub(crate) fn values(&self) -> impl Iterator<Item = (f64, u64)> + Clone + use<'_> {
         let table = code_values(self.dtype);
         let value = move |code: usize| match self.dtype {
-            DType::I8 => f64::from(code.to_le_bytes()[0].cast_signed()),
-            DType::U8 => f64::from(code.to_le_bytes()[0]),
+            DType::I8 | DType::U8 => whole_number(self.dtype, code),
             _ => table.and_then(|table| table.get(code)).map_or(f64::NAN, |&value| f64::from(value)),
         };
         let occurring = self.counts.iter().enumerate().filter(|(_, times)| **times > 0);
         occurring.map(move |(code, &times)| (value(code), times))
     }
+}
+
+fn whole_number(dtype: DType, code: usize) -> f64 {
+    let byte = code.to_le_bytes()[0];
+    if dtype == DType::I8 { f64::from(byte.cast_signed()) } else { f64::from(byte) }
 }
 
 fn count_packed(packed: &Packed<'_>) -> [u64; CODES] {

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use ndarray::{ArrayD, IxDyn};
 
-use crate::dequantize::{for_each_real, read_values, summarize_real};
+use crate::dequantize::{for_each_real, read_values};
+use crate::real_sums::summarize_real;
 use crate::scan::{Measured, Progress, Scan, bins_over};
 use crate::source::measured_part;
 use crate::values::Values;

@@ -155,6 +155,11 @@ impl Groups {
         (group, rows * self.inner - offset)
     }
 
+    /// A walk along the elements from `start` on.
+    pub(crate) fn walk(&self, start: u64) -> Walk<'_> {
+        Walk { groups: self, position: start, group: 0, left: 0 }
+    }
+
     /// Where every element along the innermost axis has a group of its own: the group of the element at `index`, and how
     /// many elements from there on lie in that group and those after it, one each.
     pub(crate) fn neighbours_at(&self, index: u64) -> Option<(u64, u64)> {
@@ -171,6 +176,27 @@ impl Groups {
             rest /= it.slabs();
         }
         start
+    }
+
+    /// The groups of `outer`, which divides the same tensor, that these lie in.
+    pub(crate) fn outer_groups(&self, outer: &Groups, groups: Range<u64>) -> Vec<u64> {
+        if outer.count() == 1 {
+            return groups.map(|_| 0).collect();
+        }
+        match (self.even, outer.even) {
+            (Some(run), Some(outer_run)) if outer_run.is_multiple_of(run) => {
+                let mut all = Vec::new();
+                let each = outer_run / run;
+                let mut start = groups.start;
+                while start < groups.end {
+                    let end = groups.end.min((start / each + 1) * each);
+                    all.extend((start..end).map(|_| start / each));
+                    start = end;
+                }
+                all
+            }
+            _ => groups.map(|group| outer.at(self.start(group)).0).collect(),
+        }
     }
 
     /// Whether each of these groups lies in one of `outer`, which divides the same tensor.
@@ -243,6 +269,36 @@ impl Groups {
             let (first, last) = (range.start / stride, last / stride);
             (first < last).then(|| (first + (last - first).div_ceil(2)) * stride)
         })
+    }
+}
+
+/// From one group to the next, as elements come.
+pub(crate) struct Walk<'a> {
+    groups: &'a Groups,
+    position: u64,
+    group: u64,
+    /// Elements of the group from here on; zero where that is not known yet.
+    left: u64,
+}
+
+impl Walk<'_> {
+    /// The group of the element here, and how many elements from here on lie in the same.
+    #[inline]
+    pub(crate) fn here(&mut self) -> (u64, u64) {
+        if self.left == 0 {
+            (self.group, self.left) = self.groups.at(self.position);
+        }
+        (self.group, self.left)
+    }
+
+    /// So many elements on, at most to the next group.
+    #[inline]
+    pub(crate) fn go(&mut self, elements: u64) {
+        self.position += elements;
+        self.left = self.left.saturating_sub(elements);
+        if let (0, Some(run)) = (self.left, self.groups.even) {
+            (self.group, self.left) = (self.group + 1, run);
+        }
     }
 }
 

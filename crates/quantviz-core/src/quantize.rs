@@ -28,14 +28,14 @@ pub(crate) fn compute_codes<S: ParameterSource + ?Sized>(
             calibration.for_each_run(&block, |run| {
                 #[expect(clippy::cast_possible_truncation, reason = "the arithmetic is that of f32")]
                 run.codes.for_each(|stored| {
-                    let scaled = stored as f32 / run.scale as f32;
+                    let scaled = stored as f32 / run.affine.scale as f32;
                     codes.push(match (&middles, &rounding) {
                         (Some(middles), _) => {
-                            middles.iter().map(|middle| f64::from(middle * run.scale <= stored)).sum()
+                            middles.iter().map(|middle| f64::from(middle * run.affine.scale <= stored)).sum()
                         }
                         (None, Some(rounding)) => f64::from(rounding.nearest(scaled)),
                         (None, None) => {
-                            (f64::from(scaled.round_ties_even()) + run.zero_point).clamp(low, high)
+                            (f64::from(scaled.round_ties_even()) + run.affine.zero_point).clamp(low, high)
                         }
                     });
                 });

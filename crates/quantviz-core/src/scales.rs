@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
+use crate::calibration::Numbers;
 use crate::dequantize::read_values;
 use crate::{
-    Error, Groups, Operand, ParameterId, ParameterSource, Part, QuantDescriptor, RangeSummary, Result,
-    part_len,
+    Error, Operand, ParameterId, ParameterSource, Part, QuantDescriptor, RangeSummary, Result, part_len,
 };
 
 /// What a scan found out about the quantization of one parameter.
@@ -29,8 +29,9 @@ pub struct MeasuredQuantization {
     pub dequantized: RangeSummary,
 }
 
-/// Numbers that are read at once: the scales of a large tensor are many.
-const STEP: u64 = 1 << 20;
+/// Numbers that are read at once: so few that the bytes around them, where they are packed between codes, are still in a
+/// near cache when the next part of them is read.
+const STEP: u64 = 1 << 14;
 /// Outer scales that are held for the scales of one step.
 const OUTER_SPAN: u64 = 1 << 24;
 
@@ -107,25 +108,18 @@ fn summarize_products<S: ParameterSource + ?Sized>(
     let mut summary = RangeSummary::default();
     for range in steps(groups.count()) {
         let scales = read_values(source, id, Part::Scales, range.clone())?;
-        let outer_groups: Vec<u64> = range.map(|group| outer_group(&groups, &outer, group)).collect();
+        let outer_groups = groups.outer_groups(&outer, range);
         let first = outer_groups.iter().copied().min().unwrap_or(0);
         let end = outer_groups.iter().max().map_or(0, |last| last + 1);
         if end - first > OUTER_SPAN {
             return Ok(None);
         }
-        let outer_scales = read_values(source, id, Part::OuterScales, first..end)?;
-        #[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
-        let outer_scale =
-            |group: u64| outer_scales.get((group - first) as usize).copied().unwrap_or(f64::NAN);
-        let products = scales.iter().zip(outer_groups).map(|(scale, group)| scale * outer_scale(group));
+        let values = read_values(source, id, Part::OuterScales, first..end)?;
+        let outer_scales = Numbers::Each { first, values };
+        let products = scales.iter().zip(outer_groups).map(|(scale, group)| scale * outer_scales.of(group));
         summary.merge(&RangeSummary::of(&products.collect::<Vec<f64>>()));
     }
     Ok(Some(summary))
-}
-
-/// The outer group that a group lies in.
-fn outer_group(groups: &Groups, outer: &Groups, group: u64) -> u64 {
-    if outer.count() == 1 { 0 } else { outer.at(groups.start(group)).0 }
 }
 
 fn steps(len: u64) -> impl Iterator<Item = Range<u64>> {

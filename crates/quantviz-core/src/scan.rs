@@ -4,8 +4,9 @@ use std::ops::{ControlFlow, Range};
 use std::thread::available_parallelism;
 
 use crate::calibration::for_each_calibration;
-use crate::dequantize::{RealSums, summarize_real};
+use crate::code_counts::CodeCounts;
 use crate::parallel::for_each_job;
+use crate::real_sums::{RealSums, summarize_real};
 use crate::scales::{MeasuredQuantization, calibrate};
 use crate::source::measured_part;
 use crate::tally::Tally;
@@ -309,8 +310,8 @@ impl Job {
                 self.range.clone(),
                 &mut |calibration, range| {
                     let mut sink = |block: Block<'_>| {
-                        look.take(&block.elements);
-                        sums.add(calibration, &block);
+                        let counts = sums.add(calibration, &block);
+                        look.take(&block.elements, counts);
                         ControlFlow::Continue(())
                     };
                     source.read(self.parameter, Part::Codes, range, &mut sink)
@@ -322,7 +323,7 @@ impl Job {
         if !matches!(real, Some(Ok(_))) {
             look = Look::at(self.elements(), bins);
             let mut sink = |block: Block<'_>| {
-                look.take(&block.elements);
+                look.take(&block.elements, None);
                 ControlFlow::Continue(())
             };
             let _ = source.read(self.parameter, self.part, self.range.clone(), &mut sink)?;
@@ -365,8 +366,12 @@ impl Look {
         Look { values: Values::default(), histogram: None, elements, bins }
     }
 
-    fn take(&mut self, elements: &Elements<'_>) {
-        self.values.add(elements);
+    /// Takes elements, which someone may have counted already.
+    fn take(&mut self, elements: &Elements<'_>, counts: Option<CodeCounts>) {
+        match counts {
+            Some(counts) => self.values.merge(Values::Counted(Box::new(counts))),
+            None => self.values.add(elements),
+        }
         // All at once: the second look needs no second read.
         if elements.len() as u64 == self.elements
             && let Some(bins) = self.bins

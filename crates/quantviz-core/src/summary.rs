@@ -101,6 +101,21 @@ impl RangeSummary {
         summary
     }
 
+    /// The summary of `count` finite values: from the sums of their distances from `near` and of the squares of these,
+    /// their smallest and largest, and the number of zeros.
+    pub(crate) fn of_sums(
+        count: u64,
+        near: f64,
+        distances: f64,
+        squares: f64,
+        (min, max): (f64, f64),
+        zeros: u64,
+    ) -> Self {
+        let mean = near + distances / as_f64(count);
+        let m2 = (squares - distances * distances / as_f64(count)).max(0.0);
+        RangeSummary { count, population: count, zeros, min, max, mean, m2, ..RangeSummary::default() }
+    }
+
     /// Marks the summary as that of a sample: it was taken to speak for `population` elements.
     #[must_use]
     pub fn sampled_from(mut self, population: u64) -> Self {
@@ -247,17 +262,10 @@ fn of_chunk<T: Element>(values: &[T], near: f64) -> Option<RangeSummary> {
     if !(distances.is_finite() && squares.is_finite()) {
         return None;
     }
-    let count = values.len() as u64;
-    Some(RangeSummary {
-        count,
-        population: count,
-        zeros: sums.zeros.iter().map(|&zeros| u64::from(zeros)).sum(),
-        min: sums.min.into_iter().map(T::Real::into).fold(f64::INFINITY, f64::min),
-        max: sums.max.into_iter().map(T::Real::into).fold(f64::NEG_INFINITY, f64::max),
-        mean: near + distances / as_f64(count),
-        m2: (squares - distances * distances / as_f64(count)).max(0.0),
-        ..RangeSummary::default()
-    })
+    let min = sums.min.into_iter().map(T::Real::into).fold(f64::INFINITY, f64::min);
+    let max = sums.max.into_iter().map(T::Real::into).fold(f64::NEG_INFINITY, f64::max);
+    let zeros = sums.zeros.iter().map(|&zeros| u64::from(zeros)).sum();
+    Some(RangeSummary::of_sums(values.len() as u64, near, distances, squares, (min, max), zeros))
 }
 
 struct Sums<R> {

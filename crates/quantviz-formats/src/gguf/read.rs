@@ -16,8 +16,8 @@ pub(super) struct Blocks<'a> {
     pub(super) block_type: &'static BlockType,
 }
 
-/// Bytes that are unpacked at once: the numbers that come of them stay in the first-level caches.
-const BYTES_AT_ONCE: usize = 8 << 10;
+/// Bytes that are unpacked at once: the numbers that come of them stay in the nearest caches.
+const BYTES_AT_ONCE: usize = 32 << 10;
 
 impl Blocks<'_> {
     /// Pushes the elements `range` of a part; `None` if the blocks do not have that part.

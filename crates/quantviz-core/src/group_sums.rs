@@ -1,0 +1,216 @@
+//! The moments of the real values of short groups, from exact sums of their codes.
+//!
+//! Groups of 32 codes are too short to be counted and too many to be computed value by value. But where codes are whole
+//! numbers, so are their sums and those of their squares, and the moments of the real values follow from both.
+
+use fearless_simd::{
+    Bytes, Simd, SimdBase, SimdCombine, SimdFloat, SimdInt, SimdIntWiden, SimdMask, SimdWiden, f32x8, f64x4,
+    i8x16, i8x32, i16x16, i32x8, u8x16, u8x32,
+};
+
+use crate::dequantize::Affine;
+use crate::{Element, RangeSummary};
+
+/// What is known of the real values of some groups.
+#[derive(Default)]
+pub(crate) struct GroupSums {
+    groups: usize,
+    count: u64,
+    /// A number that is roughly the mean: the sums are of distances from it.
+    near: f64,
+    distances: [f64; LANES],
+    squares: [f64; LANES],
+    /// The smallest and the largest value of all groups so far, those included that were put together before.
+    ends: Option<(f64, f64)>,
+    zeros: u64,
+}
+
+const LANES: usize = 4;
+
+/// Groups that are put together: so few that sums lose no digits, and a better mean is soon known.
+const AT_ONCE: usize = 256;
+
+/// The most codes that a group may have: the sum of the squares of so many, in each of eight lanes, is exact in `f32`.
+pub(crate) const LONGEST: usize = 2048;
+
+/// The furthest that codes may lie from the one that stands for about zero.
+const FURTHEST: f64 = 255.0;
+
+/// Whole numbers of eight bits.
+pub(crate) trait Code: Element + Into<i16> + Ord {
+    fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2];
+    fn widen_16<S: Simd>(simd: S, codes: &[Self; 16]) -> i16x16<S>;
+}
+
+impl Code for i8 {
+    #[inline(always)]
+    fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
+        i8x32::load_array_ref(simd, codes).widen().into()
+    }
+
+    #[inline(always)]
+    fn widen_16<S: Simd>(simd: S, codes: &[Self; 16]) -> i16x16<S> {
+        let (low, high) = i8x16::load_array_ref(simd, codes).widen();
+        low.combine(high)
+    }
+}
+
+impl Code for u8 {
+    #[inline(always)]
+    fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
+        let (low, high) = u8x32::load_array_ref(simd, codes).widen();
+        [low, high].map(|codes| codes.bitcast())
+    }
+
+    #[inline(always)]
+    fn widen_16<S: Simd>(simd: S, codes: &[Self; 16]) -> i16x16<S> {
+        let (low, high) = u8x16::load_array_ref(simd, codes).widen();
+        low.combine(high).bitcast()
+    }
+}
+
+impl GroupSums {
+    /// Adds the codes of a group, none of which is beyond `ends`; false, and nothing added, where sums of codes do not
+    /// tell what the values add up to.
+    #[inline(always)]
+    pub(crate) fn add<S: Simd, T: Code>(
+        &mut self,
+        simd: S,
+        codes: &[T],
+        ends: (f64, f64),
+        affine: &Affine,
+        total: &mut RangeSummary,
+    ) -> bool {
+        let Some(centre) = affine.centre(ends).filter(|_| codes.len() <= LONGEST) else { return false };
+        if self.groups >= AT_ONCE {
+            self.empty_into(total);
+            self.near = total.mean().unwrap_or(0.0);
+        }
+        self.groups += 1;
+        self.count += codes.len() as u64;
+        let sums = Sums::of(simd, codes, centre.code, centre.is_zero);
+        self.zeros += sums.zeros;
+        // A value is `distance + scale · (code − centre)` away from what is near.
+        let scale = affine.scale;
+        let distance = centre.value - self.near;
+        let (sums, squares) = (to_f64(sums.sums), to_f64(sums.squares));
+        let distances = f64x4::load_array_ref(simd, &self.distances);
+        self.distances = sums.mul_add(scale, distances).into();
+        let all = f64x4::load_array_ref(simd, &self.squares);
+        let all = sums.mul_add(2.0 * scale * distance, squares.mul_add(scale * scale, all));
+        self.squares = all.into();
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let count = codes.len() as f64;
+        self.distances[0] += count * distance;
+        self.squares[0] += count * distance * distance;
+        // Few groups reach further than all before them: only those are looked at again.
+        let (first, last) = (affine.real(ends.0), affine.real(ends.1));
+        if self.ends.is_none_or(|(low, high)| first.min(last) < low || first.max(last) > high) {
+            simd.vectorize(
+                #[inline(always)]
+                || self.reach(codes, affine),
+            );
+        }
+        true
+    }
+
+    #[inline(always)]
+    fn reach<T: Code>(&mut self, codes: &[T], affine: &Affine) {
+        let (mut low, mut high) = self.ends.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
+        for &end in [codes.iter().min(), codes.iter().max()].into_iter().flatten() {
+            let value = affine.real(end.to_f64());
+            (low, high) = (low.min(value), high.max(value));
+        }
+        self.ends = Some((low, high));
+    }
+
+    /// Adds everything to `total`.
+    pub(crate) fn empty_into(&mut self, total: &mut RangeSummary) {
+        if let Some(ends) = self.ends.filter(|_| self.count > 0) {
+            let (distances, squares) = (self.distances.iter().sum(), self.squares.iter().sum());
+            total.merge(&RangeSummary::of_sums(self.count, self.near, distances, squares, ends, self.zeros));
+        }
+        *self = GroupSums { near: self.near, ends: self.ends, ..GroupSums::default() };
+    }
+}
+
+#[inline(always)]
+fn to_f64<S: Simd>(sums: i32x8<S>) -> f64x4<S> {
+    let (low, high) = sums.to_float::<f32x8<S>>().widen();
+    low + high
+}
+
+/// The code that stands for about zero.
+struct Centre {
+    code: i16,
+    /// What it stands for.
+    value: f64,
+    is_zero: bool,
+}
+
+impl Affine {
+    /// The code that stands for about zero; `None` where numbers are so large, so small or so uneven that sums of what
+    /// they make of codes round in another way than sums of codes do.
+    #[inline(always)]
+    fn centre(&self, ends: (f64, f64)) -> Option<Centre> {
+        let size = self.scale.abs();
+        let mut code = self.zero_point;
+        if self.offset != 0.0 {
+            code -= self.offset / self.scale;
+        }
+        let rounded = code.round_ties_even();
+        let reaches = rounded - ends.0 <= FURTHEST && ends.1 - rounded <= FURTHEST;
+        let is_tame =
+            (1e-100..=1e100).contains(&size) && reaches && self.zero_point.trunc() == self.zero_point;
+        #[expect(clippy::cast_possible_truncation, reason = "near the codes")]
+        let centre = || {
+            let value = self.real(rounded);
+            Centre { code: rounded as i16, value, is_zero: value == 0.0 }
+        };
+        is_tame.then(centre)
+    }
+}
+
+/// Exact sums over some codes, of their distances from one of them.
+struct Sums<S: Simd> {
+    sums: i32x8<S>,
+    squares: i32x8<S>,
+    /// How often that one occurs, if that is asked for.
+    zeros: u64,
+}
+
+impl<S: Simd> Sums<S> {
+    #[inline(always)]
+    fn of<T: Code>(simd: S, codes: &[T], centre: i16, count: bool) -> Self {
+        let mut sums = Sums { sums: i32x8::splat(simd, 0), squares: i32x8::splat(simd, 0), zeros: 0 };
+        let (rows, rest) = codes.as_chunks::<32>();
+        for row in rows {
+            let [low, high] = T::widen_32(simd, row);
+            sums.add(low, centre, count);
+            sums.add(high, centre, count);
+        }
+        let (rows, rest) = rest.as_chunks::<16>();
+        for row in rows {
+            sums.add(T::widen_16(simd, row), centre, count);
+        }
+        if !rest.is_empty() {
+            let mut row = [centre; 16];
+            for (place, &code) in row.iter_mut().zip(rest) {
+                *place = code.into();
+            }
+            sums.add(i16x16::load_array(simd, row), centre, count);
+            sums.zeros -= if count { 16 - rest.len() as u64 } else { 0 };
+        }
+        sums
+    }
+
+    #[inline(always)]
+    fn add(&mut self, codes: i16x16<S>, centre: i16, count: bool) {
+        let distances = codes - centre;
+        self.sums += distances.pairwise_widening_add();
+        self.squares += distances.pairwise_dot_product(distances);
+        if count {
+            self.zeros += u64::from(distances.simd_eq(0).to_bitmask().count_ones());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The summary of the real values that codes stand for, without holding them.
+
+use std::ops::{ControlFlow, Range};
+
+use fearless_simd::{Level, Simd, dispatch};
+
+use crate::calibration::{Calibration, for_each_calibration};
+use crate::code_counts::CodeCounts;
+use crate::dequantize::{AT_ONCE, Run, in_table, push_values};
+use crate::group_sums::GroupSums;
+use crate::{Block, Elements, ParameterId, ParameterSource, Part, RangeSummary, Result};
+
+/// The summary of the real values of the elements `range`.
+pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    range: Range<u64>,
+) -> Result<RangeSummary> {
+    let mut sums = RealSums::default();
+    let _ = for_each_calibration(source, id, range, &mut |calibration, range| {
+        let mut block = |block: Block<'_>| {
+            let _ = sums.add(calibration, &block);
+            ControlFlow::Continue(())
+        };
+        source.read(id, Part::Codes, range, &mut block)
+    })?;
+    Ok(sums.finish())
+}
+
+/// The summary of real values. Codes of long runs are counted, those of short ones summed up, and where neither will do,
+/// values are computed many at a time.
+#[derive(Default)]
+pub(crate) struct RealSums {
+    total: RangeSummary,
+    groups: GroupSums,
+    values: Vec<f64>,
+}
+
+/// Runs from which on counting codes is quicker than anything else.
+const WORTH_COUNTING: usize = 512;
+
+impl RealSums {
+    /// Adds what a block of codes stands for, and says how often each code occurs, where that was of use.
+    pub(crate) fn add(&mut self, calibration: &Calibration, block: &Block<'_>) -> Option<CodeCounts> {
+        dispatch!(Level::new(), simd => match calibration.is_by_columns(block) {
+            true => {
+                calibration.for_each_row(simd, block, |values| {
+                    self.values.extend_from_slice(values);
+                    self.sum_up_many();
+                });
+                None
+            }
+            false => self.add_runs(simd, calibration, block),
+        })
+    }
+
+    #[inline(always)]
+    fn add_runs<S: Simd>(
+        &mut self,
+        simd: S,
+        calibration: &Calibration,
+        block: &Block<'_>,
+    ) -> Option<CodeCounts> {
+        let mut counts: Option<CodeCounts> = None;
+        let mut counted = 0;
+        let first_run = calibration.groups.walk(block.start).here().1;
+        if first_run < WORTH_COUNTING as u64 {
+            counts = CodeCounts::of(&block.elements);
+            counted = block.elements.len();
+        }
+        let ends = counts.as_ref().and_then(CodeCounts::ends);
+        calibration.for_each_run(block, |run| {
+            if let (None, Some(ends)) = (run.table, ends) {
+                let added = simd.vectorize(
+                    #[inline(always)]
+                    || match run.codes {
+                        Elements::U8(codes) => {
+                            self.groups.add(simd, codes, ends, &run.affine, &mut self.total)
+                        }
+                        Elements::I8(codes) => {
+                            self.groups.add(simd, codes, ends, &run.affine, &mut self.total)
+                        }
+                        _ => false,
+                    },
+                );
+                if added {
+                    return;
+                }
+            }
+            if run.codes.len() >= WORTH_COUNTING
+                && ends.is_none()
+                && let Some(codes) = CodeCounts::of(&run.codes)
+            {
+                let values = codes.values().map(|(code, times)| (run.real(code), times));
+                self.total.merge(&RangeSummary::of_counted(values));
+                counted += run.codes.len();
+                match &mut counts {
+                    Some(counts) => counts.merge(&codes),
+                    None => counts = Some(codes),
+                }
+                return;
+            }
+            self.add_values(simd, &run);
+        });
+        counts.filter(|_| counted == block.elements.len())
+    }
+
+    #[inline(always)]
+    fn add_values<S: Simd>(&mut self, simd: S, run: &Run<'_>) {
+        for start in (0..run.codes.len()).step_by(AT_ONCE) {
+            let some = run.codes.slice(start..run.codes.len().min(start + AT_ONCE));
+            let first = self.values.len();
+            simd.vectorize(
+                #[inline(always)]
+                || match (run.table, &some) {
+                    (Some(table), Elements::U8(codes)) => {
+                        let value =
+                            |code: u8| table.get(usize::from(code)).map_or(f64::NAN, |&it| f64::from(it));
+                        self.values.extend(codes.iter().map(|&code| run.affine.real(value(code))));
+                    }
+                    (Some(table), _) => {
+                        push_values(&some, &mut self.values);
+                        let values = &mut self.values[first..];
+                        values.iter_mut().for_each(|value| *value = run.affine.real(in_table(table, *value)));
+                    }
+                    (None, _) => {
+                        push_values(&some, &mut self.values);
+                        self.values[first..].iter_mut().for_each(|value| *value = run.affine.real(*value));
+                    }
+                },
+            );
+            self.sum_up_many();
+        }
+    }
+
+    fn sum_up_many(&mut self) {
+        if self.values.len() >= AT_ONCE {
+            self.total.merge(&RangeSummary::of(&self.values));
+            self.values.clear();
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> RangeSummary {
+        self.groups.empty_into(&mut self.total);
+        self.total.merge(&RangeSummary::of(&self.values));
+        self.total
+    }
+}

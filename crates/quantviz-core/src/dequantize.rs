@@ -34,28 +34,30 @@ impl Affine {
 }
 
 impl Calibration {
+    /// What the codes of a group are computed with, but for an outer level of scales.
+    #[inline(always)]
+    pub(crate) fn affine(&self, group: u64) -> Affine {
+        Affine {
+            scale: self.scales.of(group),
+            zero_point: self.zero_points.of(group),
+            offset: self.offsets.of(group),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
         let (mut done, mut walk) = (0, self.groups.walk(block.start));
         while done < block.elements.len() {
             let (group, mut run) = walk.here();
-            let mut scale = self.scales.of(group);
+            let mut affine = self.affine(group);
             if let Some((outer_groups, outer_scales)) = &self.outer {
                 let (outer_group, outer_run) = outer_groups.at(block.start + done as u64);
-                scale *= outer_scales.of(outer_group);
+                affine.scale *= outer_scales.of(outer_group);
                 run = run.min(outer_run);
             }
             let left = block.elements.len() - done;
             let len = usize::try_from(run).map_or(left, |run| run.min(left));
-            f(Run {
-                codes: block.elements.slice(done..done + len),
-                table: self.table.as_deref(),
-                affine: Affine {
-                    scale,
-                    zero_point: self.zero_points.of(group),
-                    offset: self.offsets.of(group),
-                },
-            });
+            f(Run { codes: block.elements.slice(done..done + len), table: self.table.as_deref(), affine });
             done += len;
             walk.go(len as u64);
         }

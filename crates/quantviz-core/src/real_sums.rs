@@ -7,7 +7,7 @@ use fearless_simd::{Level, Simd, dispatch};
 use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
 use crate::dequantize::{AT_ONCE, Run, in_table, push_values};
-use crate::group_sums::GroupSums;
+use crate::group_sums::{Code, GroupSums};
 use crate::{Block, Elements, ParameterId, ParameterSource, Part, RangeSummary, Result};
 
 /// The summary of the real values of the elements `range`.
@@ -61,48 +61,63 @@ impl RealSums {
         calibration: &Calibration,
         block: &Block<'_>,
     ) -> Option<CodeCounts> {
+        let is_short = calibration.groups.walk(block.start).here().1 < WORTH_COUNTING as u64;
+        if is_short && calibration.table.is_none() && calibration.outer.is_none() {
+            let counts = CodeCounts::of(&block.elements);
+            if let Some(ends) = counts.as_ref().and_then(CodeCounts::ends) {
+                match block.elements {
+                    Elements::U8(codes) => self.add_short_runs(simd, calibration, block.start, codes, ends),
+                    Elements::I8(codes) => self.add_short_runs(simd, calibration, block.start, codes, ends),
+                    _ => calibration.for_each_run(block, |run| self.add_values(simd, &run)),
+                }
+                return counts;
+            }
+        }
         let mut counts: Option<CodeCounts> = None;
         let mut counted = 0;
-        let first_run = calibration.groups.walk(block.start).here().1;
-        if first_run < WORTH_COUNTING as u64 {
-            counts = CodeCounts::of(&block.elements);
-            counted = block.elements.len();
-        }
-        let ends = counts.as_ref().and_then(CodeCounts::ends);
         calibration.for_each_run(block, |run| {
-            if let (None, Some(ends)) = (run.table, ends) {
-                let added = simd.vectorize(
-                    #[inline(always)]
-                    || match run.codes {
-                        Elements::U8(codes) => {
-                            self.groups.add(simd, codes, ends, &run.affine, &mut self.total)
-                        }
-                        Elements::I8(codes) => {
-                            self.groups.add(simd, codes, ends, &run.affine, &mut self.total)
-                        }
-                        _ => false,
-                    },
-                );
-                if added {
-                    return;
+            match Some(&run.codes).filter(|codes| codes.len() >= WORTH_COUNTING).and_then(CodeCounts::of) {
+                Some(codes) => {
+                    let values = codes.values().map(|(code, times)| (run.real(code), times));
+                    self.total.merge(&RangeSummary::of_counted(values));
+                    counted += run.codes.len();
+                    match &mut counts {
+                        Some(counts) => counts.merge(&codes),
+                        None => counts = Some(codes),
+                    }
                 }
+                None => self.add_values(simd, &run),
             }
-            if run.codes.len() >= WORTH_COUNTING
-                && ends.is_none()
-                && let Some(codes) = CodeCounts::of(&run.codes)
-            {
-                let values = codes.values().map(|(code, times)| (run.real(code), times));
-                self.total.merge(&RangeSummary::of_counted(values));
-                counted += run.codes.len();
-                match &mut counts {
-                    Some(counts) => counts.merge(&codes),
-                    None => counts = Some(codes),
-                }
-                return;
-            }
-            self.add_values(simd, &run);
         });
         counts.filter(|_| counted == block.elements.len())
+    }
+
+    #[inline(always)]
+    fn add_short_runs<S: Simd, T: Code>(
+        &mut self,
+        simd: S,
+        calibration: &Calibration,
+        start: u64,
+        codes: &[T],
+        ends: (f64, f64),
+    ) {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let (mut rest, mut walk) = (codes, calibration.groups.walk(start));
+                while !rest.is_empty() {
+                    let (group, run) = walk.here();
+                    let len = usize::try_from(run).map_or(rest.len(), |run| run.min(rest.len()));
+                    let (codes, behind) = rest.split_at(len);
+                    let affine = calibration.affine(group);
+                    if !self.groups.add(simd, codes, ends, &affine, &mut self.total) {
+                        self.add_values(simd, &Run { codes: T::elements(codes), table: None, affine });
+                    }
+                    walk.go(len as u64);
+                    rest = behind;
+                }
+            },
+        );
     }
 
     #[inline(always)]

@@ -137,7 +137,8 @@ impl RangeSummary {
             } else {
                 self.mean * (1.0 - share) + other.mean * share
             };
-            self.m2 += other.m2 + distance * distance * here * share;
+            // In an order in which nothing overflows that the sum does not.
+            self.m2 += other.m2 + distance * share * distance * here;
         }
         self.count += other.count;
         self.population = self.population.saturating_add(other.population);

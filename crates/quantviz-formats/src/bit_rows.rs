@@ -73,8 +73,17 @@ impl BitRows {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Whether no block and no row ends in padding.
+    fn is_dense(&self) -> bool {
+        self.row.is_multiple_of(self.block)
+            && self.block.checked_mul(self.bits) == self.block_bytes.checked_mul(8)
+    }
+
     /// Where a code begins.
     fn bit_of(&self, code: u64) -> u64 {
+        if self.is_dense() {
+            return code * self.bits;
+        }
         let (row, position) = (code / self.row, code % self.row);
         let block = row * self.row.div_ceil(self.block) + position / self.block;
         block * self.block_bytes * 8 + position % self.block * self.bits
@@ -82,6 +91,9 @@ impl BitRows {
 
     /// Codes from this one on that follow each other without padding.
     fn run_at(&self, code: u64) -> u64 {
+        if self.is_dense() {
+            return u64::MAX;
+        }
         let position = code % self.row;
         (self.block - position % self.block).min(self.row - position)
     }

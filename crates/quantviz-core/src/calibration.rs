@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, Range};
 
 use crate::dequantize::read_values;
-use crate::{Error, GroupIndex, Groups, Operand, ParameterId, ParameterSource, Part, Result};
+use crate::{Error, GroupIndex, Groups, Operand, ParameterId, ParameterSource, Part, RangeSummary, Result};
 
 /// What every group that a range of a parameter touches is computed with.
 pub(crate) struct Calibration {
@@ -12,6 +12,8 @@ pub(crate) struct Calibration {
     pub(crate) scales: Numbers,
     pub(crate) zero_points: Numbers,
     pub(crate) offsets: Numbers,
+    /// Both levels, the inner and the outer one, before they were multiplied.
+    pub(crate) levels: Option<(Numbers, Numbers)>,
     /// The outer level, where it is not in the scales.
     pub(crate) outer: Option<(Groups, Numbers)>,
     pub(crate) table: Option<Vec<f32>>,
@@ -38,6 +40,22 @@ impl Numbers {
 }
 
 impl Numbers {
+    /// Whether they are all this one.
+    pub(crate) fn are_all(&self, number: f64) -> bool {
+        match self {
+            Numbers::All(value) => *value == number,
+            Numbers::Each { values, .. } => values.iter().all(|&value| value == number),
+        }
+    }
+
+    /// The summary of those of so many groups.
+    pub(crate) fn summary(&self, groups: u64) -> RangeSummary {
+        match self {
+            Numbers::All(value) => RangeSummary::of_counted([(*value, groups)].into_iter()),
+            Numbers::Each { values, .. } => RangeSummary::of(values),
+        }
+    }
+
     /// Computes with the number of each group from `first` on, one group for each value.
     #[inline(always)]
     pub(crate) fn apply(&self, first: u64, values: &mut [f64], compute: impl Fn(f64, f64) -> f64) {
@@ -60,7 +78,7 @@ pub(crate) type Each<'a> = dyn FnMut(&Calibration, Range<u64>) -> Result<Control
 
 /// Elements whose bytes stay in a near cache, where scales lie between codes: then only the first of the reads that take
 /// them apart has to fetch them from afar.
-const NEAR: u64 = 1 << 17;
+pub(crate) const NEAR: u64 = 1 << 17;
 
 /// Parts `range` until each part touches no more groups than it has elements, and calls `each` with every part and
 /// what it is computed with. So neither memory nor time grows with the groups of the whole.
@@ -152,18 +170,20 @@ impl Calibration {
         };
         let outer_scale = descriptor.outer_scale.as_ref().map(|outer| &outer.scale);
         let mut scales = read(Part::Scales, Some(&descriptor.scale), &groups, 1.0)?;
-        let mut outer = None;
+        let (mut outer, mut levels) = (None, None);
         if let Some(outer_groups) = outer_groups {
             let outer_scales = read(Part::OuterScales, outer_scale, &outer_groups, 1.0)?;
             let is_even = descriptor.group_index.is_none() && groups.lie_within(&outer_groups);
             match &mut scales {
                 Numbers::Each { first, values } if is_even => {
+                    let inner = Numbers::Each { first: *first, values: values.clone() };
                     let span = *first..*first + values.len() as u64;
                     let of_groups = groups.outer_groups(&outer_groups, span);
                     values
                         .iter_mut()
                         .zip(of_groups)
                         .for_each(|(scale, group)| *scale *= outer_scales.of(group));
+                    levels = Some((inner, outer_scales));
                 }
                 _ => outer = Some((outer_groups, outer_scales)),
             }
@@ -173,6 +193,7 @@ impl Calibration {
             zero_points: read(Part::ZeroPoints, descriptor.zero_point.as_ref(), &groups, 0.0)?,
             // Adding minus zero changes nothing, not even the sign of a zero.
             offsets: read(Part::Offsets, descriptor.offset.as_ref(), &groups, -0.0)?,
+            levels,
             outer,
             groups,
             table: descriptor.table.clone(),

@@ -155,6 +155,11 @@ impl Groups {
         (group, rows * self.inner - offset)
     }
 
+    /// The length of all groups, where each of them is a run of elements and no index says otherwise.
+    pub(crate) fn even_run(&self) -> Option<u64> {
+        self.even
+    }
+
     /// A walk along the elements from `start` on.
     pub(crate) fn walk(&self, start: u64) -> Walk<'_> {
         Walk { groups: self, position: start, group: 0, left: 0 }

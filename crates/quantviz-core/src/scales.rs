@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::calibration::Numbers;
+use crate::calibration::{Calibration, NEAR, Numbers};
 use crate::dequantize::read_values;
 use crate::{
-    Error, Operand, ParameterId, ParameterSource, Part, QuantDescriptor, RangeSummary, Result, part_len,
+    Error, Groups, Operand, ParameterId, ParameterSource, Part, QuantDescriptor, RangeSummary, Result, Shape,
+    part_len,
 };
 
 /// What a scan found out about the quantization of one parameter.
@@ -27,6 +28,62 @@ pub struct MeasuredQuantization {
     pub symmetric: bool,
     /// The real numbers that the codes stand for.
     pub dequantized: RangeSummary,
+}
+
+impl MeasuredQuantization {
+    /// What a calibration says of the groups that it was loaded for. They have to be those that lie in one range of
+    /// elements, all of them whole.
+    pub(crate) fn of_calibration(
+        calibration: &Calibration,
+        descriptor: &QuantDescriptor,
+        elements: u64,
+    ) -> Self {
+        let groups = elements / calibration.groups.even_run().unwrap_or(1);
+        let optional =
+            |operand: Option<&Operand>, numbers: &Numbers| operand.map(|_| numbers.summary(groups));
+        let effective = calibration.scales.summary(groups);
+        let levels =
+            calibration.levels.as_ref().map(|(inner, outer)| (inner.summary(groups), outer.summary(1)));
+        MeasuredQuantization {
+            scale: levels.map_or(effective, |(inner, _)| inner),
+            outer_scale: levels.map(|(_, outer)| outer),
+            effective_scale: Some(effective),
+            zero_point: optional(descriptor.zero_point.as_ref(), &calibration.zero_points),
+            offset: optional(descriptor.offset.as_ref(), &calibration.offsets),
+            symmetric: descriptor.offset.is_none()
+                && calibration.zero_points.are_all(descriptor.middle_code()),
+            dequantized: RangeSummary::default(),
+        }
+    }
+
+    /// Adds what was found out about other groups of the same parameter.
+    pub(crate) fn merge(&mut self, other: &MeasuredQuantization) {
+        let merge = |here: &mut Option<RangeSummary>, there: &Option<RangeSummary>| match (here, there) {
+            (Some(here), Some(there)) => here.merge(there),
+            (here, _) => *here = None,
+        };
+        self.scale.merge(&other.scale);
+        merge(&mut self.outer_scale, &other.outer_scale);
+        merge(&mut self.effective_scale, &other.effective_scale);
+        merge(&mut self.zero_point, &other.zero_point);
+        merge(&mut self.offset, &other.offset);
+        self.symmetric &= other.symmetric;
+        self.dequantized.merge(&other.dequantized);
+    }
+}
+
+/// Whether pieces of `piece` elements part the groups of a parameter, so that what is read to compute its values is all
+/// there is to measure of its scales, and each of them once.
+pub(crate) fn come_along(quantization: &QuantDescriptor, stored: &Shape, piece: u64) -> bool {
+    let divides = |groups: Option<Groups>| {
+        let run = groups.and_then(|groups| groups.even_run());
+        run.is_some_and(|run| piece.is_multiple_of(run) && NEAR.is_multiple_of(run))
+    };
+    let outer = quantization.outer_scale.is_none() || divides(quantization.outer_groups(stored));
+    quantization.computed.is_none()
+        && quantization.group_index.is_none()
+        && divides(quantization.groups(stored))
+        && outer
 }
 
 /// Numbers that are read at once: so few that the bytes around them, where they are packed between codes, are still in a

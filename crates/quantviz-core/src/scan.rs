@@ -7,7 +7,7 @@ use crate::calibration::for_each_calibration;
 use crate::code_counts::CodeCounts;
 use crate::parallel::for_each_job;
 use crate::real_sums::{RealSums, summarize_real};
-use crate::scales::{MeasuredQuantization, calibrate};
+use crate::scales::{MeasuredQuantization, calibrate, come_along};
 use crate::source::measured_part;
 use crate::tally::Tally;
 use crate::values::Values;
@@ -188,6 +188,8 @@ struct Work {
     quantized: bool,
     /// Whether what is measured are the codes themselves, so that one look is enough for both.
     codes: bool,
+    /// Whether that look finds out about the scales as well.
+    scales: bool,
     /// Whether a histogram needs a second look: the range of the whole is known only after the first.
     binned_later: bool,
 }
@@ -213,7 +215,8 @@ impl Work {
         let binned_later = binned && elements > piece && bits > 8;
         let quantization = parameter.quantization.as_ref();
         let codes = quantization.is_some_and(|it| it.computed.is_none());
-        Ok(Work { part, elements, piece, quantized: quantization.is_some(), codes, binned_later })
+        let scales = quantization.is_some_and(|it| come_along(it, &parameter.shape, piece)) && elements > 0;
+        Ok(Work { part, elements, piece, quantized: quantization.is_some(), codes, scales, binned_later })
     }
 
     /// Elements to look at before all ranges are known.
@@ -230,9 +233,9 @@ impl Work {
         let pieces = || pieces(self.elements, self.piece);
         let job = |task, range| Job { slot, parameter, part: self.part, task, range };
         let whole = self.elements <= self.piece;
-        let summarize = Task::Summarize { whole, codes: self.codes };
+        let summarize = Task::Summarize { whole, codes: self.codes, scales: self.scales };
         let mut jobs: Vec<Job> = pieces().map(|range| job(summarize.clone(), range)).collect();
-        if self.quantized {
+        if self.quantized && !self.scales {
             jobs.push(job(Task::Calibrate, 0..0));
         }
         if self.quantized && !self.codes {
@@ -261,8 +264,8 @@ struct Job {
 #[derive(Clone)]
 pub(crate) enum Task {
     /// Summarise the elements, and bin them too where they are all there are; where they are codes, summarise also the
-    /// real values.
-    Summarize { whole: bool, codes: bool },
+    /// real values, and the scales where they come along.
+    Summarize { whole: bool, codes: bool, scales: bool },
     /// Summarise the scales and the zero-points.
     Calibrate,
     /// Summarise the real values of codes that are computed.
@@ -272,10 +275,17 @@ pub(crate) enum Task {
 }
 
 pub(crate) enum Finding {
-    Values { values: Values, histogram: Option<Histogram>, real: Option<Result<RangeSummary>> },
+    Values { values: Values, histogram: Option<Histogram>, real: Option<Result<Real>> },
     Calibrated(Box<MeasuredQuantization>),
     Real(RangeSummary),
     Binned(Histogram),
+}
+
+/// What was found out about real values.
+pub(crate) struct Real {
+    pub(crate) summary: RangeSummary,
+    /// Of the scales, where they came along.
+    pub(crate) quantization: Option<Box<MeasuredQuantization>>,
 }
 
 impl Job {
@@ -285,7 +295,9 @@ impl Job {
 
     fn run<S: ParameterSource + ?Sized>(&self, source: &S, bins: Option<usize>) -> Result<Finding> {
         match &self.task {
-            Task::Summarize { whole, codes } => self.summarize(source, *codes, bins.filter(|_| *whole)),
+            Task::Summarize { whole, codes, scales } => {
+                self.summarize(source, *codes, *scales, bins.filter(|_| *whole))
+            }
             Task::Calibrate => calibrate(source, self.parameter).map(|it| Finding::Calibrated(Box::new(it))),
             Task::Dequantize => summarize_real(source, self.parameter, self.range.clone()).map(Finding::Real),
             Task::Bin(bins) => {
@@ -298,17 +310,28 @@ impl Job {
         &self,
         source: &S,
         codes: bool,
+        scales: bool,
         bins: Option<usize>,
     ) -> Result<Finding> {
         let mut look = Look::at(self.elements(), bins);
         let mut real = None;
         if codes {
             let mut sums = RealSums::default();
+            let mut quantization: Option<Box<MeasuredQuantization>> = None;
+            let descriptor = source.model().parameter(self.parameter).quantization.as_ref();
             let all = for_each_calibration(
                 source,
                 self.parameter,
                 self.range.clone(),
                 &mut |calibration, range| {
+                    if let Some(descriptor) = descriptor.filter(|_| scales) {
+                        let elements = range.end - range.start;
+                        let more = MeasuredQuantization::of_calibration(calibration, descriptor, elements);
+                        match &mut quantization {
+                            Some(known) => known.merge(&more),
+                            None => quantization = Some(Box::new(more)),
+                        }
+                    }
                     let mut sink = |block: Block<'_>| {
                         let counts = sums.add(calibration, &block);
                         look.take(&block.elements, counts);
@@ -317,7 +340,7 @@ impl Job {
                     source.read(self.parameter, Part::Codes, range, &mut sink)
                 },
             );
-            real = Some(all.map(|_| sums.finish()));
+            real = Some(all.map(|_| Real { summary: sums.finish(), quantization }));
         }
         // Codes can be looked at even where what scales them cannot.
         if !matches!(real, Some(Ok(_))) {

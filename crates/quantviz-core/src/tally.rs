@@ -1,7 +1,7 @@
 //! The findings about one parameter, put together.
 
 use crate::scales::MeasuredQuantization;
-use crate::scan::{Finding, Measured, Task};
+use crate::scan::{Finding, Measured, Real, Task};
 use crate::values::Values;
 use crate::{Error, Histogram, ParameterId, RangeSummary, Result};
 
@@ -34,8 +34,15 @@ impl Tally {
                     known.merge(values);
                 }
                 self.histogram = histogram;
-                if let Some(real) = real {
-                    self.take_real(real);
+                match real {
+                    Some(Ok(Real { summary, quantization })) => {
+                        if let Some(quantization) = quantization {
+                            self.take_quantization(quantization);
+                        }
+                        self.take_real(Ok(summary));
+                    }
+                    Some(Err(error)) => self.take_real(Err(error)),
+                    None => {}
                 }
             }
             Ok(Finding::Binned(histogram)) => {
@@ -57,6 +64,14 @@ impl Tally {
         }
     }
 
+    fn take_quantization(&mut self, more: Box<MeasuredQuantization>) {
+        match &mut self.calibration {
+            Ok(Some(known)) => known.merge(&more),
+            Ok(None) => self.calibration = Ok(Some(more)),
+            Err(_) => {}
+        }
+    }
+
     fn take_real(&mut self, real: Result<RangeSummary>) {
         if let Ok(known) = &mut self.real {
             match real {
@@ -71,8 +86,9 @@ impl Tally {
         let counted = || bins.zip(values.as_ref()).and_then(|(bins, values)| values.count_in(bins));
         let histogram = self.histogram.or_else(counted).filter(|_| values.is_some());
         let quantization = self.calibration.and_then(|calibration| {
+            let real = self.real?;
             let Some(mut calibration) = calibration else { return Ok(None) };
-            calibration.dequantized = self.real?;
+            calibration.dequantized = real;
             Ok(Some(calibration))
         });
         let (quantization, quantization_error) = split(quantization);

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 
 use quantviz_core::{Block, DType, Elements, Error, Result, Sink};
 
-use crate::file::ModelFile;
+use crate::file::{FileId, ModelFile};
 
 /// A run of bytes in one of a model's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,18 +65,55 @@ pub(crate) fn read_elements(
 
 /// Runs `work` with a buffer of `len` bytes that is aligned for every element, and that the thread keeps.
 pub(crate) fn with_buffer<R>(len: u64, work: impl FnOnce(&mut [u8]) -> Result<R>) -> Result<R> {
-    thread_local! {
-        static BUFFER: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-    }
-    let len = in_memory(len).ok_or_else(|| Error::limit("more than this machine's memory"))?;
-    // Taken out, not borrowed: a sink may well read from another source.
-    let mut words = BUFFER.take();
-    if words.len() < len.div_ceil(8) {
-        words.resize(len.div_ceil(8), 0);
-    }
-    let result = work(&mut bytemuck::cast_slice_mut(&mut words)[..len]);
-    BUFFER.set(words);
+    let mut kept = KEPT.take();
+    kept.of = None;
+    let result = kept.bytes(len).and_then(work);
+    KEPT.set(kept);
     result
+}
+
+/// Runs `work` with the bytes of a file, which are read unless the thread still keeps them: what lies between one another
+/// is read once for all parts of a tensor.
+pub(crate) fn with_bytes<R>(
+    file: &ModelFile,
+    range: Range<u64>,
+    work: impl FnOnce(&[u8]) -> Result<R>,
+) -> Result<R> {
+    let mut kept = KEPT.take();
+    let asked = (file.id(), range.clone());
+    let is_there = kept.of.take() == Some(asked.clone());
+    let result = kept.bytes(range.end - range.start).and_then(|bytes| {
+        if !is_there {
+            file.read_at(range.start, bytes)?;
+        }
+        work(bytes)
+    });
+    kept.of = result.is_ok().then_some(asked);
+    KEPT.set(kept);
+    result
+}
+
+thread_local! {
+    /// Taken out, not borrowed, by whoever works with it: a sink may well read from another source.
+    static KEPT: RefCell<Kept> = const { RefCell::new(Kept { words: Vec::new(), of: None }) };
+}
+
+/// The buffer that a thread keeps.
+#[derive(Default)]
+struct Kept {
+    words: Vec<u64>,
+    /// What part of which file is in it, if that is known.
+    of: Option<(FileId, Range<u64>)>,
+}
+
+impl Kept {
+    fn bytes(&mut self, len: u64) -> Result<&mut [u8]> {
+        let len = in_memory(len).ok_or_else(|| Error::limit("more than this machine's memory"))?;
+        if self.words.len() < len.div_ceil(8) {
+            self.words.resize(len.div_ceil(8), 0);
+        }
+        Ok(&mut bytemuck::cast_slice_mut(&mut self.words)[..len])
+    }
 }
 
 fn in_memory(count: u64) -> Option<usize> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quantviz_core::{Error, Result};
 
@@ -13,6 +14,18 @@ pub(crate) struct ModelFile {
     file: Option<fs::File>,
     path: PathBuf,
     len: u64,
+    id: FileId,
+}
+
+/// Tells apart whatever was ever opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId(u64);
+
+impl FileId {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        FileId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Files of one model that stay open: processes may have a thousand or so, and some models have a file for every tensor.
@@ -22,7 +35,7 @@ impl ModelFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = open(path)?;
         let len = file.metadata().map_err(|error| Error::io(path, error))?.len();
-        Ok(ModelFile { file: Some(file), path: path.to_owned(), len })
+        Ok(ModelFile { file: Some(file), path: path.to_owned(), len, id: FileId::next() })
     }
 
     /// One more file of a model that has so many already.
@@ -37,6 +50,10 @@ impl ModelFile {
 
     pub(crate) fn len(&self) -> u64 {
         self.len
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.id
     }
 
     /// Fills `buffer` from the bytes at `offset`.

@@ -120,7 +120,10 @@ impl ParameterSource for GgufSource {
         if part == Part::Stored {
             return read_elements(file, offset, parameter.dtype, range, sink).map_err(in_tensor);
         }
-        let blocks = BlockType::of(parameter.dtype).map(|block_type| Blocks { file, offset, block_type });
+        let blocks = BlockType::of(parameter.dtype).map(|block_type| {
+            let blocks = parameter.shape.elements() / block_type.elements() as u64;
+            Blocks { file, offset, block_type, blocks }
+        });
         let packed = blocks.and_then(|blocks| blocks.read(part, range.clone(), sink));
         match packed {
             Some(result) => result.map_err(in_tensor),

@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use quantviz_core::{Block, DType, Elements, Error, Part, Result, Sink};
 
 use super::blocks::{BlockType, Meaning};
-use crate::bytes::with_buffer;
+use crate::bytes::with_bytes;
 use crate::file::ModelFile;
 
 /// The blocks of a tensor.
@@ -14,10 +14,14 @@ pub(super) struct Blocks<'a> {
     /// Where the first one begins.
     pub(super) offset: u64,
     pub(super) block_type: &'static BlockType,
+    /// How many there are.
+    pub(super) blocks: u64,
 }
 
-/// Bytes that are unpacked at once: the numbers that come of them stay in the nearest caches.
-const BYTES_AT_ONCE: usize = 32 << 10;
+/// Elements whose blocks are read at once: few enough to stay in a near cache until all their parts are taken.
+const READ_AT_ONCE: usize = 1 << 17;
+/// Elements whose blocks are unpacked at once: the numbers that come of them stay in the nearest caches.
+const UNPACKED_AT_ONCE: usize = 1 << 14;
 
 impl Blocks<'_> {
     /// Pushes the elements `range` of a part; `None` if the blocks do not have that part.
@@ -64,30 +68,43 @@ impl Blocks<'_> {
         range: Range<u64>,
         mut deliver: impl FnMut(u64, &[T]) -> Result<ControlFlow<()>>,
     ) -> Result<ControlFlow<()>> {
-        let block_bytes = self.block_type.bytes();
-        let at_once = (BYTES_AT_ONCE / block_bytes) as u64;
+        let (block_bytes, elements) = (self.block_type.bytes(), self.block_type.elements());
+        let (at_once, read_at_once) = (UNPACKED_AT_ONCE / elements, (READ_AT_ONCE / elements) as u64);
         let mut items = Vec::new();
-        let mut start = range.start;
-        while start < range.end {
-            let first_block = start / per_block as u64;
-            let first_item = first_block * per_block as u64;
-            let blocks = (range.end.div_ceil(per_block as u64) - first_block).min(at_once);
-            with_buffer(blocks * block_bytes as u64, |bytes| {
-                self.file.read_at(self.offset + first_block * block_bytes as u64, bytes)?;
-                items.clear();
-                items.resize(bytes.len() / block_bytes * per_block, T::default());
-                let pairs = bytes.chunks_exact(block_bytes).zip(items.chunks_exact_mut(per_block));
-                pairs.for_each(|(block, items)| unpack(block, items));
-                Ok(())
+        let mut block = range.start / per_block as u64;
+        let end_block = if range.is_empty() { block } else { range.end.div_ceil(per_block as u64) };
+        while block < end_block {
+            let (mut first, mut last) = (block, end_block);
+            // A few blocks are read alone; of many, all parts are taken from the same bytes, wherever a range begins.
+            if last - first > at_once as u64 {
+                first = block / read_at_once * read_at_once;
+                last = (first + read_at_once).min(self.blocks);
+            }
+            let bytes = self.offset + first * block_bytes as u64..self.offset + last * block_bytes as u64;
+            let flow = with_bytes(self.file, bytes, |bytes| {
+                let wanted = (block - first) as usize * block_bytes
+                    ..(end_block.min(last) - first) as usize * block_bytes;
+                let mut first_item = block * per_block as u64;
+                for some in bytes[wanted].chunks(at_once * block_bytes) {
+                    items.clear();
+                    items.resize(some.len() / block_bytes * per_block, T::default());
+                    let pairs = some.chunks_exact(block_bytes).zip(items.chunks_exact_mut(per_block));
+                    pairs.for_each(|(block, items)| unpack(block, items));
+                    let end_item = first_item + items.len() as u64;
+                    let (start, end) = (first_item.max(range.start), end_item.min(range.end));
+                    // Both lie within what has just been unpacked.
+                    let wanted = (start - first_item) as usize..(end - first_item) as usize;
+                    if deliver(start, &items[wanted])?.is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    first_item = end_item;
+                }
+                Ok(ControlFlow::Continue(()))
             })?;
-            let end = range.end.min(first_item + items.len() as u64);
-            // Both lie within what has just been unpacked.
-            let wanted = (start - first_item) as usize..(end - first_item) as usize;
-            let flow = deliver(start, &items[wanted])?;
             if flow.is_break() {
                 return Ok(flow);
             }
-            start = end;
+            block = last;
         }
         Ok(ControlFlow::Continue(()))
     }

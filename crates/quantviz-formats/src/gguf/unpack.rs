@@ -29,7 +29,8 @@ pub(super) fn ternary_digits<const RUN: usize>(bytes: &[u8], codes: &mut [u8]) {
 
 /// The half-precision number at a place.
 pub(super) fn half(bytes: &[u8], at: usize) -> f64 {
-    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f64()
+    // The constant function does not ask for every number what the processor can do.
+    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f64_const()
 }
 
 /// The sixteen scales of a Q3_K block: the lower four bits of all, then the upper two.

@@ -39,7 +39,10 @@ impl Packed {
         let read_bytes = |range: Range<u64>, out: &mut Vec<u8>| {
             let mut append = |block: Block<'_>| {
                 // Codes are packed into bytes, or into types of a byte.
-                block.elements.for_each(|byte| out.push(byte as i64 as u8));
+                match block.elements {
+                    Elements::U8(bytes) => out.extend_from_slice(bytes),
+                    elements => elements.for_each(|byte| out.push(byte as i64 as u8)),
+                }
                 ControlFlow::Continue(())
             };
             tensors.read(self.holder, stored.dtype, &stored.shape, range, &mut append).map(|_| ())

@@ -11,23 +11,28 @@ pub(crate) struct CodeCounts {
     counts: [u64; CODES],
 }
 
-const CODES: usize = 256;
+pub(crate) const CODES: usize = 256;
+/// Neighbours are often the same, and need not wait for each other where they are counted in tables of their own.
+pub(crate) const TABLES: usize = 4;
+pub(crate) type Tables = [[u32; CODES]; TABLES];
+/// So few codes that no count overflows.
+const MOST: usize = 1 << 31;
 
 impl CodeCounts {
     /// The counts of some elements; `None` for types of more than eight bits.
     pub(crate) fn of(elements: &Elements<'_>) -> Option<Self> {
-        let counts = match elements {
-            Elements::U8(codes) => count_bytes(codes),
-            Elements::I8(codes) => count_bytes(bytemuck::cast_slice(codes)),
-            Elements::Packed(packed) => return Some(CodeCounts::of_packed(packed)),
-            _ => return None,
-        };
+        let mut counts = [0; CODES];
+        for start in (0..elements.len().max(1)).step_by(MOST) {
+            let mut tables = [[0; CODES]; TABLES];
+            count(&elements.slice(start..elements.len().min(start + MOST)), &mut tables)?;
+            tables.iter().for_each(|table| add(&mut counts, table));
+        }
         Some(CodeCounts { dtype: elements.dtype(), counts })
     }
 
-    /// The counts of packed codes.
-    pub(crate) fn of_packed(packed: &Packed<'_>) -> Self {
-        CodeCounts { dtype: packed.dtype(), counts: count_packed(packed) }
+    /// Counts by the bits of the code.
+    pub(crate) fn new(dtype: DType, counts: [u64; CODES]) -> Self {
+        CodeCounts { dtype, counts }
     }
 
     pub(crate) fn dtype(&self) -> DType {
@@ -48,73 +53,76 @@ impl CodeCounts {
             _ => return None,
         };
         let place = |code: usize| (code + first) % CODES;
-        let value = |code: usize| whole_number(self.dtype, place(code));
+        let value = |code: usize| code_value(self.dtype, place(code));
         let occurs = |code: &usize| self.counts[place(*code)] > 0;
         Some((value((0..CODES).find(occurs)?), value((0..CODES).rev().find(occurs)?)))
     }
 
     /// Every number that the codes are, with the number of times it occurs.
     pub(crate) fn values(&self) -> impl Iterator<Item = (f64, u64)> + Clone + use<'_> {
-        let table = code_values(self.dtype);
-        let value = move |code: usize| match self.dtype {
-            DType::I8 | DType::U8 => whole_number(self.dtype, code),
-            _ => table.and_then(|table| table.get(code)).map_or(f64::NAN, |&value| f64::from(value)),
-        };
         let occurring = self.counts.iter().enumerate().filter(|(_, times)| **times > 0);
-        occurring.map(move |(code, &times)| (value(code), times))
+        occurring.map(move |(code, &times)| (code_value(self.dtype, code), times))
     }
 }
 
-fn whole_number(dtype: DType, code: usize) -> f64 {
-    let byte = code.to_le_bytes()[0];
-    if dtype == DType::I8 { f64::from(byte.cast_signed()) } else { f64::from(byte) }
+/// Adds the counts of elements to tables, the sum of which is the counts; `None` for types of more than eight bits.
+pub(crate) fn count(elements: &Elements<'_>, tables: &mut Tables) -> Option<()> {
+    match elements {
+        Elements::U8(codes) => count_bytes(codes, tables),
+        Elements::I8(codes) => count_bytes(bytemuck::cast_slice(codes), tables),
+        Elements::Packed(packed) => count_packed(packed, tables),
+        _ => return None,
+    }
+    Some(())
 }
 
-fn count_packed(packed: &Packed<'_>) -> [u64; CODES] {
-    let mut counts = [0; CODES];
+/// Adds what a table has to the counts.
+pub(crate) fn add(counts: &mut [u64; CODES], table: &[u32; CODES]) {
+    counts.iter_mut().zip(table).for_each(|(count, &times)| *count += u64::from(times));
+}
+
+/// What the bits of a code mean; NaN where there is no such code.
+pub(crate) fn code_value(dtype: DType, code: usize) -> f64 {
+    let byte = code.to_le_bytes()[0];
+    match dtype {
+        DType::U8 => f64::from(byte),
+        DType::I8 => f64::from(byte.cast_signed()),
+        _ => code_values(dtype).and_then(|table| table.get(code)).map_or(f64::NAN, |&value| f64::from(value)),
+    }
+}
+
+fn count_packed(packed: &Packed<'_>, tables: &mut Tables) {
     let bits = packed.bits();
     if 8 % bits != 0 {
-        packed.codes().for_each(|code| counts[usize::from(code)] += 1);
-        return counts;
+        packed.codes().for_each(|code| tables[0][usize::from(code)] += 1);
+        return;
     }
-    // Bytes are counted, and then taken apart once each, however often they occur.
     let (before, bytes, behind) = packed.whole_bytes();
-    let codes_of =
-        |byte: usize| (0..8 / bits).map(move |place| byte >> (place * bits) & (CODES - 1) >> (8 - bits));
-    for (byte, times) in count_bytes(bytes).into_iter().enumerate() {
-        codes_of(byte).for_each(|code| counts[code] += times);
+    if bits == 8 {
+        count_bytes(bytes, tables);
+    } else {
+        // Bytes are counted, and then taken apart once each, however often they occur.
+        let mut of_bytes = [[0; CODES]; TABLES];
+        count_bytes(bytes, &mut of_bytes);
+        let codes_of =
+            |byte: usize| (0..8 / bits).map(move |place| byte >> (place * bits) & (CODES - 1) >> (8 - bits));
+        for (byte, &times) in of_bytes.iter().flat_map(|table| table.iter().enumerate()) {
+            codes_of(byte).for_each(|code| tables[0][code] += times);
+        }
     }
-    before.codes().chain(behind.codes()).for_each(|code| counts[usize::from(code)] += 1);
-    counts
+    before.codes().chain(behind.codes()).for_each(|code| tables[0][usize::from(code)] += 1);
 }
 
-/// Neighbours are often the same, and need not wait for each other where they are counted in tables of their own.
-const TABLES: usize = 4;
-/// So few bytes that no count overflows.
-const MOST_BYTES: usize = 1 << 31;
-
-fn count_bytes(bytes: &[u8]) -> [u64; CODES] {
-    let mut counts = [0u64; CODES];
-    if bytes.len() < CODES {
-        bytes.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
-        return counts;
-    }
-    for bytes in bytes.chunks(MOST_BYTES) {
-        let mut tables = [[0u32; CODES]; TABLES];
-        let (words, rest) = bytes.as_chunks::<8>();
-        for &word in words {
-            // Taken apart by shifts: bytes that are loaded one by one share the load unit with the counts.
-            let word = u64::from_le_bytes(word);
-            for place in 0..8 {
-                tables[place % TABLES][(word >> (8 * place) & 0xff) as usize] += 1;
-            }
-        }
-        rest.iter().for_each(|&byte| tables[0][usize::from(byte)] += 1);
-        for table in tables {
-            counts.iter_mut().zip(table).for_each(|(count, times)| *count += u64::from(times));
+fn count_bytes(bytes: &[u8], tables: &mut Tables) {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for &word in words {
+        // Taken apart by shifts: bytes that are loaded one by one share the load unit with the counts.
+        let word = u64::from_le_bytes(word);
+        for place in 0..8 {
+            tables[place % TABLES][(word >> (8 * place) & 0xff) as usize] += 1;
         }
     }
-    counts
+    rest.iter().for_each(|&byte| tables[0][usize::from(byte)] += 1);
 }
 
 #[cfg(test)]

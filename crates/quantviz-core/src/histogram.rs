@@ -76,14 +76,14 @@ impl Bins {
 
     /// Counts every value within the range.
     pub fn add(&mut self, elements: &Elements<'_>) {
+        // Codes are so few that they repeat: it is quicker to count them first.
+        if let Some(codes) = CodeCounts::of(elements) {
+            return self.add_counted(codes.values());
+        }
         for_each_type!(
             elements,
-            slice => match CodeCounts::of(elements) {
-                // Codes are so few that they repeat: it is quicker to count them first.
-                Some(codes) => self.add_counted(codes.values()),
-                None => dispatch!(Level::new(), simd => self.add_slice(simd, slice)),
-            },
-            packed => self.add_counted(CodeCounts::of_packed(packed).values())
+            slice => dispatch!(Level::new(), simd => self.add_slice(simd, slice)),
+            _packed => {}
         );
     }
 

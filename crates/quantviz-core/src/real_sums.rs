@@ -8,6 +8,7 @@ use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
 use crate::dequantize::{AT_ONCE, Run, in_table, push_values};
 use crate::group_sums::{Code, GroupSums};
+use crate::run_counts::RunCounts;
 use crate::{Block, Elements, ParameterId, ParameterSource, Part, RangeSummary, Result};
 
 /// The summary of the real values of the elements `range`.
@@ -73,23 +74,21 @@ impl RealSums {
                 return counts;
             }
         }
-        let mut counts: Option<CodeCounts> = None;
+        let mut long_runs = None;
+        if !is_short {
+            long_runs = RunCounts::of(&block.elements, calibration.table.as_deref());
+        }
         let mut counted = 0;
         calibration.for_each_run(block, |run| {
-            match Some(&run.codes).filter(|codes| codes.len() >= WORTH_COUNTING).and_then(CodeCounts::of) {
-                Some(codes) => {
-                    let values = codes.values().map(|(code, times)| (run.real(code), times));
-                    self.total.merge(&RangeSummary::of_counted(values));
+            match long_runs.as_mut().filter(|_| run.codes.len() >= WORTH_COUNTING) {
+                Some(runs) => {
+                    runs.add(simd, &run, &mut self.total);
                     counted += run.codes.len();
-                    match &mut counts {
-                        Some(counts) => counts.merge(&codes),
-                        None => counts = Some(codes),
-                    }
                 }
                 None => self.add_values(simd, &run),
             }
         });
-        counts.filter(|_| counted == block.elements.len())
+        long_runs.filter(|_| counted == block.elements.len()).map(RunCounts::into_counts)
     }
 
     #[inline(always)]

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 
 use crate::calibration::for_each_calibration;
 use crate::code_counts::CodeCounts;
+use crate::half_counts::{HalfCounts, is_counted};
 use crate::parallel::for_each_job;
 use crate::real_sums::{RealSums, summarize_real};
 use crate::scales::{MeasuredQuantization, calibrate, come_along};
@@ -12,7 +13,7 @@ use crate::source::measured_part;
 use crate::tally::Tally;
 use crate::values::Values;
 use crate::{
-    Bins, Block, Elements, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result,
+    Bins, Block, DType, Elements, Error, Histogram, ParameterId, ParameterSource, Part, RangeSummary, Result,
 };
 
 /// What to measure, and with how many threads.
@@ -142,7 +143,7 @@ impl Scan {
         // The edges of a tensor that was measured in pieces are known only now.
         let binning: Vec<Job> = jobs
             .into_iter()
-            .filter(|job| matches!(job.task, Task::Summarize { whole: false, .. }))
+            .filter(|job| matches!(job.task, Task::Summarize(Summarize { whole: false, .. })))
             .filter_map(|job| {
                 let range = tallies[job.slot].unbinned();
                 let bins = range.zip(self.bins).and_then(|(it, bins)| bins_over(it, bins));
@@ -190,6 +191,8 @@ struct Work {
     codes: bool,
     /// Whether that look finds out about the scales as well.
     scales: bool,
+    /// The type of numbers that are counted.
+    counted: Option<DType>,
     /// Whether a histogram needs a second look: the range of the whole is known only after the first.
     binned_later: bool,
 }
@@ -211,12 +214,22 @@ impl Work {
         if elements > piece {
             let _ = source.read(id, part, 0..1, &mut |_: Block<'_>| ControlFlow::Break(()))?;
         }
-        // Codes of a few bits are counted, and the counts know the rest.
-        let binned_later = binned && elements > piece && bits > 8;
+        // What is counted needs no second look: the counts know the rest.
+        let counted = Some(parameter.dtype).filter(|&dtype| !packed && is_counted(dtype, elements));
+        let binned_later = binned && elements > piece && bits > 8 && counted.is_none();
         let quantization = parameter.quantization.as_ref();
         let codes = quantization.is_some_and(|it| it.computed.is_none());
         let scales = quantization.is_some_and(|it| come_along(it, &parameter.shape, piece)) && elements > 0;
-        Ok(Work { part, elements, piece, quantized: quantization.is_some(), codes, scales, binned_later })
+        Ok(Work {
+            part,
+            elements,
+            piece,
+            quantized: quantization.is_some(),
+            codes,
+            scales,
+            counted,
+            binned_later,
+        })
     }
 
     /// Elements to look at before all ranges are known.
@@ -233,7 +246,8 @@ impl Work {
         let pieces = || pieces(self.elements, self.piece);
         let job = |task, range| Job { slot, parameter, part: self.part, task, range };
         let whole = self.elements <= self.piece;
-        let summarize = Task::Summarize { whole, codes: self.codes, scales: self.scales };
+        let counted = self.counted;
+        let summarize = Task::Summarize(Summarize { whole, codes: self.codes, scales: self.scales, counted });
         let mut jobs: Vec<Job> = pieces().map(|range| job(summarize.clone(), range)).collect();
         if self.quantized && !self.scales {
             jobs.push(job(Task::Calibrate, 0..0));
@@ -263,15 +277,27 @@ struct Job {
 
 #[derive(Clone)]
 pub(crate) enum Task {
-    /// Summarise the elements, and bin them too where they are all there are; where they are codes, summarise also the
-    /// real values, and the scales where they come along.
-    Summarize { whole: bool, codes: bool, scales: bool },
+    /// Look at the elements.
+    Summarize(Summarize),
     /// Summarise the scales and the zero-points.
     Calibrate,
     /// Summarise the real values of codes that are computed.
     Dequantize,
     /// Bin the elements.
     Bin(Box<Bins>),
+}
+
+/// What a look at elements is for, beside their summary.
+#[derive(Clone, Copy)]
+pub(crate) struct Summarize {
+    /// They are all there are: bin them too.
+    whole: bool,
+    /// They are codes: summarise the real values too.
+    codes: bool,
+    /// The scales that come along are all there are of these elements: summarise them too.
+    scales: bool,
+    /// They are to be counted, being of this type.
+    counted: Option<DType>,
 }
 
 pub(crate) enum Finding {
@@ -295,9 +321,7 @@ impl Job {
 
     fn run<S: ParameterSource + ?Sized>(&self, source: &S, bins: Option<usize>) -> Result<Finding> {
         match &self.task {
-            Task::Summarize { whole, codes, scales } => {
-                self.summarize(source, *codes, *scales, bins.filter(|_| *whole))
-            }
+            Task::Summarize(how) => self.summarize(source, *how, bins.filter(|_| how.whole)),
             Task::Calibrate => calibrate(source, self.parameter).map(|it| Finding::Calibrated(Box::new(it))),
             Task::Dequantize => summarize_real(source, self.parameter, self.range.clone()).map(Finding::Real),
             Task::Bin(bins) => {
@@ -309,13 +333,12 @@ impl Job {
     fn summarize<S: ParameterSource + ?Sized>(
         &self,
         source: &S,
-        codes: bool,
-        scales: bool,
+        how: Summarize,
         bins: Option<usize>,
     ) -> Result<Finding> {
-        let mut look = Look::at(self.elements(), bins);
+        let mut look = Look::at(self.elements(), bins, how.counted);
         let mut real = None;
-        if codes {
+        if how.codes {
             let mut sums = RealSums::default();
             let mut quantization: Option<Box<MeasuredQuantization>> = None;
             let descriptor = source.model().parameter(self.parameter).quantization.as_ref();
@@ -324,7 +347,7 @@ impl Job {
                 self.parameter,
                 self.range.clone(),
                 &mut |calibration, range| {
-                    if let Some(descriptor) = descriptor.filter(|_| scales) {
+                    if let Some(descriptor) = descriptor.filter(|_| how.scales) {
                         let elements = range.end - range.start;
                         let more = MeasuredQuantization::of_calibration(calibration, descriptor, elements);
                         match &mut quantization {
@@ -344,14 +367,14 @@ impl Job {
         }
         // Codes can be looked at even where what scales them cannot.
         if !matches!(real, Some(Ok(_))) {
-            look = Look::at(self.elements(), bins);
+            look = Look::at(self.elements(), bins, how.counted);
             let mut sink = |block: Block<'_>| {
                 look.take(&block.elements, None);
                 ControlFlow::Continue(())
             };
             let _ = source.read(self.parameter, self.part, self.range.clone(), &mut sink)?;
         }
-        let Look { mut values, mut histogram, .. } = look;
+        let (mut values, mut histogram) = look.finish();
         if let (Some(bins), None) = (bins, &histogram) {
             histogram = match values.unbinned() {
                 Some(summary) => {
@@ -379,18 +402,23 @@ impl Job {
 /// What one job sees of the values.
 struct Look {
     values: Values,
+    counts: Option<HalfCounts>,
     histogram: Option<Histogram>,
     elements: u64,
     bins: Option<usize>,
 }
 
 impl Look {
-    fn at(elements: u64, bins: Option<usize>) -> Self {
-        Look { values: Values::default(), histogram: None, elements, bins }
+    fn at(elements: u64, bins: Option<usize>, counted: Option<DType>) -> Self {
+        let counts = counted.map(HalfCounts::of);
+        Look { values: Values::default(), counts, histogram: None, elements, bins }
     }
 
     /// Takes elements, which someone may have counted already.
     fn take(&mut self, elements: &Elements<'_>, counts: Option<CodeCounts>) {
+        if self.counts.as_mut().is_some_and(|counts| counts.add(elements)) {
+            return;
+        }
         match counts {
             Some(counts) => self.values.merge(Values::Counted(Box::new(counts))),
             None => self.values.add(elements),
@@ -403,6 +431,13 @@ impl Look {
             bins.add(elements);
             self.histogram = Some(bins.into_histogram());
         }
+    }
+
+    fn finish(mut self) -> (Values, Option<Histogram>) {
+        if let Some(counts) = self.counts {
+            self.values.merge(counts.into_values());
+        }
+        (self.values, self.histogram)
     }
 }
 

@@ -60,11 +60,10 @@ impl RangeSummary {
 
     /// The summary of elements in the type they are stored in.
     pub fn of_elements(elements: &Elements<'_>) -> Self {
-        for_each_type!(
-            elements,
-            slice => RangeSummary::of(slice),
-            packed => RangeSummary::of_counted(CodeCounts::of_packed(packed).values())
-        )
+        if let Some(codes) = CodeCounts::of(elements) {
+            return RangeSummary::of_counted(codes.values());
+        }
+        for_each_type!(elements, slice => RangeSummary::of(slice), _packed => RangeSummary::default())
     }
 
     /// The summary of values that occur so many times each.

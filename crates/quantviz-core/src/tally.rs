@@ -56,7 +56,7 @@ impl Tally {
             Ok(Finding::Calibrated(quantization)) => self.calibration = Ok(Some(quantization)),
             Ok(Finding::Real(real)) => self.take_real(Ok(real)),
             Err(error) => match task {
-                Task::Summarize { .. } | Task::Bin(_) if self.values.is_ok() => self.values = Err(error),
+                Task::Summarize(_) | Task::Bin(_) if self.values.is_ok() => self.values = Err(error),
                 Task::Calibrate => self.calibration = Err(error),
                 Task::Dequantize => self.take_real(Err(error)),
                 _ => {}

@@ -1,14 +1,17 @@
 //! What is known of the values that were looked at so far.
 
 use crate::code_counts::CodeCounts;
+use crate::half_counts::value_of;
 use crate::scan::bins_over;
-use crate::{Bins, Elements, Histogram, RangeSummary};
+use crate::{Bins, DType, Elements, Histogram, RangeSummary};
 
-/// Codes of at most eight bits are counted: their range, moments and histogram follow from that, without a second look.
-/// Others are summed up.
+/// Codes of at most eight bits are counted, and so are the many numbers of sixteen bits of a large tensor: their range,
+/// moments and histogram follow from that, without a second look. Others are summed up.
 #[derive(Debug)]
 pub(crate) enum Values {
     Counted(Box<CodeCounts>),
+    /// Numbers of sixteen bits, by their bits, which may be there more than once.
+    Listed(DType, Vec<(u16, u32)>),
     Summed(RangeSummary),
 }
 
@@ -33,6 +36,7 @@ impl Values {
             (Values::Counted(here), Values::Counted(there)) if here.dtype() == there.dtype() => {
                 here.merge(&there)
             }
+            (Values::Listed(here, list), Values::Listed(there, more)) if *here == there => list.extend(more),
             (Values::Summed(here), there) if here.count() == 0 => *self = there,
             (_, there) => {
                 let mut summary = self.summary();
@@ -45,6 +49,7 @@ impl Values {
     pub(crate) fn summary(&self) -> RangeSummary {
         match self {
             Values::Counted(codes) => RangeSummary::of_counted(codes.values()),
+            Values::Listed(dtype, list) => RangeSummary::of_counted(listed(*dtype, list)),
             Values::Summed(summary) => *summary,
         }
     }
@@ -52,16 +57,31 @@ impl Values {
     /// The summary of values that have to be looked at again for a histogram.
     pub(crate) fn unbinned(&self) -> Option<&RangeSummary> {
         match self {
-            Values::Counted(_) => None,
+            Values::Counted(_) | Values::Listed(..) => None,
             Values::Summed(summary) => Some(summary),
         }
     }
 
     /// The histogram of values that were counted, where their range has a width.
     pub(crate) fn count_in(&self, bins: usize) -> Option<Histogram> {
-        let Values::Counted(codes) = self else { return None };
-        let mut bins = bins_over(&self.summary(), bins)?;
-        bins.add_counted(codes.values());
-        Some(Bins::into_histogram(bins))
+        let bins = || bins_over(&self.summary(), bins);
+        let counted = match self {
+            Values::Counted(codes) => {
+                let mut bins = bins()?;
+                bins.add_counted(codes.values());
+                bins
+            }
+            Values::Listed(dtype, list) => {
+                let mut bins = bins()?;
+                bins.add_counted(listed(*dtype, list));
+                bins
+            }
+            Values::Summed(_) => return None,
+        };
+        Some(Bins::into_histogram(counted))
     }
+}
+
+fn listed(dtype: DType, list: &[(u16, u32)]) -> impl Iterator<Item = (f64, u64)> + Clone {
+    list.iter().map(move |&(bits, times)| (value_of(dtype, bits), u64::from(times)))
 }

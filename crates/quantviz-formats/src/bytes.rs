@@ -19,7 +19,7 @@ pub(crate) struct Extent {
 }
 
 /// Bytes that one read takes: they fit the second-level cache of the core that looks at them next.
-const READ_BYTES: u64 = 1 << 20;
+const READ_BYTES: u64 = 1 << 18;
 /// What is read at once although it does not: a histogram looks at it twice, and the last-level cache, which has room for
 /// it, costs less than a second read.
 const WHOLE_BYTES: u64 = 12 << 20;
@@ -40,8 +40,9 @@ pub(crate) fn read_elements(
     // Packed elements may begin inside a byte; every so many of them, one begins with a byte.
     let stride = if bits < 8 { 8 } else { 1 };
     let elements_of = |bytes: u64| bytes * 8 / bits / stride * stride;
-    let is_small = range.end.saturating_sub(range.start) <= elements_of(WHOLE_BYTES);
-    let step = elements_of(if is_small { WHOLE_BYTES } else { READ_BYTES });
+    // Numbers of more than 16 bits are looked at twice.
+    let is_whole = bits > 16 && range.end.saturating_sub(range.start) <= elements_of(WHOLE_BYTES);
+    let step = elements_of(if is_whole { WHOLE_BYTES } else { READ_BYTES });
     let mut start = range.start;
     while start < range.end {
         let skipped = start % stride;

@@ -1,0 +1,117 @@
+//! The real values of long runs of byte-sized codes: the codes of each run are counted, and each of the 256 that there are
+//! is scaled once.
+
+use fearless_simd::{Select, Simd, SimdBase, SimdInt, SimdWiden, f32x8, f64x4, u32x8};
+
+use crate::code_counts::{CODES, CodeCounts, TABLES, Tables, add, code_value, count};
+use crate::dequantize::{Affine, Run, in_table};
+use crate::{DType, Elements, RangeSummary};
+
+/// Counts one run after the other.
+pub(crate) struct RunCounts {
+    dtype: DType,
+    /// What every code stands for before it is scaled.
+    values: [f64; CODES],
+    tables: Tables,
+    all: [u64; CODES],
+}
+
+/// Counts are exact in `f32` up to here.
+const LONGEST: usize = 1 << 24;
+
+impl RunCounts {
+    /// Of elements like these; `None` where they have more than eight bits.
+    pub(crate) fn of(elements: &Elements<'_>, table: Option<&[f32]>) -> Option<Self> {
+        let dtype = elements.dtype();
+        dtype.bits().filter(|&bits| bits <= 8)?;
+        let value = |code| {
+            let value = code_value(dtype, code);
+            table.map_or(value, |table| in_table(table, value))
+        };
+        let values = std::array::from_fn(value);
+        Some(RunCounts { dtype, values, tables: [[0; CODES]; TABLES], all: [0; CODES] })
+    }
+
+    /// How often each code occurred in all runs.
+    pub(crate) fn into_counts(self) -> CodeCounts {
+        CodeCounts::new(self.dtype, self.all)
+    }
+
+    /// Adds a run.
+    #[inline(always)]
+    pub(crate) fn add<S: Simd>(&mut self, simd: S, run: &Run<'_>, total: &mut RangeSummary) {
+        for start in (0..run.codes.len()).step_by(LONGEST) {
+            let codes = run.codes.slice(start..run.codes.len().min(start + LONGEST));
+            if count(&codes, &mut self.tables).is_none() {
+                return;
+            }
+            self.add_counted(simd, &run.affine, codes.len() as u64, total);
+        }
+    }
+
+    #[inline(always)]
+    fn add_counted<S: Simd>(&mut self, simd: S, affine: &Affine, count: u64, total: &mut RangeSummary) {
+        let summary = simd.vectorize(
+            #[inline(always)]
+            || self.summary(simd, affine, count),
+        );
+        let summary = summary.unwrap_or_else(|| {
+            let counts = self.tables[0].iter().map(|&times| u64::from(times));
+            let reals = self.values.iter().map(|&value| affine.real(value));
+            RangeSummary::of_counted(reals.zip(counts))
+        });
+        total.merge(&summary);
+        add(&mut self.all, &self.tables[0]);
+        self.tables = [[0; CODES]; TABLES];
+    }
+
+    /// What the counts of a run come to, which are put together in the first table. `None` where some number is not
+    /// finite.
+    #[inline(always)]
+    fn summary<S: Simd>(&mut self, simd: S, affine: &Affine, count: u64) -> Option<RangeSummary> {
+        const LANES: usize = 8;
+        let [first, others @ ..] = &mut self.tables;
+        for table in others {
+            first.iter_mut().zip(table).for_each(|(all, times)| *all += *times);
+        }
+        let none = f64x4::splat(simd, 0.0);
+        let (mut sum, mut zeros) = (none, none);
+        let (mut low, mut high) = (f64x4::splat(simd, f64::INFINITY), f64x4::splat(simd, f64::NEG_INFINITY));
+        let mut real = [[0.0; 4]; CODES / 4];
+        let mut times = [[0.0; 4]; CODES / 4];
+        let values = self.values.as_chunks::<LANES>().0;
+        let counts = first.as_chunks::<LANES>().0;
+        let halves = real.as_chunks_mut::<2>().0.iter_mut().zip(times.as_chunks_mut::<2>().0);
+        for ((values, counts), (reals, times)) in values.iter().zip(counts).zip(halves) {
+            let counts: f32x8<S> = u32x8::load_array_ref(simd, counts).to_float();
+            let (first, second) = counts.widen();
+            for (half, (times, counts)) in times.iter_mut().zip([first, second]).enumerate() {
+                let values = f64x4::from_slice(simd, &values[half * 4..half * 4 + 4]);
+                let occurs = counts.simd_gt(0.0);
+                // What does not occur may be no number.
+                let values = (values - affine.zero_point) * affine.scale + affine.offset;
+                let values = occurs.select(values, none);
+                sum += values * counts;
+                zeros += values.simd_eq(0.0).select(counts, none);
+                low = low.min(occurs.select(values, low));
+                high = high.max(occurs.select(values, high));
+                reals[half] = values.into();
+                *times = counts.into();
+            }
+        }
+        let mean = sum.reduce_sum() / count as f64;
+        if !mean.is_finite() {
+            return None;
+        }
+        let mut squares = none;
+        for (reals, times) in real.iter().zip(&times) {
+            let distances = f64x4::load_array_ref(simd, reals) - mean;
+            squares += distances * distances * f64x4::load_array_ref(simd, times);
+        }
+        let (low, high) = (low.reduce_min(), high.reduce_max());
+        let (squares, zeros) = (squares.reduce_sum(), zeros.reduce_sum());
+        squares
+            .is_finite()
+            .then(|| RangeSummary::of_sums(count, mean, 0.0, squares, (low, high), zeros as u64))
+    }
+}

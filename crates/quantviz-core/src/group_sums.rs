@@ -20,6 +20,10 @@ pub(crate) struct GroupSums {
     near: f64,
     distances: [f64; LANES],
     squares: [f64; LANES],
+    /// What is the same for all codes of a group. It has a place of its own: a number that is changed within a vector
+    /// delays the next look at the vector.
+    common_distances: f64,
+    common_squares: f64,
     /// The smallest and the largest value of all groups so far, those included that were put together before.
     ends: Option<(f64, f64)>,
     zeros: u64,
@@ -101,8 +105,8 @@ impl GroupSums {
         self.squares = all.into();
         #[expect(clippy::cast_precision_loss, reason = "a few")]
         let count = codes.len() as f64;
-        self.distances[0] += count * distance;
-        self.squares[0] += count * distance * distance;
+        self.common_distances += count * distance;
+        self.common_squares += count * distance * distance;
         // Few groups reach further than all before them: only those are looked at again.
         let (first, last) = (affine.real(ends.0), affine.real(ends.1));
         if self.ends.is_none_or(|(low, high)| first.min(last) < low || first.max(last) > high) {
@@ -127,7 +131,8 @@ impl GroupSums {
     /// Adds everything to `total`.
     pub(crate) fn empty_into(&mut self, total: &mut RangeSummary) {
         if let Some(ends) = self.ends.filter(|_| self.count > 0) {
-            let (distances, squares) = (self.distances.iter().sum(), self.squares.iter().sum());
+            let distances = self.distances.iter().sum::<f64>() + self.common_distances;
+            let squares = self.squares.iter().sum::<f64>() + self.common_squares;
             total.merge(&RangeSummary::of_sums(self.count, self.near, distances, squares, ends, self.zeros));
         }
         *self = GroupSums { near: self.near, ends: self.ends, ..GroupSums::default() };

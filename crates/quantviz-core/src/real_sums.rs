@@ -62,7 +62,9 @@ impl RealSums {
         calibration: &Calibration,
         block: &Block<'_>,
     ) -> Option<CodeCounts> {
-        let is_short = calibration.groups.walk(block.start).here().1 < WORTH_COUNTING as u64;
+        let groups = &calibration.groups;
+        let run = groups.even_run().unwrap_or_else(|| groups.walk(block.start).here().1);
+        let is_short = run < WORTH_COUNTING as u64;
         if is_short && calibration.table.is_none() && calibration.outer.is_none() {
             let counts = CodeCounts::of(&block.elements);
             if let Some(ends) = counts.as_ref().and_then(CodeCounts::ends) {

@@ -68,6 +68,8 @@ impl RunCounts {
     /// What the counts of a run come to, which are put together in the first table. `None` where some number is not
     /// finite.
     #[inline(always)]
+    #[expect(clippy::cast_precision_loss, reason = "no run is so long")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sums of counts")]
     fn summary<S: Simd>(&mut self, simd: S, affine: &Affine, count: u64) -> Option<RangeSummary> {
         const LANES: usize = 8;
         let [first, others @ ..] = &mut self.tables;

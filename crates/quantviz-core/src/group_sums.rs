@@ -42,11 +42,16 @@ const FURTHEST: f64 = 255.0;
 
 /// Whole numbers of eight bits.
 pub(crate) trait Code: Element + Into<i16> + Ord {
+    /// The smallest and the largest.
+    const ENDS: [Self; 2];
+
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2];
     fn widen_16<S: Simd>(simd: S, codes: &[Self; 16]) -> i16x16<S>;
 }
 
 impl Code for i8 {
+    const ENDS: [Self; 2] = [i8::MIN, i8::MAX];
+
     #[inline(always)]
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
         i8x32::load_array_ref(simd, codes).widen().into()
@@ -60,6 +65,8 @@ impl Code for i8 {
 }
 
 impl Code for u8 {
+    const ENDS: [Self; 2] = [u8::MIN, u8::MAX];
+
     #[inline(always)]
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
         let (low, high) = u8x32::load_array_ref(simd, codes).widen();
@@ -86,46 +93,71 @@ impl GroupSums {
         total: &mut RangeSummary,
     ) -> bool {
         let Some(centre) = affine.centre(ends).filter(|_| codes.len() <= LONGEST) else { return false };
-        if self.groups >= AT_ONCE {
-            self.empty_into(total);
-            self.near = total.mean().unwrap_or(0.0);
-        }
-        self.groups += 1;
-        self.count += codes.len() as u64;
+        let distance = self.begin(codes.len() as u64, &centre, total);
         let sums = Sums::of(simd, codes, centre.code, centre.is_zero);
         self.zeros += sums.zeros;
-        // A value is `distance + scale · (code − centre)` away from what is near.
         let scale = affine.scale;
-        let distance = centre.value - self.near;
         let (sums, squares) = (to_f64(sums.sums), to_f64(sums.squares));
         let distances = f64x4::load_array_ref(simd, &self.distances);
         self.distances = sums.mul_add(scale, distances).into();
         let all = f64x4::load_array_ref(simd, &self.squares);
         let all = sums.mul_add(2.0 * scale * distance, squares.mul_add(scale * scale, all));
         self.squares = all.into();
-        #[expect(clippy::cast_precision_loss, reason = "a few")]
-        let count = codes.len() as f64;
-        self.common_distances += count * distance;
-        self.common_squares += count * distance * distance;
         // Few groups reach further than all before them: only those are looked at again.
         let (first, last) = (affine.real(ends.0), affine.real(ends.1));
         if self.ends.is_none_or(|(low, high)| first.min(last) < low || first.max(last) > high) {
             simd.vectorize(
                 #[inline(always)]
-                || self.reach(codes, affine),
+                || {
+                    let ends = [codes.iter().min(), codes.iter().max()];
+                    ends.into_iter().flatten().for_each(|&code| self.reach(affine.real(code.to_f64())));
+                },
             );
         }
         true
     }
 
+    /// Adds a group of which the sums are known, of the distances of its codes from `centre`.
+    pub(crate) fn add_sums(
+        &mut self,
+        sums: &KnownSums,
+        ends: (f64, f64),
+        affine: &Affine,
+        centre: &Centre,
+        total: &mut RangeSummary,
+    ) {
+        let distance = self.begin(sums.count.into(), centre, total);
+        let scale = affine.scale;
+        let (sum, squares) = (f64::from(sums.sum), f64::from(sums.squares));
+        self.common_distances += scale * sum;
+        self.common_squares += scale * scale * squares + 2.0 * scale * distance * sum;
+        self.zeros += if centre.is_zero { sums.zeros.into() } else { 0 };
+        self.reach(affine.real(ends.0));
+        self.reach(affine.real(ends.1));
+    }
+
+    /// Begins a group of `count` codes, the centre of which is the distance that is returned from what is near. So a value
+    /// is `distance + scale · (code − centre)` away from that.
     #[inline(always)]
-    fn reach<T: Code>(&mut self, codes: &[T], affine: &Affine) {
-        let (mut low, mut high) = self.ends.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
-        for &end in [codes.iter().min(), codes.iter().max()].into_iter().flatten() {
-            let value = affine.real(end.to_f64());
-            (low, high) = (low.min(value), high.max(value));
+    fn begin(&mut self, count: u64, centre: &Centre, total: &mut RangeSummary) -> f64 {
+        if self.groups >= AT_ONCE {
+            self.empty_into(total);
+            self.near = total.mean().unwrap_or(0.0);
         }
-        self.ends = Some((low, high));
+        self.groups += 1;
+        self.count += count;
+        let distance = centre.value - self.near;
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let count = count as f64;
+        self.common_distances += count * distance;
+        self.common_squares += count * distance * distance;
+        distance
+    }
+
+    #[inline(always)]
+    fn reach(&mut self, value: f64) {
+        let (low, high) = self.ends.unwrap_or((value, value));
+        self.ends = Some((low.min(value), high.max(value)));
     }
 
     /// Adds everything to `total`.
@@ -145,9 +177,18 @@ fn to_f64<S: Simd>(sums: i32x8<S>) -> f64x4<S> {
     low + high
 }
 
+/// Exact sums over the codes of a group, of their distances from one of them.
+pub(crate) struct KnownSums {
+    pub(crate) count: u32,
+    pub(crate) sum: i32,
+    pub(crate) squares: i32,
+    /// How often that one occurs.
+    pub(crate) zeros: u32,
+}
+
 /// The code that stands for about zero.
-struct Centre {
-    code: i16,
+pub(crate) struct Centre {
+    pub(crate) code: i16,
     /// What it stands for.
     value: f64,
     is_zero: bool,
@@ -157,7 +198,7 @@ impl Affine {
     /// The code that stands for about zero; `None` where numbers are so large, so small or so uneven that sums of what
     /// they make of codes round in another way than sums of codes do.
     #[inline(always)]
-    fn centre(&self, ends: (f64, f64)) -> Option<Centre> {
+    pub(crate) fn centre(&self, ends: (f64, f64)) -> Option<Centre> {
         let size = self.scale.abs();
         let mut code = self.zero_point;
         if self.offset != 0.0 {
@@ -176,7 +217,7 @@ impl Affine {
     }
 }
 
-/// Exact sums over some codes, of their distances from one of them.
+/// The same, a part of each in every lane.
 struct Sums<S: Simd> {
     sums: i32x8<S>,
     squares: i32x8<S>,

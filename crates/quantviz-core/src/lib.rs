@@ -92,6 +92,7 @@
 mod binning;
 mod calibration;
 mod code_counts;
+mod column_sums;
 mod dequantize;
 mod dtype;
 mod elements;

@@ -6,6 +6,7 @@ use fearless_simd::{Level, Simd, dispatch};
 
 use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
+use crate::column_sums::ColumnSums;
 use crate::dequantize::{AT_ONCE, Run, in_table, push_values};
 use crate::group_sums::{Code, GroupSums};
 use crate::run_counts::RunCounts;
@@ -23,7 +24,9 @@ pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
             let _ = sums.add(calibration, &block);
             ControlFlow::Continue(())
         };
-        source.read(id, Part::Codes, range, &mut block)
+        let flow = source.read(id, Part::Codes, range, &mut block);
+        sums.end();
+        flow
     })?;
     Ok(sums.finish())
 }
@@ -34,6 +37,7 @@ pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
 pub(crate) struct RealSums {
     total: RangeSummary,
     groups: GroupSums,
+    columns: Option<ColumnSums>,
     values: Vec<f64>,
 }
 
@@ -43,16 +47,57 @@ const WORTH_COUNTING: usize = 512;
 impl RealSums {
     /// Adds what a block of codes stands for, and says how often each code occurs, where that was of use.
     pub(crate) fn add(&mut self, calibration: &Calibration, block: &Block<'_>) -> Option<CodeCounts> {
-        dispatch!(Level::new(), simd => match calibration.is_by_columns(block) {
-            true => {
-                calibration.for_each_row(simd, block, |values| {
-                    self.values.extend_from_slice(values);
-                    self.sum_up_many();
-                });
+        dispatch!(Level::new(), simd => match (calibration.is_by_columns(block), &block.elements) {
+            (true, Elements::U8(codes)) if calibration.table.is_none() => {
+                self.add_columns(simd, calibration, block.start, codes);
                 None
             }
-            false => self.add_runs(simd, calibration, block),
+            (true, Elements::I8(codes)) if calibration.table.is_none() => {
+                self.add_columns(simd, calibration, block.start, codes);
+                None
+            }
+            (true, _) => {
+                self.add_rows(simd, calibration, block);
+                None
+            }
+            (false, _) => self.add_runs(simd, calibration, block),
         })
+    }
+
+    /// Ends what was begun with a calibration.
+    pub(crate) fn end(&mut self) {
+        if let Some(columns) = self.columns.take() {
+            columns.empty_into(&mut self.groups, &mut self.total);
+        }
+    }
+
+    #[inline(always)]
+    fn add_columns<S: Simd, T: Code>(&mut self, simd: S, calibration: &Calibration, start: u64, codes: &[T]) {
+        let mut rest = codes;
+        while !rest.is_empty()
+            && let start = start + (codes.len() - rest.len()) as u64
+            && let Some((group, row)) = calibration.groups.neighbours_at(start)
+        {
+            let len = usize::try_from(row).map_or(rest.len(), |row| row.min(rest.len()));
+            let (row, behind) = rest.split_at(len);
+            rest = behind;
+            if !self.columns.as_ref().is_some_and(|columns| columns.fits(group, len)) {
+                self.end();
+                self.columns = ColumnSums::of::<T>(calibration, group, len);
+            }
+            match &mut self.columns {
+                Some(columns) => columns.add(simd, row),
+                None => self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) }),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_rows<S: Simd>(&mut self, simd: S, calibration: &Calibration, block: &Block<'_>) {
+        calibration.for_each_row(simd, block, |values| {
+            self.values.extend_from_slice(values);
+            self.sum_up_many();
+        });
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! The real values of long runs of byte-sized codes: the codes of each run are counted, and each of the 256 that there are
 //! is scaled once.
 
-use fearless_simd::{Select, Simd, SimdBase, SimdInt, SimdWiden, f32x8, f64x4, u32x8};
+use fearless_simd::{Select, Simd, SimdBase, SimdInt, SimdSplit, SimdWiden, f32x8, f64x4, f64x8, u32x8};
 
 use crate::code_counts::{CODES, CodeCounts, TABLES, Tables, add, code_value, count};
 use crate::dequantize::{Affine, Run, in_table};
@@ -71,34 +71,21 @@ impl RunCounts {
     #[expect(clippy::cast_precision_loss, reason = "no run is so long")]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sums of counts")]
     fn summary<S: Simd>(&mut self, simd: S, affine: &Affine, count: u64) -> Option<RangeSummary> {
-        const LANES: usize = 8;
         let [first, others @ ..] = &mut self.tables;
         for table in others {
             first.iter_mut().zip(table).for_each(|(all, times)| *all += *times);
         }
+        let (values, counts) = (self.values.as_chunks::<8>().0, first.as_chunks::<8>().0);
         let none = f64x4::splat(simd, 0.0);
         let (mut sum, mut zeros) = (none, none);
         let (mut low, mut high) = (f64x4::splat(simd, f64::INFINITY), f64x4::splat(simd, f64::NEG_INFINITY));
-        let mut real = [[0.0; 4]; CODES / 4];
-        let mut times = [[0.0; 4]; CODES / 4];
-        let values = self.values.as_chunks::<LANES>().0;
-        let counts = first.as_chunks::<LANES>().0;
-        let halves = real.as_chunks_mut::<2>().0.iter_mut().zip(times.as_chunks_mut::<2>().0);
-        for ((values, counts), (reals, times)) in values.iter().zip(counts).zip(halves) {
-            let counts: f32x8<S> = u32x8::load_array_ref(simd, counts).to_float();
-            let (first, second) = counts.widen();
-            for (half, (times, counts)) in times.iter_mut().zip([first, second]).enumerate() {
-                let values = f64x4::from_slice(simd, &values[half * 4..half * 4 + 4]);
+        for (values, counts) in values.iter().zip(counts) {
+            for (reals, counts) in reals(simd, values, counts, affine) {
                 let occurs = counts.simd_gt(0.0);
-                // What does not occur may be no number.
-                let values = (values - affine.zero_point) * affine.scale + affine.offset;
-                let values = occurs.select(values, none);
-                sum += values * counts;
-                zeros += values.simd_eq(0.0).select(counts, none);
-                low = low.min(occurs.select(values, low));
-                high = high.max(occurs.select(values, high));
-                reals[half] = values.into();
-                *times = counts.into();
+                sum += reals * counts;
+                zeros += reals.simd_eq(0.0).select(counts, none);
+                low = low.min(occurs.select(reals, low));
+                high = high.max(occurs.select(reals, high));
             }
         }
         let mean = sum.reduce_sum() / count as f64;
@@ -106,9 +93,11 @@ impl RunCounts {
             return None;
         }
         let mut squares = none;
-        for (reals, times) in real.iter().zip(&times) {
-            let distances = f64x4::load_array_ref(simd, reals) - mean;
-            squares += distances * distances * f64x4::load_array_ref(simd, times);
+        for (values, counts) in values.iter().zip(counts) {
+            for (reals, counts) in reals(simd, values, counts, affine) {
+                let distances = reals - mean;
+                squares += distances * distances * counts;
+            }
         }
         let (low, high) = (low.reduce_min(), high.reduce_max());
         let (squares, zeros) = (squares.reduce_sum(), zeros.reduce_sum());
@@ -116,4 +105,21 @@ impl RunCounts {
             .is_finite()
             .then(|| RangeSummary::of_sums(count, mean, 0.0, squares, (low, high), zeros as u64))
     }
+}
+
+/// The real numbers of eight codes, and how often they occur. What does not occur may be no number, and is zero here.
+#[inline(always)]
+fn reals<S: Simd>(
+    simd: S,
+    values: &[f64; 8],
+    counts: &[u32; 8],
+    affine: &Affine,
+) -> [(f64x4<S>, f64x4<S>); 2] {
+    let counts: f32x8<S> = u32x8::load_array_ref(simd, counts).to_float();
+    let (first, second) = counts.widen();
+    let (low, high) = f64x8::load_array_ref(simd, values).split();
+    let none = f64x4::splat(simd, 0.0);
+    let low = (low - affine.zero_point) * affine.scale + affine.offset;
+    let high = (high - affine.zero_point) * affine.scale + affine.offset;
+    [(first.simd_gt(0.0).select(low, none), first), (second.simd_gt(0.0).select(high, none), second)]
 }

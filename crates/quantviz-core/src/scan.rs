@@ -360,7 +360,9 @@ impl Job {
                         look.take(&block.elements, counts);
                         ControlFlow::Continue(())
                     };
-                    source.read(self.parameter, Part::Codes, range, &mut sink)
+                    let flow = source.read(self.parameter, Part::Codes, range, &mut sink);
+                    sums.end();
+                    flow
                 },
             );
             real = Some(all.map(|_| Real { summary: sums.finish(), quantization }));

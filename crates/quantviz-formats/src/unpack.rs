@@ -174,17 +174,23 @@ impl Columns<'_> {
     ) -> Result<ControlFlow<()>> {
         let mut start = range.start;
         while start < range.end {
-            let (row, column) = (start / self.columns, start % self.columns);
-            let len = (range.end - start).min(self.columns - column).min(AT_ONCE);
-            self.unpack(row, &(column..column + len))?;
+            self.codes.clear();
+            let mut end = start;
+            while end < range.end && end - start < AT_ONCE {
+                let (row, column) = (end / self.columns, end % self.columns);
+                let len = (range.end - end).min(self.columns - column).min(AT_ONCE);
+                self.unpack(row, &(column..column + len))?;
+                end += len;
+            }
             if sink(start, &self.codes).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            start += len;
+            start = end;
         }
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Adds codes of a row.
     fn unpack(&mut self, row: u64, columns: &Range<u64>) -> Result<()> {
         let per_word = 32 / self.bits;
         let (word_row, shift) = match self.padded {
@@ -197,7 +203,6 @@ impl Columns<'_> {
         let words =
             |slot: usize| self.held[slot].bytes.as_chunks::<4>().0.iter().copied().map(u32::from_le_bytes);
         let mask = u8::MAX >> (8 - self.bits);
-        self.codes.clear();
         self.codes.extend(words(low).zip(words(high)).map(|(low, high)| {
             let both = u64::from(high) << 32 | u64::from(low);
             (both >> shift) as u8 & mask

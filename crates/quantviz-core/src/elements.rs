@@ -234,6 +234,18 @@ impl<'a> Packed<'a> {
         values.extend(behind.codes().map(|code| value(code.into())));
     }
 
+    /// Adds every code, in order.
+    pub(crate) fn push_codes(&self, codes: &mut Vec<u8>) {
+        if self.bits != 4 {
+            return codes.extend(self.codes());
+        }
+        // By far the most are like this, and vectors take them apart.
+        let (before, bytes, behind) = self.whole_bytes();
+        codes.extend(before.codes());
+        codes.extend(bytes.iter().flat_map(|&byte| [byte & 0xf, byte >> 4]));
+        codes.extend(behind.codes());
+    }
+
     /// The codes, in order.
     pub fn codes(&self) -> impl Iterator<Item = u8> + use<'a> {
         let Packed { bits, bytes, .. } = *self;

@@ -168,9 +168,15 @@ impl Groups {
     /// Where every element along the innermost axis has a group of its own: the group of the element at `index`, and how
     /// many elements from there on lie in that group and those after it, one each.
     pub(crate) fn neighbours_at(&self, index: u64) -> Option<(u64, u64)> {
+        let columns = self.columns()?;
+        Some((self.at(index).0, columns - index % columns))
+    }
+
+    /// The length of the innermost axis, where every element along it has a group of its own.
+    pub(crate) fn columns(&self) -> Option<u64> {
         let Axis { len, size } = self.axes.last()?;
         let one_each = self.inner == 1 && *size == 1 && !self.is_indexed(self.axes.len() - 1);
-        one_each.then(|| (self.at(index).0, len - index % len))
+        one_each.then_some(*len)
     }
 
     /// The first element of a group, had no index scattered them.

@@ -98,6 +98,7 @@ mod dtype;
 mod elements;
 mod error;
 mod ext;
+mod few_codes;
 mod group_sums;
 mod groups;
 mod half_counts;

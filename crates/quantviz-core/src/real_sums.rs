@@ -8,6 +8,7 @@ use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
 use crate::column_sums::ColumnSums;
 use crate::dequantize::{AT_ONCE, Run, in_table, push_values};
+use crate::few_codes::FewCodes;
 use crate::group_sums::{Code, GroupSums};
 use crate::run_counts::RunCounts;
 use crate::{Block, Elements, ParameterId, ParameterSource, Part, RangeSummary, Result};
@@ -81,6 +82,11 @@ impl RealSums {
             let len = usize::try_from(row).map_or(rest.len(), |row| row.min(rest.len()));
             let (row, behind) = rest.split_at(len);
             rest = behind;
+            // A part of a row is no reason to begin anew.
+            if calibration.groups.columns() != Some(len as u64) {
+                self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) });
+                continue;
+            }
             if !self.columns.as_ref().is_some_and(|columns| columns.fits(group, len)) {
                 self.end();
                 self.columns = ColumnSums::of::<T>(calibration, group, len);
@@ -110,6 +116,25 @@ impl RealSums {
         let groups = &calibration.groups;
         let run = groups.even_run().unwrap_or_else(|| groups.walk(block.start).here().1);
         let is_short = run < WORTH_COUNTING as u64;
+        let few = FewCodes::of(&block.elements, calibration.table.as_deref()).filter(|_| is_short);
+        if let Some(mut codes) = few {
+            let mut added = 0;
+            simd.vectorize(
+                #[inline(always)]
+                || {
+                    calibration.for_each_run(
+                        block,
+                        #[inline(always)]
+                        |run| match codes.add(simd, &run, &mut self.total) {
+                            true => added += run.codes.len(),
+                            false => self.add_values(simd, &run),
+                        },
+                    );
+                },
+            );
+            codes.empty_into(&mut self.total);
+            return Some(codes.into_counts()).filter(|_| added == block.elements.len());
+        }
         if is_short && calibration.table.is_none() && calibration.outer.is_none() {
             let counts = CodeCounts::of(&block.elements);
             if let Some(ends) = counts.as_ref().and_then(CodeCounts::ends) {

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use ndarray::{ArrayD, IxDyn};
 
 use crate::dequantize::{for_each_real, read_values};
+use crate::job::bins_over;
 use crate::real_sums::summarize_real;
-use crate::scan::{Measured, Progress, Scan, bins_over};
+use crate::scan::{Measured, Progress, Scan};
 use crate::source::measured_part;
 use crate::values::Values;
 use crate::{
@@ -77,7 +78,7 @@ pub trait SourceExt: ParameterSource {
     /// width.
     fn histogram(&self, id: ParameterId, bins: usize) -> Result<Option<Histogram>> {
         let values = look_at(self, id)?;
-        let Some(summary) = values.unbinned() else { return Ok(values.count_in(bins)) };
+        let Some(summary) = values.unbinned() else { return Ok(values.count_in(&values.summary(), bins)) };
         let Some(mut bins) = bins_over(summary, bins) else { return Ok(None) };
         let mut sink = |block: Block<'_>| {
             bins.add(&block.elements);

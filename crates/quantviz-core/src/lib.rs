@@ -103,6 +103,7 @@ mod group_sums;
 mod groups;
 mod half_counts;
 mod histogram;
+mod job;
 mod memory;
 mod minifloat;
 mod model;
@@ -123,6 +124,7 @@ mod tally;
 mod text;
 mod transformer;
 mod values;
+mod work;
 
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};

@@ -1,7 +1,8 @@
 //! The findings about one parameter, put together.
 
+use crate::job::{Finding, Real, Task};
 use crate::scales::MeasuredQuantization;
-use crate::scan::{Finding, Measured, Real, Task};
+use crate::scan::Measured;
 use crate::values::Values;
 use crate::{Error, Histogram, ParameterId, RangeSummary, Result};
 
@@ -83,7 +84,8 @@ impl Tally {
 
     pub(crate) fn finish(self, bins: Option<usize>) -> Measured {
         let (values, value_error) = split(self.values.map(Some));
-        let counted = || bins.zip(values.as_ref()).and_then(|(bins, values)| values.count_in(bins));
+        let summary = values.as_ref().map(Values::summary);
+        let counted = || values.as_ref()?.count_in(summary.as_ref()?, bins?);
         let histogram = self.histogram.or_else(counted).filter(|_| values.is_some());
         let quantization = self.calibration.and_then(|calibration| {
             let real = self.real?;
@@ -94,7 +96,7 @@ impl Tally {
         let (quantization, quantization_error) = split(quantization);
         Measured {
             parameter: self.parameter,
-            summary: values.map(|values| values.summary()),
+            summary,
             histogram,
             quantization,
             error: value_error.or(quantization_error),

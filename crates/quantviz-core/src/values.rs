@@ -2,7 +2,7 @@
 
 use crate::code_counts::CodeCounts;
 use crate::half_counts::value_of;
-use crate::scan::bins_over;
+use crate::job::bins_over;
 use crate::{Bins, DType, Elements, Histogram, RangeSummary};
 
 /// Codes of at most eight bits are counted, and so are the many numbers of sixteen bits of a large tensor: their range,
@@ -62,24 +62,20 @@ impl Values {
         }
     }
 
-    /// The histogram of values that were counted, where their range has a width.
-    pub(crate) fn count_in(&self, bins: usize) -> Option<Histogram> {
-        let bins = || bins_over(&self.summary(), bins);
-        let counted = match self {
-            Values::Counted(codes) => {
-                let mut bins = bins()?;
-                bins.add_counted(codes.values());
-                bins
-            }
-            Values::Listed(dtype, list) => {
-                let mut bins = bins()?;
-                bins.add_counted(listed(*dtype, list));
-                bins
-            }
-            Values::Summed(_) => return None,
-        };
-        Some(Bins::into_histogram(counted))
+    /// The histogram of values that were counted, of which this is the summary, where their range has a width.
+    pub(crate) fn count_in(&self, summary: &RangeSummary, bins: usize) -> Option<Histogram> {
+        let bins = || bins_over(summary, bins);
+        match self {
+            Values::Counted(codes) => Some(counted(bins()?, codes.values())),
+            Values::Listed(dtype, list) => Some(counted(bins()?, listed(*dtype, list))),
+            Values::Summed(_) => None,
+        }
     }
+}
+
+fn counted(mut bins: Bins, values: impl Iterator<Item = (f64, u64)>) -> Histogram {
+    bins.add_counted(values);
+    bins.into_histogram()
 }
 
 fn listed(dtype: DType, list: &[(u16, u32)]) -> impl Iterator<Item = (f64, u64)> + Clone {

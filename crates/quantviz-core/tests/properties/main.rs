@@ -1,5 +1,6 @@
 //! What must hold for all tensors, against references that are written from the definitions.
 
+mod blocks;
 mod calibrating;
 mod decoding;
 mod dequantizing;

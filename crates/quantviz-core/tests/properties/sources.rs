@@ -13,7 +13,7 @@ use quantviz_core::{
 use quantviz_testkit::strategies::{Tensor, tensors};
 use quantviz_testkit::{check_source, check_sync_source};
 
-use crate::reference::check_alike;
+use crate::reference::{check_alike, check_summary};
 
 fn memory(tensors: &[Tensor]) -> MemorySource {
     tensors.iter().enumerate().fold(MemorySource::new(), |source, (index, Tensor { dtype, shape, bytes })| {
@@ -170,6 +170,32 @@ fn a_scan_of_pieces_finds_what_single_looks_find() {
     assert_eq!(quantization.scale, RangeSummary::of(&[0.5f32, 0.25, 0.125, 1.0]));
     assert_eq!(quantization.zero_point.map(|it| (it.count(), it.max())), Some((4, Some(0.0))));
     assert!(quantization.symmetric);
+}
+
+/// Numbers of sixteen bits of large tensors are counted, in pieces too: that they are shows in nothing but the time.
+#[test]
+fn counted_halves_are_those_of_single_looks() {
+    for (dtype, elements) in [
+        (DType::F16, 300_000u64),
+        (DType::Bf16, 262_144),
+        (DType::I16, 400_001),
+        (DType::U16, 262_144),
+        (DType::Bf16, (8 << 20) + 5),
+    ] {
+        // Every number there is, not a number and infinity among them, but no more of the large than of the small.
+        let half = |index: u64| ((index.wrapping_mul(40_503) >> 3) as u16).to_le_bytes();
+        let bytes: Vec<u8> = (0..elements).flat_map(half).collect();
+        let source = MemorySource::new()
+            .with_bytes("halves", dtype, Shape::vector(elements), &bytes)
+            .expect("two bytes each");
+        let measured = all(&source, &Scan::new().bins(33).threads(2));
+        let id = measured[0].parameter;
+        let values = source.values(id, Part::Stored).expect("readable");
+        let (found, expected) = (measured[0].summary.expect("numbers"), source.summary(id).expect("numbers"));
+        assert_eq!(check_alike(&found, &expected, &values), Ok(()), "{dtype}");
+        assert_eq!(check_summary(&found, &values), Ok(()), "{dtype}");
+        assert_eq!(measured[0].histogram, source.histogram(id, 33).expect("numbers"), "{dtype}");
+    }
 }
 
 /// Pieces begin in the middle of a group, and in the middle of rows whose groups come round again.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use ndarray::{ArrayD, IxDyn};
 
+use crate::code_counts::CodeCounts;
 use crate::dequantize::{for_each_real, read_values};
 use crate::job::bins_over;
 use crate::real_sums::summarize_real;
@@ -86,6 +87,31 @@ pub trait SourceExt: ParameterSource {
         };
         read_measured(self, id, &mut sink)?;
         Ok(Some(bins.into_histogram()))
+    }
+
+    /// Every number among the codes of a quantized parameter, in ascending order (zeros by their signs, what is not a
+    /// number last), and how often it occurs. `None` for codes of more than eight bits.
+    fn code_counts(&self, id: ParameterId) -> Result<Option<Vec<(f64, u64)>>> {
+        let mut counts: Option<CodeCounts> = None;
+        let mut sink = |block: Block<'_>| {
+            match (&mut counts, CodeCounts::of(&block.elements)) {
+                (Some(counts), Some(more)) => counts.merge(&more),
+                (_, more) => counts = more,
+            }
+            if counts.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let _ = self.read(id, Part::Codes, 0..part_len(self.model(), id, Part::Codes)?, &mut sink)?;
+        Ok(counts.map(|counts| {
+            let mut all: Vec<(f64, u64)> = counts.values().collect();
+            all.iter_mut().filter(|(code, _)| code.is_nan()).for_each(|(code, _)| *code = f64::NAN);
+            all.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+            all.dedup_by(|(code, times), (kept, all)| {
+                let same = code.total_cmp(kept).is_eq();
+                *all += if same { *times } else { 0 };
+                same
+            });
+            all
+        }))
     }
 
     /// Measures many parameters in parallel. `progress` hears of every step and calls the scan off by breaking.

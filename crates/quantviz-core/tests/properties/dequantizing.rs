@@ -128,6 +128,21 @@ proptest! {
     }
 
     #[test]
+    fn codes_are_counted(case in cases()) {
+        let source = case.source();
+        let codes = source.model().parameter_named("codes").expect("was added");
+        let found = source.code_counts(codes)?;
+        let few_bits = case.codes.dtype.bits().is_some_and(|bits| bits <= 8);
+        let all = values(&case.codes);
+        prop_assert_eq!(found.is_some(), few_bits && !all.is_empty());
+        let found = found.unwrap_or_default();
+        prop_assert!(found.windows(2).all(|pair| pair[0].0.total_cmp(&pair[1].0).is_lt()));
+        for (code, times) in found {
+            prop_assert_eq!(all.iter().filter(|it| it.to_bits() == code.to_bits() || it.is_nan() && code.is_nan()).count() as u64, times, "{}", code);
+        }
+    }
+
+    #[test]
     fn there_is_a_scale_for_every_group(case in cases()) {
         let source = case.source();
         let codes = source.model().parameter_named("codes").expect("was added");

@@ -125,6 +125,7 @@ fn is_reference(parameter: &Parameter) -> bool {
     let is_float = parameter.dtype.class() == DTypeClass::Float && parameter.dtype.is_numeric();
     is_float
         && parameter.quantization.is_none()
+        && parameter.shares.is_none()
         && parameter.shape.rank() > 0
         && !matches!(parameter.role, Role::Optimizer | Role::Scale | Role::ZeroPoint | Role::RunningStat)
 }

@@ -30,8 +30,10 @@ pub enum Gain {
     BatchNorm {
         /// The layer's name.
         name: String,
-        /// The factors.
+        /// What each channel was multiplied with.
         factors: Vec<f64>,
+        /// What was added to it then.
+        shifts: Vec<f64>,
     },
     /// Each output with a factor that nothing in the file explains.
     Output(Vec<f64>),
@@ -162,19 +164,19 @@ impl Aligned<'_> {
     }
 
     fn multiply(&self, start: u64, values: &mut [f64]) {
-        let (axis, factors) = match &self.alignment.gain {
+        let nothing: &[f64] = &[];
+        let (axis, factors, shifts) = match &self.alignment.gain {
             Gain::None => return,
-            Gain::BatchNorm { factors, .. } | Gain::Output(factors) => (self.gain_axis, factors),
-            Gain::Input(factors) => (self.input_axis(), factors),
+            Gain::BatchNorm { factors, shifts, .. } => (self.gain_axis, &factors[..], &shifts[..]),
+            Gain::Output(factors) => (self.gain_axis, &factors[..], nothing),
+            Gain::Input(factors) => (self.input_axis(), &factors[..], nothing),
         };
-        // Factors are fitted to what has none yet.
-        if factors.is_empty() {
-            return;
-        }
-        let inner: u64 = self.dims[axis + 1..].iter().product::<u64>().max(1);
+        let inner: u64 = self.dims.iter().skip(axis + 1).product::<u64>().max(1);
         for (index, value) in (start..).zip(values) {
-            let channel = index / inner % factors.len() as u64;
-            *value *= factors[channel as usize];
+            // Factors are fitted to what has none yet.
+            let channel =
+                |all: &[f64]| all.get((index / inner % (all.len() as u64).max(1)) as usize).copied();
+            *value = *value * channel(factors).unwrap_or(1.0) + channel(shifts).unwrap_or(0.0);
         }
     }
 }

@@ -180,7 +180,7 @@ impl Samples<'_> {
                 if numbers.len() != values.len() {
                     continue;
                 }
-                let score = Score::of(numbers, values, tiles, output_axis);
+                let score = Score::of(numbers, values, tiles);
                 let fit = score.fit(transposed, split, norms, tiles, output_axis);
                 if best.as_ref().is_none_or(|best| fit.db > best.db) {
                     best = Some(fit);
@@ -189,6 +189,16 @@ impl Samples<'_> {
             if let Some(fit) = best {
                 candidates.push(Candidate { reference: proposal.reference, by: proposal.by, fit });
             }
+        }
+        if of.parameter(id).logical_shape().rank() == 1 {
+            candidates.extend(norms.biases().filter(|(_, numbers, _)| numbers.len() == values.len()).map(
+                |(reference, numbers, gain)| {
+                    let score = Score::of(&numbers, values, tiles);
+                    let mut fit = score.fit(false, None, norms, tiles, output_axis);
+                    fit.alignment.gain = gain;
+                    Candidate { reference, by: MatchedBy::Value, fit }
+                },
+            ));
         }
         Ok(candidates)
     }

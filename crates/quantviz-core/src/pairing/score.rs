@@ -23,6 +23,10 @@ pub(super) struct Fit {
 
 /// Decibels that factors have to gain to be more than chance: they fit a little of anything.
 const WORTH_FACTORS_DB: f64 = 6.0;
+/// What is as good as this without factors has none: what is left are the errors of codes, clipped ones among them.
+const GOOD_DB: f64 = 20.0;
+/// Numbers of a channel that tell its factor from chance.
+const TELLING: usize = 8;
 
 /// Better than this is all the same: exact, in short.
 const MOST_DB: f64 = 150.0;
@@ -36,7 +40,7 @@ fn db(energy: f64, rest: f64) -> f64 {
 }
 
 impl Score {
-    pub(super) fn of(reference: &[f64], values: &[f64], tiles: &Tiles, _output_axis: usize) -> Self {
+    pub(super) fn of(reference: &[f64], values: &[f64], tiles: &Tiles) -> Self {
         let finite: Vec<(f64, f64, u64, u64)> = reference
             .iter()
             .zip(values)
@@ -80,8 +84,8 @@ impl Score {
         let (outputs, inputs) =
             if outputs_are_rows { (self.by_rows, self.by_columns) } else { (self.by_columns, self.by_rows) };
         let best = outputs.0.max(inputs.0);
-        // A matrix of one row or column has a factor for every number.
-        if best < self.plain + WORTH_FACTORS_DB || tiles.height.min(tiles.width) < 4 {
+        let is_told = tiles.height.min(tiles.width) >= TELLING;
+        if self.plain >= GOOD_DB || best < self.plain + WORTH_FACTORS_DB || !is_told {
             return Fit { db: self.plain, alignment };
         }
         if outputs.0 >= inputs.0 {

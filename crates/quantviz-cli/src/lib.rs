@@ -9,6 +9,8 @@
 
 mod activations;
 mod args;
+mod compare;
+mod fidelity;
 mod inspect;
 mod layers;
 mod layout;
@@ -79,6 +81,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
     match command {
         Command::Inspect(options) => inspect::run(&options, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
+        Command::Compare(options) => compare::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "quantviz", &mut script);

@@ -18,6 +18,8 @@
 //! ```
 
 mod cells;
+mod comparison;
+mod fidelity_table;
 mod group;
 mod inspection;
 mod inspection_stream;
@@ -31,6 +33,11 @@ mod table;
 mod words;
 
 pub use cells::{RangeCells, SpreadCells};
+pub use comparison::{
+    AlignmentView, ChannelView, ChannelsView, ComparisonView, ModelFidelityView, PairView, SplitView,
+    UnmatchedParameter, UnmatchedView, VariantView,
+};
+pub use fidelity_table::{FidelityRow, FidelityTable, Verdict};
 pub use group::{GroupHeading, Place, VariantLine};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;

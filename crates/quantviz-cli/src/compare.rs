@@ -1,0 +1,126 @@
+//! `quantviz compare`: what quantization cost, as a table or as JSON.
+
+use std::path::{Path, PathBuf};
+
+use quantviz::view::{ComparisonView, FidelityTable, VariantView};
+use quantviz::{BoxedSource, Compare, Error, ErrorKind, Limits, ModelGroup, ParameterSource, model_groups};
+
+use crate::Exit;
+use crate::args::{CompareOptions, Show};
+use crate::fidelity;
+use crate::progress::ScanProgress;
+use crate::stream::Terminal;
+use crate::threads;
+use crate::trouble::Trouble;
+
+pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+    let limits = options.limits.limits().map_err(|error| Trouble::with(&options.reference, error))?;
+    let asked = Asked::of(options)?;
+    let reference = open(&asked.reference, &limits)?;
+    let mut variants = Vec::new();
+    for path in &asked.quantized {
+        let quantized = open(path, &limits)?;
+        variants.push(compare(&reference, (path, &quantized), options, terminal)?);
+    }
+    let view = ComparisonView::of(asked.reference.to_string_lossy(), variants);
+    if options.json {
+        serde_json::to_writer(&mut terminal.out, &view).map_err(std::io::Error::from)?;
+        terminal.out.write_all(b"\n")?;
+        return Ok(Exit::Done);
+    }
+    for (index, variant) in view.variants.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        let table = FidelityTable::of(variant);
+        let text = fidelity::render(&table, &view.reference, terminal.out.columns(), terminal.paint());
+        write!(terminal.out, "{gap}{text}")?;
+    }
+    Ok(Exit::Done)
+}
+
+fn open(path: &Path, limits: &Limits) -> Result<BoxedSource, Trouble> {
+    quantviz::open_with(path, limits).map_err(|error| Trouble::with(path, error))
+}
+
+fn compare(
+    reference: &BoxedSource,
+    (path, quantized): (&Path, &BoxedSource),
+    options: &CompareOptions,
+    terminal: &mut Terminal<'_>,
+) -> Result<VariantView, Trouble> {
+    let has_codes = quantized.model().parameters.iter().any(|it| it.quantization.is_some());
+    if !has_codes {
+        let message = "nothing in it is quantized: name the reference first, then what was made of it";
+        return Err(Trouble::with(path, Error::new(ErrorKind::Unsupported, message)));
+    }
+    let name = path.to_string_lossy();
+    let progress = ScanProgress::new(terminal.err, &name);
+    let mut compare = Compare::new();
+    if let Some(threads) = threads::within_memory(options.threads.map(usize::from)) {
+        compare = compare.threads(threads);
+    }
+    let comparison = compare
+        .run(&**reference, &**quantized, &|step| progress.report(step))
+        .map_err(|error| Trouble::with(path, error))?;
+    let all_channels = options.channels == Some(Show::All);
+    Ok(VariantView::of(name, &**reference, &**quantized, &comparison, all_channels))
+}
+
+/// The files that the arguments mean.
+struct Asked {
+    reference: PathBuf,
+    quantized: Vec<PathBuf>,
+}
+
+impl Asked {
+    fn of(options: &CompareOptions) -> Result<Self, Trouble> {
+        if options.reference.is_dir() && options.quantized.is_empty() {
+            return Asked::in_folder(&options.reference);
+        }
+        let mut quantized = Vec::new();
+        for path in &options.quantized {
+            if path.is_dir() {
+                let groups = groups(path)?;
+                let others = groups.into_iter().flat_map(|group| group.variants).map(|it| it.path);
+                quantized.extend(others.filter(|other| *other != options.reference));
+            } else {
+                quantized.push(path.clone());
+            }
+        }
+        if quantized.is_empty() {
+            let message = "there is nothing to compare it with: name the quantized models behind it";
+            return Err(Trouble::with(&options.reference, Error::not_found(message)));
+        }
+        Ok(Asked { reference: options.reference.clone(), quantized })
+    }
+
+    /// The one model of a folder that has a reference and variants beside it.
+    fn in_folder(folder: &Path) -> Result<Self, Trouble> {
+        let groups = groups(folder)?;
+        let whole = groups.into_iter().filter(|group| group.reference.is_some() && group.variants.len() > 1);
+        let whole: Vec<ModelGroup> = whole.collect();
+        let several = |count: usize| format!("{count} models in it have variants: name the files of one");
+        match &whole[..] {
+            [] => {
+                let message = "no model in it has a float reference with variants beside it: name both files";
+                Err(Trouble::with(folder, Error::not_found(message)))
+            }
+            [group] => {
+                let reference = group.reference.clone().unwrap_or_default();
+                let others = group.variants.iter().map(|it| it.path.clone());
+                let quantized = others.filter(|path| *path != reference && is_quantized(path)).collect();
+                Ok(Asked { reference, quantized })
+            }
+            several_groups => Err(Trouble::with(folder, Error::unsupported(several(several_groups.len())))),
+        }
+    }
+}
+
+fn groups(folder: &Path) -> Result<Vec<ModelGroup>, Trouble> {
+    model_groups(folder).map_err(|error| Trouble::with(folder, error))
+}
+
+/// Other float variants are no quantized models, and what cannot be opened is told when it is compared.
+fn is_quantized(path: &Path) -> bool {
+    quantviz::open(path)
+        .map_or(true, |source| source.model().parameters.iter().any(|it| it.quantization.is_some()))
+}

@@ -1,5 +1,8 @@
 //! What quantization cost a model: every pair of it, measured in parallel, and the whole in one line.
 
+#![expect(clippy::cast_possible_truncation, reason = "indices into what is in memory")]
+#![expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
+
 use std::ops::{ControlFlow, Range};
 use std::thread::available_parallelism;
 

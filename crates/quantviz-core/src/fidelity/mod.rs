@@ -1,5 +1,12 @@
 //! What quantization cost a parameter: the reference beside what its codes stand for.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "indices into what is in memory"
+)]
+#![expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
+
 mod channels;
 mod grid;
 mod measure;

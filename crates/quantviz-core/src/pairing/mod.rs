@@ -1,5 +1,7 @@
 //! Which parameter of a reference the codes of another model were made of: graphs and names propose, values confirm.
 
+#![expect(clippy::cast_possible_truncation, reason = "indices into what is in memory")]
+
 mod aligned;
 mod batch_norm;
 mod gains;
@@ -137,10 +139,13 @@ struct Candidate {
     fit: Fit,
 }
 
+/// Which parameter, where, whether transposed, and the axis and the first position of a part.
+type Look = (ParameterId, Tiles, bool, Option<(usize, u64)>);
+
 /// Values of the reference, each place looked at once.
 struct Samples<'a> {
     reference: &'a (dyn ParameterSource + Sync),
-    taken: HashMap<(ParameterId, Tiles, bool, Option<(usize, u64)>), Vec<f64>>,
+    taken: HashMap<Look, Vec<f64>>,
 }
 
 impl Samples<'_> {

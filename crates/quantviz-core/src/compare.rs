@@ -126,15 +126,9 @@ impl Compare {
         for ((slot, _), piece) in jobs.iter().zip(pieces) {
             add(&mut sums[*slot], piece);
         }
-        let outliers = for_each_job(
-            threads,
-            &compared,
-            |_| 0,
-            &|_| ControlFlow::Continue(()),
-            |compared| compared.as_ref().ok().and_then(|compared| sides.outlier_gain(compared)),
-        )?;
+        let gains = sides.outlier_gains(&compared, &sums, threads)?;
         drop(compared);
-        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(outliers);
+        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains);
         let pairs: Vec<ComparedPair> = pairs
             .map(|(((pair, sums), ready), outlier_gain_db)| {
                 let fidelity = sums.and_then(|sums| {
@@ -240,16 +234,48 @@ impl<'a> Sides<'a> {
     }
 
     /// What a scale for each channel would gain, where there is one for all of a matrix.
-    fn outlier_gain(&self, compared: &Compared<'_>) -> Option<f64> {
-        let parameter = self.quantized.model().parameter(compared.id);
-        let descriptor = parameter.quantization.as_ref()?;
-        let is_whole = descriptor.granularity == Granularity::Tensor && compared.channel_axis.is_some();
-        let Grid::Even { .. } = compared.grid else { return None };
-        if !is_whole {
-            return None;
+    fn outlier_gains(
+        &self,
+        compared: &[Result<Compared<'_>>],
+        sums: &[Result<Vec<ErrorSums>>],
+        threads: usize,
+    ) -> Result<Vec<Option<f64>>> {
+        let largest: Vec<Option<(u32, Vec<f64>)>> = compared
+            .iter()
+            .zip(sums)
+            .map(|(compared, sums)| {
+                let (compared, sums) = (compared.as_ref().ok()?, sums.as_ref().ok()?);
+                let descriptor = self.quantized.model().parameter(compared.id).quantization.as_ref()?;
+                let is_whole =
+                    descriptor.granularity == Granularity::Tensor && compared.channel_axis.is_some();
+                let is_even = matches!(compared.grid, Grid::Even { .. });
+                (is_whole && is_even)
+                    .then(|| (descriptor.bits, sums.iter().map(ErrorSums::max_reference).collect()))
+            })
+            .collect();
+        let jobs: Vec<(usize, Range<u64>)> = (0..)
+            .zip(compared.iter().zip(&largest))
+            .filter_map(|(slot, (compared, largest))| {
+                Some((slot, compared.as_ref().ok()?, largest.as_ref()?))
+            })
+            .flat_map(|(slot, compared, _)| compared.pieces().map(move |range| (slot, range)))
+            .collect();
+        let goes_on = |_| ControlFlow::Continue(());
+        let pieces = for_each_job(
+            threads,
+            &jobs,
+            |_| 0,
+            &goes_on,
+            |(slot, range)| {
+                let (bits, largest) = largest[*slot].as_ref()?;
+                simulate(compared[*slot].as_ref().ok()?, *bits, largest, range.clone()).ok()
+            },
+        )?;
+        let mut all = vec![None; compared.len()];
+        for ((slot, _), piece) in jobs.iter().zip(pieces) {
+            all[*slot].get_or_insert_with(Simulated::default).merge(piece.unwrap_or_default());
         }
-        let Simulated { by_tensor, by_channel } = simulate(compared, descriptor.bits).ok()?;
-        (by_tensor > 0.0 && by_channel > 0.0).then(|| 10.0 * (by_tensor / by_channel).log10())
+        Ok(all.into_iter().map(|simulated| simulated.and_then(Simulated::gain_db)).collect())
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod channels;
 mod grid;
+mod lanes;
 mod measure;
 mod simulate;
 mod sums;
@@ -112,8 +113,8 @@ impl Fidelity {
             mse: mean(sums.error),
             max_abs_error: count.map(|_| sums.max_error),
             mean_error: mean(sums.signed_error),
-            cosine: ratio(sums.product, (sums.reference * sums.quantized).sqrt()),
-            relative_error: ratio(sums.max_error, sums.max_reference),
+            cosine: ratio(sums.product(), (sums.reference * sums.quantized).sqrt()),
+            relative_error: ratio(sums.max_error, sums.max_reference()),
             clipped: share(sums.clipped),
             clip_noise: ratio(sums.clipped_error, sums.error),
             rounding_share: ratio(rounding.max(0.0), sums.error),

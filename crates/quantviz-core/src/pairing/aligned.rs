@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::dequantize::read_values;
+use crate::dequantize::{add_values, read_values};
 use crate::{Error, ParameterId, ParameterSource, Part, Result};
 
 /// How the reference has to be turned to lie beside the codes.
@@ -105,7 +105,7 @@ impl Aligned<'_> {
             let (outer, offset) = (at / part, at % part);
             let len = (part - offset).min(range.end - at);
             let start = outer * whole + skipped + offset;
-            values.extend(self.stored(start..start + len)?);
+            add_values(self.source, self.id, Part::Stored, start..start + len, values)?;
             at += len;
         }
         Ok(())

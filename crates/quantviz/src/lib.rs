@@ -68,8 +68,8 @@ pub use quantviz_core::{
     read_derived,
 };
 pub use quantviz_formats::{
-    BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, format_of, group_models, model_groups,
-    models_in, open, open_with,
+    BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
+    group_models, model_groups, models_among, models_in, open, open_with,
 };
 
 /// What the front ends show, as plain structs.

@@ -13,6 +13,10 @@
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
 //! `quantviz-formats` has the files, one feature for each format; [`view`] has what the front ends show.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 pub use quantviz_core::{
     // A model without its values.
     Activation,

@@ -8,7 +8,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::limits::LimitOptions;
+use crate::limits::{LimitOptions, help_behind};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -47,8 +47,9 @@ Examples:
   quantviz layers model.onnx         what the model is made of, at a glance
   quantviz inspect model_int8.onnx   ranges and scales of all its tensors
   quantviz inspect models/           every model in a folder
+  quantviz inspect *.onnx            these models, variants of one together
   quantviz inspect model.onnx --param fc.weight --bins 40
-  quantviz inspect model.onnx --json | jq '.parameters[].summary.max'
+  quantviz inspect model.onnx --json | jq '.parameters[].name'
 
 'quantviz help COMMAND' explains a command.";
 
@@ -67,28 +68,42 @@ Examples:
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    #[command(after_help = "Example:\n  quantviz man > ~/.local/share/man/man1/quantviz.1")]
-    Man,
+    /// Print a manual page
+    #[command(after_help = "\
+Examples:
+  quantviz man > ~/.local/share/man/man1/quantviz.1
+  quantviz man inspect > ~/.local/share/man/man1/quantviz-inspect.1
+  quantviz man layers | man -l -")]
+    Man {
+        /// The command whose page it is; that of quantviz itself without
+        command: Option<Page>,
+    },
 }
 
 /// Show ranges, statistics, scales and zero-points of a model's parameters
 ///
 /// min, max, mean and std are of the real values: those of quantized tensors are dequantized, and what is not finite is
 /// left out. Scales and zero-points stand with the tensors and activations they belong to; where a tensor has many (per
-/// channel, per block), their minimum, maximum and mean do. Where scales have two levels, the product is shown.
+/// channel, per block), their minimum, maximum and mean do. Where scales have two levels, the product is shown. What a
+/// code stands for is: real = scale · (code − zero-point) + offset, where what is not shown is left out.
+///
+/// The number of parameters is of what training sets: weights, biases, normalisations, embeddings and whatever else is
+/// float or quantized, each logical element once. Running statistics, constants and buffers, what an optimizer
+/// remembers, and scales and zero-points do not count.
 ///
 /// Memory does not grow with the model: its values are read in pieces, some of them twice.
 ///
-/// Exit code 0: done. 2: bad input or usage; of a folder, that some model in it is damaged, or none can be read.
+/// Exit code 0: done. 2: bad input or usage; of several models, that one of them is damaged, or none can be read.
 ///
-/// With --json, one object (for a folder, an array of them) of the schema quantviz.inspect/1 is printed: there,
-/// 'summary' and 'histogram' are of the stored values, and 'quantization.dequantized' is of the real ones.
+/// With --json, one object (for a folder or several paths, an array of them) of the schema quantviz.inspect/1 is printed,
+/// which docs/json.md explains: there, 'summary' and 'histogram' are of the stored values, which are codes where
+/// something is quantized, and 'quantization.dequantized' is of the real ones.
 #[derive(clap::Args)]
-#[command(after_help = INSPECT_EXAMPLES)]
+#[command(after_help = INSPECT_EXAMPLES, after_long_help = help_behind(INSPECT_EXAMPLES))]
 pub(crate) struct InspectOptions {
-    /// A model file, or a folder of them
-    pub(crate) path: PathBuf,
+    /// Model files, or folders of them; several are shown as one folder is
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
 
     /// Show this parameter only; may be given several times
     #[arg(long = "param", value_name = "NAME")]
@@ -122,17 +137,22 @@ const INSPECT_EXAMPLES: &str = "\
 Examples:
   quantviz inspect model_int8.onnx
   quantviz inspect model.safetensors --layer h.0.attn.c_attn --bins 40
+  quantviz inspect model.onnx model_int8.onnx
   quantviz inspect models/ --json > models.json
-  quantviz inspect model.onnx --json | jq '.parameters[].summary.nan'";
+  quantviz inspect model_int8.onnx --json | jq '.parameters[].summary.max'
+
+The last prints codes where something is quantized. The real values are these:
+  jq '.parameters[] | (.quantization.dequantized // .summary).max'";
 
 /// List the operations and parameters of a model, with a badge where something is quantized
 ///
 /// No value is read, so this is quick for models of any size.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  quantviz layers model_int8.onnx\n  quantviz layers models/")]
+#[command(after_help = LAYERS_EXAMPLES, after_long_help = help_behind(LAYERS_EXAMPLES))]
 pub(crate) struct LayersOptions {
-    /// A model file, or a folder of them
-    pub(crate) path: PathBuf,
+    /// Model files, or folders of them; several are shown as one folder is
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
 
     /// List scales and zero-points too
     #[arg(long)]
@@ -152,11 +172,7 @@ pub(crate) struct LayersOptions {
 ///
 /// Exit code 0: done. 2: bad input or usage.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  quantviz compare model.onnx model_int8.onnx model_uint8.onnx
-  quantviz compare models/
-  quantviz compare model.safetensors model-Q4_K_M.gguf --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'")]
+#[command(after_help = COMPARE_EXAMPLES, after_long_help = help_behind(COMPARE_EXAMPLES))]
 pub(crate) struct CompareOptions {
     /// The float model; or a folder with it and its variants
     pub(crate) reference: PathBuf,
@@ -180,11 +196,33 @@ pub(crate) struct CompareOptions {
     pub(crate) limits: LimitOptions,
 }
 
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  quantviz compare model.onnx model_int8.onnx model_uint8.onnx
+  quantviz compare models/
+  quantviz compare model.safetensors model-Q4_K_M.gguf --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";
+
 /// How many of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Show {
     /// Every one
     All,
+}
+
+const LAYERS_EXAMPLES: &str = "\
+Examples:
+  quantviz layers model_int8.onnx
+  quantviz layers models/
+  quantviz layers model.onnx model_int8.onnx";
+
+/// The commands that have a manual page of their own: all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Page {
+    Inspect,
+    Layers,
+    Compare,
+    Completions,
+    Man,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

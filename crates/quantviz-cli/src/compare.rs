@@ -14,7 +14,7 @@ use crate::threads;
 use crate::trouble::Trouble;
 
 pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
-    let limits = options.limits.limits().map_err(|error| Trouble::with(&options.reference, error))?;
+    let limits = options.limits.limits();
     let asked = Asked::of(options)?;
     let reference = open(&asked.reference, &limits)?;
     let mut variants = Vec::new();

@@ -15,7 +15,9 @@ mod inspect;
 mod layers;
 mod layout;
 mod limits;
+mod manual;
 mod models;
+mod outcome;
 mod progress;
 mod stream;
 mod table;
@@ -40,12 +42,6 @@ pub enum Exit {
     Done,
     /// Bad input or bad usage: exit code 2.
     Trouble,
-}
-
-impl Exit {
-    fn worse(self, other: Exit) -> Exit {
-        if self == Exit::Done { other } else { self }
-    }
 }
 
 impl From<Exit> for ExitCode {
@@ -88,10 +84,8 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
             terminal.out.write_all(&script)?;
             Ok(Exit::Done)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
-            terminal.out.write_all(&page)?;
+        Command::Man { command } => {
+            terminal.out.write_all(&manual::page(command)?)?;
             Ok(Exit::Done)
         }
     }

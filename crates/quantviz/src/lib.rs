@@ -13,6 +13,10 @@
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
 //! `quantviz-formats` has the files, one feature for each format; [`view`] has what the front ends show.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 pub use quantviz_core::{
     // A model without its values.
     Activation,
@@ -83,8 +87,8 @@ pub use quantviz_core::{
     read_derived,
 };
 pub use quantviz_formats::{
-    BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, format_of, group_models, model_groups,
-    models_in, open, open_with,
+    BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
+    group_models, model_groups, models_among, models_in, open, open_with,
 };
 
 /// What the front ends show, as plain structs.

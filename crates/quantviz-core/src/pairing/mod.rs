@@ -17,7 +17,7 @@ use batch_norm::BatchNorms;
 pub(crate) use gains::fit_gain;
 use proposals::{Proposal, propose};
 use sample::{Tiles, sample};
-use score::{Fit, Score};
+use score::{Fit, GOOD_DB, Score, plain_db};
 
 use crate::names::names;
 use crate::{DTypeClass, Model, Parameter, ParameterId, ParameterSource, Result, Role};
@@ -98,7 +98,7 @@ pub fn pair(
             }
             Ok(values) => {
                 let proposals = propose(from, of, id, &numbers);
-                let candidates = samples.candidates(of, id, &tiles, &values, &proposals, &norms)?;
+                let candidates = samples.candidates(of, id, &tiles, &values, &proposals, &norms);
                 found.push((id, candidates));
             }
         }
@@ -157,44 +157,47 @@ impl Samples<'_> {
         values: &[f64],
         proposals: &[Proposal],
         norms: &BatchNorms,
-    ) -> Result<Vec<Candidate>> {
+    ) -> Vec<Candidate> {
         let output_axis = output_axis(of, of.parameter(id));
-        let mut candidates = Vec::new();
-        for proposal in proposals {
-            let mut best: Option<Fit> = None;
-            for (transposed, split) in proposal.ways() {
-                let key = (
-                    proposal.reference,
-                    tiles.clone(),
-                    transposed,
-                    split.as_ref().map(|it| (it.axis, it.range.start)),
-                );
-                if !self.taken.contains_key(&key) {
-                    let alignment = Alignment { transposed, split: split.clone(), ..Alignment::default() };
-                    let aligned = Aligned {
-                        source: self.reference,
-                        id: proposal.reference,
-                        alignment: &alignment,
-                        dims: of.parameter(id).logical_shape().dims().to_vec(),
-                        gain_axis: output_axis,
-                    };
-                    // What cannot be read is nobody's reference; inspecting it says why.
-                    self.taken.insert(key.clone(), tiles.read(&aligned).unwrap_or_default());
-                }
-                let numbers = &self.taken[&key];
-                if numbers.len() != values.len() {
-                    continue;
-                }
-                let score = Score::of(numbers, values, tiles);
-                let fit = score.fit(transposed, split, norms, tiles, output_axis);
-                if best.as_ref().is_none_or(|best| fit.db > best.db) {
-                    best = Some(fit);
-                }
+        // Every way of every proposal, as it is: that is quick. Where a graph or a name is right, others need no look.
+        let mut looks = Vec::new();
+        let mut is_plain = false;
+        let mut by_place: Vec<(usize, &Proposal)> = proposals.iter().enumerate().collect();
+        by_place.sort_by_key(|(_, proposal)| proposal.by as u8);
+        for (index, proposal) in by_place {
+            if is_plain && proposal.by == MatchedBy::Value {
+                break;
             }
-            if let Some(fit) = best {
-                candidates.push(Candidate { reference: proposal.reference, by: proposal.by, fit });
+            for (transposed, split) in proposal.ways() {
+                let place = split.as_ref().map(|it| (it.axis, it.range.start));
+                let look = (proposal.reference, tiles.clone(), transposed, place);
+                let numbers = self.look(&look, of.parameter(id), &split, output_axis);
+                if numbers.len() == values.len() {
+                    let db = plain_db(numbers, values);
+                    is_plain |= db >= GOOD_DB && proposal.by != MatchedBy::Value;
+                    looks.push((index, db, look, split));
+                }
             }
         }
+        // Where one is like it without factors, none has any.
+        let is_plain = looks.iter().any(|(_, db, ..)| *db >= GOOD_DB);
+        let mut best: Vec<Option<Fit>> = proposals.iter().map(|_| None).collect();
+        for (index, db, look, split) in looks {
+            let transposed = look.2;
+            let fit = if is_plain {
+                Fit::plain(db, transposed, split)
+            } else {
+                let score = Score::of(&self.taken[&look], values, tiles);
+                score.fit(transposed, split, norms, tiles, output_axis)
+            };
+            if best[index].as_ref().is_none_or(|best| fit.db > best.db) {
+                best[index] = Some(fit);
+            }
+        }
+        let candidate = |(proposal, fit): (&Proposal, Option<Fit>)| {
+            fit.map(|fit| Candidate { reference: proposal.reference, by: proposal.by, fit })
+        };
+        let mut candidates: Vec<Candidate> = proposals.iter().zip(best).filter_map(candidate).collect();
         if of.parameter(id).logical_shape().rank() == 1 {
             candidates.extend(norms.biases().filter(|(_, numbers, _)| numbers.len() == values.len()).map(
                 |(reference, numbers, gain)| {
@@ -205,7 +208,26 @@ impl Samples<'_> {
                 },
             ));
         }
-        Ok(candidates)
+        candidates
+    }
+
+    /// The numbers of the reference at the places of a sample, which are read once.
+    fn look(&mut self, look: &Look, codes: &Parameter, split: &Option<Split>, output_axis: usize) -> &[f64] {
+        let (reference, tiles, transposed, _) = look;
+        let source = self.reference;
+        self.taken.entry(look.clone()).or_insert_with(|| {
+            let alignment =
+                Alignment { transposed: *transposed, split: split.clone(), ..Alignment::default() };
+            let aligned = Aligned {
+                source,
+                id: *reference,
+                alignment: &alignment,
+                dims: codes.logical_shape().dims().to_vec(),
+                gain_axis: output_axis,
+            };
+            // What cannot be read is nobody's reference; inspecting it says why.
+            tiles.read(&aligned).unwrap_or_default()
+        })
     }
 }
 

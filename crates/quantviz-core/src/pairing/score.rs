@@ -1,13 +1,15 @@
 //! How like the numbers of a reference the values of codes are, with and without a factor for each channel.
 
+use std::collections::BTreeMap;
+
 use super::batch_norm::BatchNorms;
 use super::sample::Tiles;
 use super::{Alignment, Gain, Split};
 
-/// Energies of a sample: of both, and of what is left when one is taken from the other.
+/// How like they are, as they are and with the best factor for each row and for each column.
 pub(super) struct Score {
     plain: f64,
-    /// With the best factor for each row and for each column, and these factors by row and by column.
+    /// With the best factor for each row and for each column, and these factors.
     by_rows: (f64, Factors),
     by_columns: (f64, Factors),
 }
@@ -21,10 +23,17 @@ pub(super) struct Fit {
     pub(super) alignment: Alignment,
 }
 
+impl Fit {
+    /// Without factors.
+    pub(super) fn plain(db: f64, transposed: bool, split: Option<Split>) -> Self {
+        Fit { db, alignment: Alignment { transposed, split, ..Alignment::default() } }
+    }
+}
+
 /// Decibels that factors have to gain to be more than chance: they fit a little of anything.
 const WORTH_FACTORS_DB: f64 = 6.0;
 /// What is as good as this without factors has none: what is left are the errors of codes, clipped ones among them.
-const GOOD_DB: f64 = 20.0;
+pub(super) const GOOD_DB: f64 = 20.0;
 /// Numbers of a channel that tell its factor from chance.
 const TELLING: usize = 8;
 
@@ -39,34 +48,61 @@ fn db(energy: f64, rest: f64) -> f64 {
     (10.0 * (energy / rest).log10()).min(MOST_DB)
 }
 
+/// Decibels of a reference and values, as they are.
+pub(super) fn plain_db(reference: &[f64], values: &[f64]) -> f64 {
+    let (mut energy, mut rest) = (0.0, 0.0);
+    for (&r, &q) in reference.iter().zip(values).filter(|(r, q)| r.is_finite() && q.is_finite()) {
+        energy += r * r;
+        rest += (r - q) * (r - q);
+    }
+    db(energy, rest)
+}
+
+/// Products of a reference and values, of each with itself and of both, in one channel.
+#[derive(Clone, Copy, Default)]
+struct Products {
+    reference: f64,
+    both: f64,
+    values: f64,
+}
+
 impl Score {
     pub(super) fn of(reference: &[f64], values: &[f64], tiles: &Tiles) -> Self {
-        let finite: Vec<(f64, f64, u64, u64)> = reference
-            .iter()
-            .zip(values)
-            .zip(tiles.places())
-            .filter(|((r, q), _)| r.is_finite() && q.is_finite())
-            .map(|((&r, &q), (row, column))| (r, q, row, column))
-            .collect();
-        let energy: f64 = finite.iter().map(|(r, ..)| r * r).sum();
-        let rest: f64 = finite.iter().map(|(r, q, ..)| (r - q).powi(2)).sum();
-        let with_factors = |channel: fn(&(f64, f64, u64, u64)) -> u64| {
-            let mut sums: std::collections::BTreeMap<u64, (f64, f64, f64)> = Default::default();
-            for it in &finite {
-                let (rr, rq, qq) = sums.entry(channel(it)).or_default();
-                (*rr, *rq, *qq) = (*rr + it.0 * it.0, *rq + it.0 * it.1, *qq + it.1 * it.1);
+        let with_factors = |channel: fn((u64, u64)) -> u64| {
+            let mut all: BTreeMap<u64, Products> = BTreeMap::new();
+            // Neighbours often share a channel.
+            let (mut at, mut sums) = (None, Products::default());
+            let mut put = |at: Option<u64>, sums: Products| {
+                if let Some(at) = at {
+                    let it = all.entry(at).or_default();
+                    it.reference += sums.reference;
+                    it.both += sums.both;
+                    it.values += sums.values;
+                }
+            };
+            for ((&r, &q), place) in reference.iter().zip(values).zip(tiles.places()) {
+                if !(r.is_finite() && q.is_finite()) {
+                    continue;
+                }
+                let here = Some(channel(place));
+                if here != at {
+                    put(at, std::mem::take(&mut sums));
+                    at = here;
+                }
+                sums.reference += r * r;
+                sums.both += r * q;
+                sums.values += q * q;
             }
-            let left =
-                |&(rr, rq, qq): &(f64, f64, f64)| if rr > 0.0 { (qq - rq * rq / rr).max(0.0) } else { qq };
-            let rest: f64 = sums.values().map(left).sum();
-            let energy: f64 = sums.values().map(|(_, _, qq)| qq).sum();
-            let factors = sums.into_iter().map(|(at, (rr, rq, _))| (at, (rr > 0.0).then(|| rq / rr)));
-            (db(energy, rest), factors.collect())
+            put(at, sums);
+            let factor = |it: &Products| (it.reference > 0.0).then(|| it.both / it.reference);
+            let left = |it: &Products| (it.values - factor(it).unwrap_or(0.0) * it.both).max(0.0);
+            let (rest, energy) = (all.values().map(left).sum(), all.values().map(|it| it.values).sum());
+            (db(energy, rest), all.iter().map(|(&at, it)| (at, factor(it))).collect())
         };
         Score {
-            plain: db(energy, rest),
-            by_rows: with_factors(|it| it.2),
-            by_columns: with_factors(|it| it.3),
+            plain: plain_db(reference, values),
+            by_rows: with_factors(|(row, _)| row),
+            by_columns: with_factors(|(_, column)| column),
         }
     }
 

@@ -80,13 +80,33 @@ impl<S: Simd> Scales<S> {
 
     /// One for each.
     #[inline(always)]
-    pub(super) fn each(simd: S, affine: [Affine; LANES]) -> Option<Self> {
-        let load = |of: fn(&Affine) -> f64| f64x8::load_array(simd, affine.map(|it| of(&it)));
-        affine.iter().all(Affine::is_usable).then(|| Scales {
-            scale: load(|it| it.scale),
-            inverse: load(|it| 1.0 / it.scale),
-            zero_point: load(|it| it.zero_point),
-            offset: load(|it| it.offset),
+    pub(super) fn each(simd: S, columns: &Columns) -> Self {
+        let load = |all: &[f64; LANES]| f64x8::load_array_ref(simd, all);
+        Scales {
+            scale: load(&columns.scale),
+            inverse: load(&columns.inverse),
+            zero_point: load(&columns.zero_point),
+            offset: load(&columns.offset),
+        }
+    }
+}
+
+/// What the codes of eight columns are computed with.
+pub(super) struct Columns {
+    scale: [f64; LANES],
+    inverse: [f64; LANES],
+    zero_point: [f64; LANES],
+    offset: [f64; LANES],
+}
+
+impl Columns {
+    /// `None` where the codes of one mean all the same, or nothing.
+    pub(super) fn of(affine: [Affine; LANES]) -> Option<Self> {
+        affine.iter().all(Affine::is_usable).then(|| Columns {
+            scale: affine.map(|it| it.scale),
+            inverse: affine.map(|it| 1.0 / it.scale),
+            zero_point: affine.map(|it| it.zero_point),
+            offset: affine.map(|it| it.offset),
         })
     }
 }

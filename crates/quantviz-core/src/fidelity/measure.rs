@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use fearless_simd::{Level, Simd, dispatch};
 
 use super::grid::Grid;
-use super::lanes::{LANES, Lanes, Scales, is_even};
+use super::lanes::{Columns, LANES, Lanes, Scales, is_even};
 use super::sums::{ErrorSums, Judge};
 use crate::calibration::{Calibration, for_each_calibration};
 use crate::dequantize::{Affine, in_table, push_values};
@@ -94,12 +94,17 @@ pub(crate) fn measure(compared: &Compared<'_>, range: Range<u64>) -> Result<Piec
     let mut errors = Errors::of(compared, &span);
     let mut failed = Ok(());
     let _ = for_each_calibration(compared.source, compared.id, range, &mut |calibration, range| {
+        let affines = if errors.channel_of.are_neighbours() {
+            Affines::of(calibration, &range)
+        } else {
+            Affines::Other
+        };
         let mut sink = |block: Block<'_>| {
             for start in (0..block.elements.len()).step_by(AT_ONCE) {
                 let end = block.elements.len().min(start + AT_ONCE);
                 let some =
                     Block { start: block.start + start as u64, elements: block.elements.slice(start..end) };
-                failed = errors.add(calibration, &some);
+                failed = errors.add(calibration, &affines, &some);
                 if failed.is_err() {
                     return ControlFlow::Break(());
                 }
@@ -145,7 +150,7 @@ impl<'a> Errors<'a> {
     }
 
     /// Adds a block of codes.
-    fn add(&mut self, calibration: &Calibration, block: &Block<'_>) -> Result<()> {
+    fn add(&mut self, calibration: &Calibration, affines: &Affines, block: &Block<'_>) -> Result<()> {
         let len = block.elements.len() as u64;
         self.compared.reference.read(block.start..block.start + len, &mut self.reference)?;
         dispatch!(Level::new(), simd => simd.vectorize(
@@ -157,7 +162,7 @@ impl<'a> Errors<'a> {
                     self.values.iter_mut().for_each(|value| *value = in_table(table, *value));
                 }
                 if self.channel_of.are_neighbours() {
-                    self.add_columns(simd, calibration, block);
+                    self.add_columns(simd, calibration, affines, block);
                 } else {
                     self.add_runs(simd, calibration, block);
                 }
@@ -205,31 +210,36 @@ impl<'a> Errors<'a> {
 
     /// Rows of which each number is in a channel of its own.
     #[inline(always)]
-    fn add_columns<S: Simd>(&mut self, simd: S, calibration: &Calibration, block: &Block<'_>) {
-        let mut walk = Affines::of(calibration, block.start);
+    fn add_columns<S: Simd>(
+        &mut self,
+        simd: S,
+        calibration: &Calibration,
+        affines: &Affines,
+        block: &Block<'_>,
+    ) {
         let all = self.values.len();
         let mut at = 0;
         while at < all {
-            let (channel, _) = self.channel_of.at(block.start + at as u64);
+            let index = block.start + at as u64;
+            let (channel, _) = self.channel_of.at(index);
             let place = (channel - self.first_channel) as usize;
             let lanes = &mut self.lanes[place / LANES];
             let room = (self.channel_of.len - channel).min((all - at) as u64);
-            if place.is_multiple_of(LANES) && room >= LANES as u64 && self.is_even {
-                let affine = walk.next_eight(at as u64);
-                let scales = match &affine {
-                    Eight::Same(affine) => Scales::all(simd, affine),
-                    Eight::Each(affine) => Scales::each(simd, *affine),
-                };
+            if self.is_even
+                && place.is_multiple_of(LANES)
+                && channel.is_multiple_of(LANES as u64)
+                && room >= LANES as u64
+            {
                 let (reference, values) = (&self.reference[at..at + LANES], &self.values[at..at + LANES]);
-                if let (Some(scales), Ok(reference), Ok(values)) =
-                    (scales, reference.try_into(), values.try_into())
+                if let (Ok(reference), Ok(values)) = (reference.try_into(), values.try_into())
+                    && let Some(scales) = affines.eight(simd, calibration, index, channel)
                     && lanes.add(simd, reference, values, &scales, &self.judge)
                 {
                     at += LANES;
                     continue;
                 }
             }
-            let affine = walk.at(at as u64);
+            let affine = affines.one(calibration, index);
             lanes.add_one(place % LANES, self.reference[at], self.values[at], &affine, &self.judge);
             at += 1;
         }
@@ -244,43 +254,63 @@ impl<'a> Errors<'a> {
     }
 }
 
-/// What codes are computed with, from one to the next.
-struct Affines<'a> {
-    calibration: &'a Calibration,
-    start: u64,
-    /// The numbers of all, where there are no others.
-    only: Option<Affine>,
+/// What codes are computed with, where channels lie side by side.
+enum Affines {
+    /// The same for all.
+    One(Affine),
+    /// A scale for each column: eight at a time.
+    Columns(Vec<Option<Columns>>),
+    /// Whatever it may be.
+    Other,
 }
 
-enum Eight {
-    Same(Affine),
-    Each([Affine; LANES]),
-}
-
-impl<'a> Affines<'a> {
-    fn of(calibration: &'a Calibration, start: u64) -> Self {
-        let is_one = calibration.groups.count() == 1 && calibration.outer.is_none();
-        Affines { calibration, start, only: is_one.then(|| calibration.affine(0)) }
+impl Affines {
+    fn of(calibration: &Calibration, range: &Range<u64>) -> Self {
+        if calibration.outer.is_some() {
+            return Affines::Other;
+        }
+        if calibration.groups.count() == 1 {
+            return Affines::One(calibration.affine(0));
+        }
+        let span = calibration.groups.span(range);
+        match calibration.groups.columns() {
+            Some(columns) if span.end - span.start == columns => {
+                let eights = (0..columns / LANES as u64).map(|eight| {
+                    let first = span.start + eight * LANES as u64;
+                    Columns::of(std::array::from_fn(|lane| calibration.affine(first + lane as u64)))
+                });
+                Affines::Columns(eights.collect())
+            }
+            _ => Affines::Other,
+        }
     }
 
     #[inline(always)]
-    fn at(&self, index: u64) -> Affine {
-        self.only.unwrap_or_else(|| self.calibration.affine_at(self.start + index))
+    fn one(&self, calibration: &Calibration, index: u64) -> Affine {
+        match self {
+            Affines::One(affine) => *affine,
+            _ => calibration.affine_at(index),
+        }
     }
 
-    /// Those of eight neighbours.
+    /// Those of eight neighbours, the first of which is in a column that eight divides.
     #[inline(always)]
-    fn next_eight(&mut self, index: u64) -> Eight {
-        if let Some(only) = self.only {
-            return Eight::Same(only);
+    fn eight<S: Simd>(
+        &self,
+        simd: S,
+        calibration: &Calibration,
+        index: u64,
+        column: u64,
+    ) -> Option<Scales<S>> {
+        match self {
+            Affines::One(affine) => Scales::all(simd, affine),
+            Affines::Columns(all) => {
+                all.get(column as usize / LANES)?.as_ref().map(|columns| Scales::each(simd, columns))
+            }
+            Affines::Other => {
+                let each = std::array::from_fn(|lane| calibration.affine_at(index + lane as u64));
+                Columns::of(each).map(|columns| Scales::each(simd, &columns))
+            }
         }
-        // Neighbours have neighbouring groups, unless an outer level or an index says otherwise.
-        if self.calibration.outer.is_none()
-            && let Some((group, row)) = self.calibration.groups.neighbours_at(self.start + index)
-            && row >= LANES as u64
-        {
-            return Eight::Each(std::array::from_fn(|lane| self.calibration.affine(group + lane as u64)));
-        }
-        Eight::Each(std::array::from_fn(|lane| self.at(index + lane as u64)))
     }
 }

@@ -77,6 +77,7 @@ impl Scheme {
         let granularity = match self.group {
             (rows, columns) if (rows, columns) == numbers.dim() => Granularity::Tensor,
             (1, columns) if columns == numbers.ncols() => Granularity::Axis(0),
+            (rows, 1) if rows == numbers.nrows() => Granularity::Axis(1),
             (rows, columns) => Granularity::Block(vec![rows as u64, columns as u64]),
         };
         let scale = operand(format!("{name}.s")).expect("was added");
@@ -151,9 +152,11 @@ fn close(found: Option<f64>, expected: f64) -> bool {
 
 fn schemes() -> impl Strategy<Value = ((usize, usize), Scheme)> {
     let shapes = (1..5usize, 1..5usize).prop_map(|(rows, columns)| (rows * 4, columns * 16));
-    (shapes, select(vec![DType::I8, DType::U8]), 0..4usize, select(vec![1.0f32, 0.7])).prop_map(
+    (shapes, select(vec![DType::I8, DType::U8]), 0..5usize, select(vec![1.0f32, 0.7])).prop_map(
         |((rows, columns), dtype, kind, narrow)| {
-            let group = [(rows, columns), (1, columns), (1, 16), (4, 16)][kind];
+            // Where blocks do not have to fit, vectors do not either.
+            let columns = columns + if matches!(kind, 2 | 3) { 0 } else { 3 };
+            let group = [(rows, columns), (1, columns), (1, 16), (4, 16), (rows, 1)][kind];
             ((rows, columns), Scheme { dtype, group, narrow })
         },
     )
@@ -196,10 +199,12 @@ proptest! {
         prop_assert!((fidelity.off_grid.expect("there are some") - off_grid / (n * (1.0 - clipped))).abs() < 1e-9);
         let quantized: f64 = real.iter().map(|it| it * it).sum();
         prop_assert!(close(fidelity.cosine, product / (s * quantized).sqrt()), "{:?}", fidelity);
-        // Channels are rows, and add up to the whole.
+        // Channels are rows, unless columns have the scales, and add up to the whole.
         let channels = fidelity.channels.as_ref().expect("it is a matrix");
-        prop_assert_eq!((channels.axis, channels.all.len()), (0, rows));
-        let all: f64 = channels.all.iter().map(|it| it.mse * columns as f64).sum();
+        let (axis, len) = if width == 1 { (1, columns) } else { (0, rows) };
+        prop_assert_eq!((channels.axis, channels.all.len()), (axis, len));
+        let in_each = n / len as f64;
+        let all: f64 = channels.all.iter().map(|it| it.mse * in_each).sum();
         prop_assert!((all - e).abs() <= 1e-9 * e);
     }
 }

@@ -89,6 +89,7 @@
     clippy::cast_possible_wrap
 )]
 
+mod activation;
 mod binning;
 mod calibration;
 mod code_counts;
@@ -108,6 +109,8 @@ mod memory;
 mod minifloat;
 mod model;
 mod names;
+mod notes;
+mod numbers;
 mod parallel;
 mod quant;
 mod quantize;
@@ -126,6 +129,7 @@ mod transformer;
 mod values;
 mod work;
 
+pub use activation::{Activation, QuantizedInput};
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
 pub use error::{Error, ErrorKind, Result};
@@ -136,10 +140,12 @@ pub use histogram::{Bins, Histogram};
 pub use memory::MemorySource;
 pub use minifloat::code_values;
 pub use model::{
-    Activation, Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind,
-    module_path,
+    Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind, module_path,
 };
 pub use ndarray;
+pub use notes::Note;
+pub use numbers::{bytes, count, number};
+pub use parallel::for_each_job;
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
 pub use roles::role_from_name;

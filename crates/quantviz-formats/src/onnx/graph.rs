@@ -211,7 +211,7 @@ impl<'a> Graph<'a> {
     }
 
     /// All other nodes, in order, with their indices.
-    fn layers(&self) -> impl Iterator<Item = (usize, &'a NodeProto)> {
+    pub(super) fn layers(&self) -> impl Iterator<Item = (usize, &'a NodeProto)> {
         self.nodes.iter().enumerate().filter(|(index, _)| self.hidden[*index].is_none())
     }
 

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::limits::LimitOptions;
+use crate::lint::LintOptions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -48,6 +49,7 @@ Examples:
   quantviz inspect model_int8.onnx   ranges and scales of all its tensors
   quantviz inspect models/           every model in a folder
   quantviz inspect model.onnx --param fc.weight --bins 40
+  quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz inspect model.onnx --json | jq '.parameters[].summary.max'
 
 'quantviz help COMMAND' explains a command.";
@@ -56,6 +58,7 @@ Examples:
 pub(crate) enum Command {
     Inspect(InspectOptions),
     Layers(LayersOptions),
+    Lint(LintOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -122,6 +125,7 @@ Examples:
   quantviz inspect model_int8.onnx
   quantviz inspect model.safetensors --layer h.0.attn.c_attn --bins 40
   quantviz inspect models/ --json > models.json
+  quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz inspect model.onnx --json | jq '.parameters[].summary.nan'";
 
 /// List the operations and parameters of a model, with a badge where something is quantized

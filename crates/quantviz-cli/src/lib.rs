@@ -13,12 +13,14 @@ mod inspect;
 mod layers;
 mod layout;
 mod limits;
+mod lint;
 mod models;
 mod progress;
 mod stream;
 mod table;
 mod threads;
 mod trouble;
+mod wrap;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,18 +33,20 @@ use stream::Terminal;
 use trouble::Trouble;
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Exit {
     /// It did what was asked: exit code 0.
     Done,
+    /// It did, and a model falls short of what was asked of it: exit code 1.
+    FallsShort,
     /// Bad input or bad usage: exit code 2.
     Trouble,
 }
 
 impl Exit {
     fn worse(self, other: Exit) -> Exit {
-        if self == Exit::Done { other } else { self }
+        self.max(other)
     }
 }
 
@@ -50,6 +54,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => ExitCode::SUCCESS,
+            Exit::FallsShort => ExitCode::from(1),
             Exit::Trouble => ExitCode::from(2),
         }
     }
@@ -79,6 +84,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
     match command {
         Command::Inspect(options) => inspect::run(&options, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
+        Command::Lint(options) => lint::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "quantviz", &mut script);

@@ -18,6 +18,7 @@
 //! ```
 
 mod cells;
+mod findings;
 mod group;
 mod inspection;
 mod inspection_stream;
@@ -30,6 +31,7 @@ mod table;
 mod words;
 
 pub use cells::{RangeCells, SpreadCells};
+pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
 pub use group::{GroupHeading, Place, VariantLine};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;

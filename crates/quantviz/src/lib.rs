@@ -11,7 +11,8 @@
 //! ```
 //!
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
-//! `quantviz-formats` has the files, one feature for each format; [`view`] has what the front ends show.
+//! `quantviz-formats` has the files, one feature for each format; [`insight`] has findings about quantized models, and
+//! [`view`] what the front ends show.
 
 pub use quantviz_core::{
     // A model without its values.
@@ -39,6 +40,7 @@ pub use quantviz_core::{
     MeasuredQuantization,
     MemorySource,
     Model,
+    Note,
     Operand,
     OuterScale,
     Packed,
@@ -48,6 +50,7 @@ pub use quantviz_core::{
     Part,
     Progress,
     QuantDescriptor,
+    QuantizedInput,
     RangeSummary,
     Result,
     Role,
@@ -71,6 +74,11 @@ pub use quantviz_formats::{
     BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, format_of, group_models, model_groups,
     models_in, open, open_with,
 };
+
+/// Findings: what is worth knowing about a quantized model.
+pub mod insight {
+    pub use quantviz_insight::*;
+}
 
 /// What the front ends show, as plain structs.
 pub mod view {

@@ -1,0 +1,186 @@
+//! `quantviz lint`: findings about models, one by one.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use quantviz::insight::{Level, Lint, Linted, Target};
+use quantviz::view::{FindingGroup, Findings, LintReport, LintedModel};
+use quantviz::{Error, Limits, WarningKind};
+
+use crate::Exit;
+use crate::limits::LimitOptions;
+use crate::models::{Chosen, chosen, exit_after};
+use crate::progress::ScanProgress;
+use crate::stream::{Paint, Terminal};
+use crate::threads;
+use crate::trouble::Trouble;
+use crate::wrap::wrap;
+
+/// Look for what is wrong, or worth knowing, in quantized models
+///
+/// Judged is what the file alone tells: scales, zero-points, codes and how the graph uses them. Every finding has a number
+/// (QV001 to QV021) and says why it matters and what to try; docs/findings.md explains them all.
+///
+/// Exit code 0: no errors were found (warnings and notes may be). 1: an error was found. 2: bad input or usage, or some
+/// model or tensor cannot be read, so that nothing can be said of it.
+///
+/// With --json, one object of the schema quantviz.lint/1 is printed.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  quantviz lint model_int8.onnx
+  quantviz lint models/ --target tensorrt
+  quantviz lint model.onnx --json | jq '.models[].findings[] | select(.level == \"error\")'")]
+pub(crate) struct LintOptions {
+    /// Model files, or folders of them
+    #[arg(required = true, value_name = "MODEL")]
+    paths: Vec<PathBuf>,
+
+    /// Print JSON, for scripts
+    #[arg(long)]
+    json: bool,
+
+    /// What the models are to run on: adds rules, and judges some more strictly
+    #[arg(long, value_name = "TARGET", value_parser = target_parser())]
+    target: Option<Target>,
+
+    /// Use N threads; the result does not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+
+    #[command(flatten)]
+    limits: LimitOptions,
+}
+
+fn target_parser() -> impl TypedValueParser<Value = Target> {
+    let names = Target::ALL.iter().map(|target| target.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Target>())
+}
+
+pub(crate) fn run(options: &LintOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+    let mut lint = Lint::new();
+    if let Some(threads) = threads::within_memory(options.threads.map(usize::from)) {
+        lint = lint.threads(threads);
+    }
+    if let Some(target) = options.target {
+        lint = lint.target(target);
+    }
+    let mut exit = Exit::Done;
+    let mut report = Vec::new();
+    let mut is_any_readable = false;
+    for path in &options.paths {
+        let limits = options.limits.limits().map_err(|error| Trouble::with(path, error))?;
+        let is_folder = path.is_dir();
+        for Chosen { path, .. } in chosen(path)?.into_iter().flatten() {
+            let name = path.to_string_lossy();
+            let model = match look_at(&lint, &path, &limits, terminal) {
+                Ok((linted, warnings)) => {
+                    is_any_readable = true;
+                    exit = exit.worse(exit_of(&linted));
+                    let unread: Vec<String> =
+                        linted.unread.iter().map(|error| error.line_within(Some(&path), None)).collect();
+                    terminal.warn(&name, &[warnings, unread.clone()].concat())?;
+                    LintedModel::new(&*name, linted.findings, unread)
+                }
+                Err(error) if is_folder => {
+                    exit = exit.worse(exit_after(&error));
+                    let line = error.line_within(Some(&path), None);
+                    terminal.warn(&name, std::slice::from_ref(&line))?;
+                    LintedModel::new(&*name, Vec::new(), vec![line])
+                }
+                Err(error) => return Err(Trouble::with(&path, error)),
+            };
+            report.push(model);
+        }
+    }
+    if options.json {
+        let mut out = BufWriter::new(&mut *terminal.out);
+        serde_json::to_writer(&mut out, &LintReport::of(report)).map_err(std::io::Error::from)?;
+        std::io::Write::write_all(&mut out, b"\n")?;
+        std::io::Write::flush(&mut out)?;
+    } else {
+        let width = terminal.out.columns().unwrap_or(PIPE_WIDTH);
+        let texts = report.iter().map(|model| render(model, width, terminal.paint()));
+        let text = texts.collect::<Vec<_>>().join("\n");
+        terminal.out.write_all(text.as_bytes())?;
+        terminal.out.flush()?;
+    }
+    Ok(if is_any_readable { exit } else { Exit::Trouble })
+}
+
+/// What was found in a model, and what was odd about it apart from that.
+fn look_at(
+    lint: &Lint,
+    path: &Path,
+    limits: &Limits,
+    terminal: &mut Terminal<'_>,
+) -> Result<(Linted, Vec<String>), Error> {
+    let source = quantviz::open_with(path, limits)?;
+    let progress = ScanProgress::new(terminal.err, &path.to_string_lossy());
+    let linted = lint.run(&*source, &|step| progress.report(step))?;
+    // Scales that do not fit are a finding.
+    let odd = source.model().warnings.iter().filter(|warning| warning.kind != WarningKind::Misfit);
+    let lines = odd.map(|warning| match &warning.parameter {
+        Some(parameter) => format!("{parameter}: {}", warning.message),
+        None => warning.message.clone(),
+    });
+    Ok((linted, lines.collect()))
+}
+
+fn exit_of(linted: &Linted) -> Exit {
+    let has_error = linted.findings.iter().any(|finding| finding.level == Level::Error);
+    match (has_error, linted.unread.is_empty()) {
+        (_, false) => Exit::Trouble,
+        (true, true) => Exit::FallsShort,
+        (false, true) => Exit::Done,
+    }
+}
+
+/// The width of lines that go to no terminal.
+const PIPE_WIDTH: usize = 80;
+/// What stands below a finding is set in by so much.
+const INDENT: usize = 4;
+
+fn render(model: &LintedModel, width: usize, paint: Paint) -> String {
+    let view = Findings::of(&model.path, &model.findings);
+    let verdict = match (model.findings.is_empty(), model.unread.is_empty()) {
+        (true, false) => "nothing can be said of what cannot be read",
+        _ => &view.verdict,
+    };
+    let mut text = format!("{}\n{verdict}\n", paint.strong(&view.title));
+    for group in &view.groups {
+        text.push('\n');
+        text.push_str(&render_group(group, width, paint));
+    }
+    text
+}
+
+fn render_group(group: &FindingGroup, width: usize, paint: Paint) -> String {
+    let mut text = String::new();
+    let level = match group.level {
+        Level::Error => paint.alarm(group.level.name()),
+        Level::Warning => paint.badge(group.level.name()),
+        Level::Info => paint.quiet("note"),
+    };
+    for line in &group.lines {
+        let whole = match line.parameter.as_str() {
+            "" => line.message.clone(),
+            parameter => format!("{parameter}: {}", line.message),
+        };
+        let head = if group.level == Level::Info { "note" } else { group.level.name() };
+        let room = width.saturating_sub(head.len() + group.code.len() + 2);
+        let mut lines = wrap(&whole, room).into_iter();
+        let first = lines.next().unwrap_or_default();
+        text.push_str(&format!("{level} {} {first}\n", paint.strong(&group.code)));
+        let rest = lines.collect::<Vec<_>>().join(" ");
+        for more in wrap(&rest, width.saturating_sub(INDENT)) {
+            text.push_str(&format!("{:INDENT$}{more}\n", ""));
+        }
+    }
+    for line in wrap(&group.advice, width.saturating_sub(INDENT)) {
+        text.push_str(&format!("{:INDENT$}{}\n", "", paint.quiet(&line)));
+    }
+    text
+}

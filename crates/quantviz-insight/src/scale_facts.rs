@@ -1,0 +1,233 @@
+//! What rules want to know of scales and zero-points, counted while they are read.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use quantviz_core::{
+    Block, DType, Encoding, Granularity, GroupIndex, Model, Operand, ParameterId, ParameterSource, Part,
+    QuantDescriptor, Result, Scheme, part_len,
+};
+
+/// Significant bits below which a scale counts as weak.
+const FEW_BITS: u32 = 6;
+
+/// Scales of one level.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ScaleFacts {
+    pub(crate) count: u64,
+    pub(crate) nan: u64,
+    pub(crate) infinite: u64,
+    pub(crate) zeros: u64,
+    pub(crate) negative: u64,
+    /// Those that are subnormal in the type they are stored in, with few bits left.
+    pub(crate) weak: u64,
+    /// The weak one of the fewest bits, and how many it has.
+    pub(crate) weakest: Option<(f64, u32)>,
+    /// The scale that most channels share, and how many do; of scales per channel only.
+    pub(crate) most_common: Option<(f64, u64)>,
+}
+
+impl ScaleFacts {
+    fn read(
+        source: &(dyn ParameterSource + Sync),
+        id: ParameterId,
+        part: Part,
+        stored: Option<DType>,
+        channels: bool,
+    ) -> Result<Self> {
+        let mut facts = ScaleFacts::default();
+        let mut times: HashMap<u64, u64> = HashMap::new();
+        for_each(source, id, part, &mut |scale| {
+            facts.add(scale, stored);
+            if channels {
+                *times.entry(scale.to_bits()).or_default() += 1;
+            }
+        })?;
+        // Of equally common ones the smallest: the order of a map is not to be seen.
+        let common = times.into_iter().map(|(bits, times)| (f64::from_bits(bits), times));
+        facts.most_common = common.max_by(|a, b| a.1.cmp(&b.1).then(b.0.total_cmp(&a.0)));
+        Ok(facts)
+    }
+
+    fn add(&mut self, scale: f64, stored: Option<DType>) {
+        self.count += 1;
+        self.nan += u64::from(scale.is_nan());
+        self.infinite += u64::from(scale.is_infinite());
+        self.zeros += u64::from(scale == 0.0);
+        self.negative += u64::from(scale < 0.0);
+        if let Some(bits) =
+            stored.and_then(|dtype| subnormal_bits(scale, dtype)).filter(|&bits| bits < FEW_BITS)
+        {
+            self.weak += 1;
+            if self.weakest.is_none_or(|(_, fewest)| bits < fewest) {
+                self.weakest = Some((scale, bits));
+            }
+        }
+    }
+}
+
+/// The significant bits of a number that is subnormal in `dtype`; `None` for all others, and for types that have fewer
+/// than six even of normal ones.
+fn subnormal_bits(value: f64, dtype: DType) -> Option<u32> {
+    // The exponents of the smallest number there is and of the smallest normal one.
+    let (least, normal) = match dtype {
+        DType::F32 => (-149, -126),
+        DType::F16 => (-24, -14),
+        DType::Bf16 => (-133, -126),
+        _ => return None,
+    };
+    let size = value.abs();
+    let is_subnormal = size > 0.0 && size < 2f64.powi(normal);
+    // Dividing by a power of two is exact here.
+    is_subnormal.then(|| 64 - ((size / 2f64.powi(least)) as u64).leading_zeros())
+}
+
+/// All levels of scales of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Scales {
+    pub(crate) inner: ScaleFacts,
+    pub(crate) outer: Option<ScaleFacts>,
+    /// Groups whose scale is zero although their codes are not all zero.
+    pub(crate) silenced: u64,
+}
+
+impl Scales {
+    pub(crate) fn read(source: &(dyn ParameterSource + Sync), id: ParameterId) -> Result<Option<Self>> {
+        let model = source.model();
+        let Some(quantization) = &model.parameter(id).quantization else { return Ok(None) };
+        let channels = matches!(quantization.granularity, Granularity::Axis(_));
+        let stored = |operand| scale_type(model, quantization, operand);
+        let outer = quantization.outer_scale.as_ref();
+        let inner_type = if outer.is_none() { stored(&quantization.scale) } else { None };
+        let inner = ScaleFacts::read(source, id, Part::Scales, inner_type, channels)?;
+        let outer = outer.map(|it| ScaleFacts::read(source, id, Part::OuterScales, stored(&it.scale), false));
+        let outer = outer.transpose()?;
+        // What is rounded to zero beside larger ones of the same block, or is shifted, has lost nothing more.
+        let means_loss = inner.zeros > 0 && outer.is_none() && quantization.offset.is_none();
+        let silenced = if means_loss { silenced(source, id, quantization)? } else { 0 };
+        Ok(Some(Scales { inner, outer, silenced }))
+    }
+}
+
+/// The type in which scales are stored, where it is one of some precision.
+fn scale_type(model: &Model, quantization: &QuantDescriptor, operand: &Operand) -> Option<DType> {
+    match operand {
+        Operand::One { parameter: Some(id), .. } | Operand::Parameter(id) => Some(model.parameter(*id).dtype),
+        // The one type of scales of ggml that is no power of two and no small float.
+        Operand::Packed
+            if quantization.encoding == Encoding::Gguf && quantization.scheme != Scheme::Float =>
+        {
+            Some(DType::F16)
+        }
+        _ => None,
+    }
+}
+
+/// How many groups have the scale zero and codes that stand for something else.
+fn silenced(
+    source: &(dyn ParameterSource + Sync),
+    id: ParameterId,
+    quantization: &QuantDescriptor,
+) -> Result<u64> {
+    let parameter = source.model().parameter(id);
+    let is_scattered =
+        matches!(quantization.group_index, Some(GroupIndex::Listed { .. } | GroupIndex::InTurns { .. }));
+    let Some(groups) = quantization.groups(&parameter.shape).filter(|_| !is_scattered) else { return Ok(0) };
+    let scales = numbers(source, id, Part::Scales)?;
+    let zero_points = numbers(source, id, Part::ZeroPoints)?;
+    let zero_of = |group: usize| match &zero_points[..] {
+        [] => 0.0,
+        all => all[group],
+    };
+    // Where codes are computed, the numbers before that are at hand.
+    let (part, computed) = match quantization.computed {
+        Some(_) => (Part::Stored, true),
+        None => (Part::Codes, false),
+    };
+    let table = quantization.table.as_deref();
+    let value = |code: f64| match table {
+        Some(table) if !computed => table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value)),
+        _ => code,
+    };
+    let mut lost = vec![false; scales.len()];
+    let (mut index, mut group, mut left) = (0u64, 0usize, 0u64);
+    for_each(source, id, part, &mut |code| {
+        if left == 0 {
+            let (here, run) = groups.at(index);
+            (group, left) = (here as usize, run);
+        }
+        let zero = if computed { 0.0 } else { zero_of(group) };
+        if scales[group] == 0.0 && value(code) != zero {
+            lost[group] = true;
+        }
+        (index, left) = (index + 1, left - 1);
+    })?;
+    Ok(lost.into_iter().filter(|&lost| lost).count() as u64)
+}
+
+/// The zero-points of a parameter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ZeroPointFacts {
+    pub(crate) count: u64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl ZeroPointFacts {
+    pub(crate) fn read(source: &(dyn ParameterSource + Sync), id: ParameterId) -> Result<Option<Self>> {
+        let quantization = source.model().parameter(id).quantization.as_ref();
+        if quantization.is_none_or(|it| it.zero_point.is_none()) {
+            return Ok(None);
+        }
+        let mut facts = ZeroPointFacts { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+        for_each(source, id, Part::ZeroPoints, &mut |zero_point| {
+            facts.count += 1;
+            facts.min = facts.min.min(zero_point);
+            facts.max = facts.max.max(zero_point);
+        })?;
+        Ok(Some(facts).filter(|facts| facts.count > 0))
+    }
+
+    /// Whether all of them are this one.
+    pub(crate) fn are_all(&self, zero_point: f64) -> bool {
+        self.min == zero_point && self.max == zero_point
+    }
+}
+
+fn numbers(source: &(dyn ParameterSource + Sync), id: ParameterId, part: Part) -> Result<Vec<f64>> {
+    let mut numbers = Vec::new();
+    for_each(source, id, part, &mut |number| numbers.push(number))?;
+    Ok(numbers)
+}
+
+/// Hands on every element of a part, without holding them.
+pub(crate) fn for_each(
+    source: &(dyn ParameterSource + Sync),
+    id: ParameterId,
+    part: Part,
+    each: &mut dyn FnMut(f64),
+) -> Result<()> {
+    let mut sink = |block: Block<'_>| {
+        block.elements.for_each(&mut *each);
+        ControlFlow::Continue(())
+    };
+    source.read(id, part, 0..part_len(source.model(), id, part)?, &mut sink).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_that_subnormal_numbers_have_left() {
+        let bits = |value: f64, dtype| subnormal_bits(value, dtype);
+        assert_eq!(bits(f64::from(f32::from_bits(31)), DType::F32), Some(5));
+        assert_eq!(bits(-f64::from(f32::from_bits(32)), DType::F32), Some(6));
+        assert_eq!(bits(f64::from(f32::MIN_POSITIVE), DType::F32), None);
+        assert_eq!(bits(0.0, DType::F32), None);
+        assert_eq!(bits(2f64.powi(-24), DType::F16), Some(1));
+        assert_eq!(bits(2f64.powi(-14), DType::F16), None);
+        assert_eq!(bits(31.0 * 2f64.powi(-133), DType::Bf16), Some(5));
+        assert_eq!(bits(2f64.powi(-9), DType::F8E4M3Fn), None);
+    }
+}

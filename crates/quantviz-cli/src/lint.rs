@@ -1,10 +1,9 @@
 //! `quantviz lint`: findings about models, one by one.
 
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
-use clap::builder::TypedValueParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use quantviz::insight::{Level, Lint, Linted, Target};
 use quantviz::view::{FindingGroup, Findings, LintReport, LintedModel};
 use quantviz::{Error, Limits, WarningKind};
@@ -23,7 +22,7 @@ use crate::wrap::wrap;
 /// Judged is what the file alone tells: scales, zero-points, codes and how the graph uses them. Every finding has a number
 /// (QV001 to QV021) and says why it matters and what to try; docs/findings.md explains them all.
 ///
-/// Exit code 0: no errors were found (warnings and notes may be). 1: an error was found. 2: bad input or usage, or some
+/// Exit code 0: no errors were found (warnings may be). 1: an error was found. 2: bad input or usage, or some
 /// model or tensor cannot be read, so that nothing can be said of it.
 ///
 /// With --json, one object of the schema quantviz.lint/1 is printed.
@@ -97,9 +96,9 @@ pub(crate) fn run(options: &LintOptions, terminal: &mut Terminal<'_>) -> Result<
     }
     if options.json {
         let mut out = BufWriter::new(&mut *terminal.out);
-        serde_json::to_writer(&mut out, &LintReport::of(report)).map_err(std::io::Error::from)?;
-        std::io::Write::write_all(&mut out, b"\n")?;
-        std::io::Write::flush(&mut out)?;
+        serde_json::to_writer(&mut out, &LintReport::of(report)).map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
     } else {
         let width = terminal.out.columns().unwrap_or(PIPE_WIDTH);
         let texts = report.iter().map(|model| render(model, width, terminal.paint()));
@@ -162,15 +161,14 @@ fn render_group(group: &FindingGroup, width: usize, paint: Paint) -> String {
     let level = match group.level {
         Level::Error => paint.alarm(group.level.name()),
         Level::Warning => paint.badge(group.level.name()),
-        Level::Info => paint.quiet("note"),
+        Level::Info => paint.quiet(group.level.name()),
     };
     for line in &group.lines {
         let whole = match line.parameter.as_str() {
             "" => line.message.clone(),
             parameter => format!("{parameter}: {}", line.message),
         };
-        let head = if group.level == Level::Info { "note" } else { group.level.name() };
-        let room = width.saturating_sub(head.len() + group.code.len() + 2);
+        let room = width.saturating_sub(group.level.name().len() + group.code.len() + 2);
         let mut lines = wrap(&whole, room).into_iter();
         let first = lines.next().unwrap_or_default();
         text.push_str(&format!("{level} {} {first}\n", paint.strong(&group.code)));

@@ -71,6 +71,15 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// How many times layers read each value.
+    pub(crate) fn readers(&self) -> HashMap<&'a str, u64> {
+        let mut readers = HashMap::new();
+        for name in self.model().layers.iter().flat_map(|layer| &layer.inputs) {
+            *readers.entry(name.as_str()).or_default() += 1;
+        }
+        readers
+    }
+
     /// Every parameter by its name; the first of those that share one.
     pub(crate) fn by_name(&self) -> ByName<'a> {
         let mut by_name = HashMap::new();

@@ -273,7 +273,7 @@ pub const RULES: &[Rule] = &[
         means: "More than a thousandth of the values are not what rounding this reference to the nearest code gives.",
         matters: "Another method chose the codes, or the reference is not what was quantized; distances to it then say \
             little about quality.",
-        advice: "Nothing, if a method such as GPTQ or a folded gain is behind it; else compare with the checkpoint \
+        advice: "Do nothing if a method such as GPTQ or a folded gain is behind it; else compare with the checkpoint \
             that was quantized.",
     },
     Rule {

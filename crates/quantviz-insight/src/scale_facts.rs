@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use quantviz_core::{
-    Block, DType, Encoding, Granularity, GroupIndex, Model, Operand, ParameterId, ParameterSource, Part,
+    Block, DType, Encoding, Granularity, Groups, Model, Operand, ParameterId, ParameterSource, Part,
     QuantDescriptor, Result, Scheme, part_len,
 };
 
@@ -87,7 +87,9 @@ fn subnormal_bits(value: f64, dtype: DType) -> Option<u32> {
 pub(crate) struct Scales {
     pub(crate) inner: ScaleFacts,
     pub(crate) outer: Option<ScaleFacts>,
-    /// Groups whose scale is zero although their codes are not all zero.
+    /// Scales that are zero and whose codes were looked at.
+    pub(crate) zeros: u64,
+    /// Those of them whose codes are not all zero.
     pub(crate) silenced: u64,
 }
 
@@ -101,11 +103,42 @@ impl Scales {
         let inner_type = if outer.is_none() { stored(&quantization.scale) } else { None };
         let inner = ScaleFacts::read(source, id, Part::Scales, inner_type, channels)?;
         let outer = outer.map(|it| ScaleFacts::read(source, id, Part::OuterScales, stored(&it.scale), false));
-        let outer = outer.transpose()?;
-        // What is rounded to zero beside larger ones of the same block, or is shifted, has lost nothing more.
-        let means_loss = inner.zeros > 0 && outer.is_none() && quantization.offset.is_none();
-        let silenced = if means_loss { silenced(source, id, quantization)? } else { 0 };
-        Ok(Some(Scales { inner, outer, silenced }))
+        let mut scales = Scales { inner, outer: outer.transpose()?, zeros: 0, silenced: 0 };
+        scales.look_behind_zeros(source, id, quantization)?;
+        Ok(Some(scales))
+    }
+
+    /// What is rounded to zero beside larger scales of the same block, or is shifted, has lost nothing more; and where a
+    /// whole block of ggml is zero, its codes are any.
+    fn look_behind_zeros(
+        &mut self,
+        source: &(dyn ParameterSource + Sync),
+        id: ParameterId,
+        quantization: &QuantDescriptor,
+    ) -> Result<()> {
+        if quantization.offset.is_some() {
+            return Ok(());
+        }
+        let stored = &source.model().parameter(id).shape;
+        let (zeros, part, groups) = match &self.outer {
+            None => (self.inner.zeros, Part::Scales, quantization.groups(stored)),
+            Some(_) if quantization.encoding == Encoding::Gguf || quantization.zero_point.is_some() => {
+                return Ok(());
+            }
+            Some(outer) => (outer.zeros, Part::OuterScales, quantization.outer_groups(stored)),
+        };
+        let is_scattered = quantization.group_index.is_some();
+        if let Some(groups) = groups.filter(|_| zeros > 0 && !is_scattered) {
+            self.zeros = zeros;
+            self.silenced = silenced(source, id, quantization, part, &groups)?;
+        }
+        Ok(())
+    }
+
+    /// Codes that lie where a scale is zero, of `codes` in all.
+    pub(crate) fn codes_behind_zeros(&self, codes: u64) -> u64 {
+        let behind = |scales: &ScaleFacts| scales.zeros * codes.div_ceil(scales.count.max(1));
+        behind(&self.inner) + self.outer.as_ref().map_or(0, behind)
     }
 }
 
@@ -123,27 +156,20 @@ fn scale_type(model: &Model, quantization: &QuantDescriptor, operand: &Operand) 
     }
 }
 
-/// How many groups have the scale zero and codes that stand for something else.
+/// How many groups of a level have the scale zero and codes that stand for something else.
 fn silenced(
     source: &(dyn ParameterSource + Sync),
     id: ParameterId,
     quantization: &QuantDescriptor,
+    part: Part,
+    groups: &Groups,
 ) -> Result<u64> {
-    let parameter = source.model().parameter(id);
-    let is_scattered =
-        matches!(quantization.group_index, Some(GroupIndex::Listed { .. } | GroupIndex::InTurns { .. }));
-    let Some(groups) = quantization.groups(&parameter.shape).filter(|_| !is_scattered) else { return Ok(0) };
-    let scales = numbers(source, id, Part::Scales)?;
+    let scales = numbers(source, id, part)?;
     let zero_points = numbers(source, id, Part::ZeroPoints)?;
-    let zero_of = |group: usize| match &zero_points[..] {
-        [] => 0.0,
-        all => all[group],
-    };
+    let zero_of = |group: usize| zero_points.get(group).copied().unwrap_or_default();
     // Where codes are computed, the numbers before that are at hand.
-    let (part, computed) = match quantization.computed {
-        Some(_) => (Part::Stored, true),
-        None => (Part::Codes, false),
-    };
+    let computed = quantization.computed.is_some();
+    let codes = if computed { Part::Stored } else { Part::Codes };
     let table = quantization.table.as_deref();
     let value = |code: f64| match table {
         Some(table) if !computed => table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value)),
@@ -151,7 +177,7 @@ fn silenced(
     };
     let mut lost = vec![false; scales.len()];
     let (mut index, mut group, mut left) = (0u64, 0usize, 0u64);
-    for_each(source, id, part, &mut |code| {
+    for_each(source, id, codes, &mut |code| {
         if left == 0 {
             let (here, run) = groups.at(index);
             (group, left) = (here as usize, run);

@@ -80,15 +80,8 @@ impl FindingGroup {
 fn verdict(findings: &[Finding]) -> String {
     let counted = Level::ALL.iter().filter_map(|&level| {
         let times = findings.iter().filter(|finding| finding.level == level).count() as u64;
-        let noun = match level {
-            Level::Info => "note",
-            level => level.name(),
-        };
-        match times {
-            0 => None,
-            1 => Some(format!("1 {noun}")),
-            many => Some(format!("{} {noun}s", count(many))),
-        }
+        let plural = if times == 1 || level == Level::Info { "" } else { "s" };
+        (times > 0).then(|| format!("{} {}{plural}", count(times), level.name()))
     });
     let counted: Vec<String> = counted.collect();
     if counted.is_empty() {

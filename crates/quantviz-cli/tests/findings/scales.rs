@@ -73,6 +73,26 @@ fn scales_that_are_zero() {
     }
 }
 
+/// Blocks of ggml with scales of two levels: those beside larger ones may be rounded to zero, and where all is zero, so
+/// are the bits of all codes, whatever these stand for.
+#[test]
+fn zeros_in_blocks_of_two_levels() {
+    let block = |index: usize| {
+        let scale = quantviz::f16::from_f32(if index.is_multiple_of(2) { 0.0 } else { 0.01 });
+        let codes = (0..192).map(|byte| (byte * 37 + index * 11) as u8);
+        let scales = (0..16).map(|at| if at == index % 16 { 0 } else { 20 + at as u8 });
+        match index.is_multiple_of(2) {
+            true => vec![0; 210],
+            false => codes.chain(scales).chain(scale.to_le_bytes()).collect(),
+        }
+    };
+    let bytes: Vec<u8> = (0..16).flat_map(block).collect();
+    let q6_k = quantviz_testkit::gguf::tensor_type::Q6_K;
+    let file = quantviz_testkit::GgufBuilder::new().tensor("w", q6_k, [8, 512], &bytes);
+    let sample = Sample::new("Q6_K", "model.gguf", file.build());
+    assert_eq!(sample.findings(None), []);
+}
+
 #[test]
 fn negative_scales() {
     let name = |sample: &Sample| sample.title;

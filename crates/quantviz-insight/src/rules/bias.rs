@@ -1,5 +1,7 @@
 //! int32 biases: kernels add them to sums of products of codes as they are.
 
+use std::collections::HashMap;
+
 use quantviz_core::{DType, Layer, Operand, QuantDescriptor, Role, number};
 
 use crate::case::{ByName, Case};
@@ -10,15 +12,20 @@ const TOLERANCE: f64 = 0.01;
 
 /// QV012
 pub(super) fn scale(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let by_name = case.by_name();
+    let (by_name, readers) = (case.by_name(), case.readers());
     for layer in &case.model().layers {
-        if let Some(finding) = off_scale(case, layer, &by_name) {
+        if let Some(finding) = off_scale(case, layer, &by_name, &readers) {
             findings.push(finding);
         }
     }
 }
 
-fn off_scale(case: &Case<'_>, layer: &Layer, by_name: &ByName<'_>) -> Option<Finding> {
+fn off_scale(
+    case: &Case<'_>,
+    layer: &Layer,
+    by_name: &ByName<'_>,
+    readers: &HashMap<&str, u64>,
+) -> Option<Finding> {
     let scale_of = |role: Option<Role>| {
         let input = layer.quantized_inputs.iter().find(|input| {
             let parameter = layer.inputs.get(input.slot).and_then(|name| by_name.get(name.as_str()));
@@ -52,8 +59,8 @@ fn off_scale(case: &Case<'_>, layer: &Layer, by_name: &ByName<'_>) -> Option<Fin
     let distance = |ratio: f64| (ratio - 1.0).abs();
     let &(channel, ratio, found, expected) =
         off.iter().max_by(|one, other| distance(one.1).total_cmp(&distance(other.1)))?;
-    let others = case.model().layers.iter().filter(|it| it.inputs.contains(&parameter.name)).count();
-    let shared = if others > 1 { format!("; {others} nodes share this bias") } else { String::new() };
+    let nodes = readers.get(parameter.name.as_str()).copied().unwrap_or_default();
+    let shared = if nodes > 1 { format!("; {nodes} nodes share this bias") } else { String::new() };
     let of_channels = match channels {
         1 => String::new(),
         _ => format!(" in {} of {channels} channels", off.len()),
@@ -71,7 +78,7 @@ fn off_scale(case: &Case<'_>, layer: &Layer, by_name: &ByName<'_>) -> Option<Fin
         .with("expected", expected)
         .with("channel", channel as u64)
         .with("channels_off", off.len() as u64)
-        .with("nodes", others as u64)
+        .with("nodes", nodes)
         .with("node", layer.name.as_str());
     Some(Finding::about(Code::BiasScale, &parameter.name, message, evidence))
 }

@@ -105,11 +105,11 @@ pub(super) fn clipped(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if !is_ordered || !is_fine || !is_spread || !has_enough(&quantized) {
             continue;
         }
-        let (scales, zeros) =
-            quantized.facts.scales.as_ref().map_or((1, 0), |it| (it.inner.count, it.inner.zeros));
-        // Whatever is calibrated by its largest value has that one at an end, and codes without a scale are any.
+        let Some(of_scales) = &quantized.facts.scales else { continue };
+        // Whatever is calibrated by its largest value has that one at an end.
+        let scales = of_scales.inner.count;
         let of_each_group = if scales == 1 { 0 } else { scales };
-        let expected = of_each_group + zeros * quantized.facts.codes.count.div_ceil(scales.max(1));
+        let expected = of_each_group + of_scales.codes_behind_zeros(quantized.facts.codes.count);
         let (low, high) = range(&quantized);
         let ends = [(low, neighbour(&quantized, low, 1.0)), (high, neighbour(&quantized, high, -1.0))];
         for (end, beside) in ends {

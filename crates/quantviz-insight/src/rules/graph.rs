@@ -7,9 +7,10 @@ use crate::{Code, Evidence, Finding};
 
 /// QV004
 pub(super) fn misfit(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let by_name = case.by_name();
     for warning in case.model().warnings.iter().filter(|warning| warning.kind == WarningKind::Misfit) {
         let name = warning.parameter.as_deref().unwrap_or_default();
-        let shape = case.model().parameter_named(name).map(|id| case.model().parameter(id).shape.to_string());
+        let shape = by_name.get(name).map(|&id| case.model().parameter(id).shape.to_string());
         let evidence = shape.map_or_else(Evidence::new, |shape| Evidence::new().with("shape", shape));
         findings.push(Finding::about(Code::ScaleMisfit, name, warning.message.clone(), evidence));
     }

@@ -35,8 +35,7 @@ pub(super) fn bad(case: &Case<'_>, findings: &mut Vec<Finding>) {
     });
     for quantized in case.quantized().filter(|quantized| !quantized.has_implied_scale()) {
         let Some(scales) = &quantized.facts.scales else { continue };
-        let outer = scales.outer.as_ref().map_or(0, |outer| outer.zeros);
-        let (zeros, count) = (scales.inner.zeros + outer, scales.inner.count);
+        let (zeros, count) = (scales.zeros, scales.outer.as_ref().unwrap_or(&scales.inner).count);
         if zeros == 0 {
             continue;
         }

@@ -1,6 +1,6 @@
 //! Weights that meet quantized inputs.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use quantviz_core::{DType, DTypeClass, Layer, ParameterId, Role, TransformerPart, count};
 
@@ -34,10 +34,8 @@ fn weights<'a>(case: &Case<'a>) -> Vec<(&'a Layer, DType, ParameterId)> {
 /// QV015
 pub(super) fn float(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let model = case.model();
-    let mut readers: HashMap<&str, usize> = HashMap::new();
-    for name in model.layers.iter().flat_map(|layer| &layer.inputs) {
-        *readers.entry(name).or_default() += 1;
-    }
+    let readers = case.readers();
+    let shared: HashSet<ParameterId> = model.parameters.iter().filter_map(|it| it.shares).collect();
     for (layer, input, id) in weights(case) {
         let parameter = model.parameter(id);
         let is_product = layer.op.as_deref().is_some_and(|op| PRODUCTS.contains(&op));
@@ -47,7 +45,7 @@ pub(super) fn float(case: &Case<'_>, findings: &mut Vec<Finding>) {
         }
         let elements = parameter.shape.elements();
         let is_tied = parameter.shares.is_some()
-            || model.parameters.iter().any(|other| other.shares == Some(id))
+            || shared.contains(&id)
             || readers.get(parameter.name.as_str()).is_some_and(|&readers| readers > 1);
         let excuse = match () {
             () if elements < SMALL => Some("small"),

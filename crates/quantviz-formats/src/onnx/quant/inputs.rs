@@ -6,9 +6,12 @@ use quantviz_core::{DType, LayerId, QuantizedInput};
 
 use super::Constants;
 use super::code_operators::operand_slots;
-use super::linear::{quantized_type, said_type};
+use super::linear::quantized_type;
 use crate::onnx::graph::{Graph, Layers, Source, input, is_dequantize, is_fake_quantize, is_quantize};
 use crate::onnx::tensor::Tensors;
+
+/// Hidden nodes that are looked at between a layer and what quantizes its input.
+const MOST_NODES: usize = 64;
 
 /// Lists the inputs of every layer that come as codes, or from codes.
 pub(super) fn describe(graph: &Graph<'_>, layers: &mut Layers<'_>, tensors: &Tensors) {
@@ -39,7 +42,7 @@ fn operand(
     zero_point: usize,
 ) -> Option<QuantizedInput> {
     let origin = constants.graph.origin(input(node, slot)?);
-    let quantizer = constants.graph.path(origin).find(|node| is_quantize(node));
+    let quantizer = constants.graph.path(origin).take(MOST_NODES).find(|node| is_quantize(node));
     let zero_points = input(node, zero_point).and_then(|name| constants.zero_points(name).ok());
     let dtype = match (quantizer, &zero_points) {
         (Some(quantizer), _) => quantized_type(quantizer, constants),
@@ -59,12 +62,15 @@ fn operand(
 /// Numbers that were codes just before.
 fn real_input(constants: &Constants<'_>, node: &NodeProto, slot: usize) -> Option<QuantizedInput> {
     let origin = constants.graph.origin(input(node, slot)?);
-    let path = || constants.graph.path(origin);
-    let last = path().find(|node| is_dequantize(node) || is_fake_quantize(node))?;
+    let path: Vec<&NodeProto> = constants.graph.path(origin).take(MOST_NODES).collect();
+    let last = path.iter().find(|node| is_dequantize(node) || is_fake_quantize(node))?;
     let zero_points = input(last, 2).and_then(|name| constants.zero_points(name).ok());
-    let of_quantizer = || path().find(|node| is_quantize(node)).map(|it| quantized_type(it, constants));
-    let dtype = said_type(last).filter(|_| is_quantize(last)).or_else(of_quantizer);
-    let dtype = dtype.or(zero_points.as_ref().map(|it| it.dtype)).unwrap_or(DType::U8);
+    let quantizer = path.iter().find(|node| is_quantize(node));
+    let dtype = match (quantizer, origin.source) {
+        (Some(quantizer), _) => quantized_type(quantizer, constants),
+        (None, Source::Parameter(id)) => constants.tensors.parameters[id.index()].dtype,
+        (None, Source::Value(_)) => zero_points.as_ref().map_or(DType::U8, |zero_points| zero_points.dtype),
+    };
     let mut described = QuantizedInput::new(slot, dtype);
     described.scale = constants.scales(input(last, 1)?).ok().map(|scales| scales.operand);
     described.zero_point = zero_points.map(|zero_points| zero_points.operand);

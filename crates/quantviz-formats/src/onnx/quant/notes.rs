@@ -11,6 +11,9 @@ use super::{Constants, gathered_from};
 use crate::onnx::graph::{Graph, Source, input, is_quantize};
 use crate::onnx::tensor::Tensors;
 
+/// As many nodes between codes and their DequantizeLinear are no quantization.
+const MOST_NODES: usize = 64;
+
 /// Takes notes of all nodes that quantize, dequantize or compute on codes.
 pub(in crate::onnx) fn take(graph: &Graph<'_>, tensors: &Tensors, opset: Option<i64>) -> Vec<Note> {
     let mut taker =
@@ -70,7 +73,10 @@ impl Taker<'_> {
             let codes = quantized_type(node, &self.constants);
             return Some((name, codes));
         }
-        let mut path: Vec<&NodeProto> = graph.path(origin).collect();
+        let mut path: Vec<&NodeProto> = graph.path(origin).take(MOST_NODES).collect();
+        if path.len() == MOST_NODES {
+            return None;
+        }
         path.reverse();
         if let Some(quantizer) = path.iter().rev().find(|node| is_quantize(node)) {
             return Some((

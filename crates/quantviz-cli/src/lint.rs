@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use quantviz::insight::{Level, Lint, Linted, Target};
 use quantviz::view::{FindingGroup, Findings, LintReport, LintedModel};
-use quantviz::{Error, Limits, WarningKind};
+use quantviz::{Error, ErrorKind, Limits, Warning, WarningKind, one_line};
 
 use crate::Exit;
 use crate::limits::LimitOptions;
@@ -23,7 +23,7 @@ use crate::wrap::wrap;
 /// (QV001 to QV021) and says why it matters and what to try; docs/findings.md explains them all.
 ///
 /// Exit code 0: no errors were found (warnings may be). 1: an error was found. 2: bad input or usage, or some
-/// model or tensor cannot be read, so that nothing can be said of it.
+/// model or tensor is damaged, so that nothing can be said of it.
 ///
 /// With --json, one object of the schema quantviz.lint/1 is printed.
 #[derive(clap::Args)]
@@ -74,24 +74,20 @@ pub(crate) fn run(options: &LintOptions, terminal: &mut Terminal<'_>) -> Result<
         let is_folder = path.is_dir();
         for Chosen { path, .. } in chosen(path)?.into_iter().flatten() {
             let name = path.to_string_lossy();
-            let model = match look_at(&lint, &path, &limits, terminal) {
-                Ok((linted, warnings)) => {
+            match look_at(&lint, &path, &limits, terminal) {
+                Ok((model, outcome)) => {
                     is_any_readable = true;
-                    exit = exit.worse(exit_of(&linted));
-                    let unread: Vec<String> =
-                        linted.unread.iter().map(|error| error.line_within(Some(&path), None)).collect();
-                    terminal.warn(&name, &[warnings, unread.clone()].concat())?;
-                    LintedModel::new(&*name, linted.findings, unread)
+                    exit = exit.worse(outcome);
+                    report.push(model);
                 }
                 Err(error) if is_folder => {
                     exit = exit.worse(exit_after(&error));
                     let line = error.line_within(Some(&path), None);
                     terminal.warn(&name, std::slice::from_ref(&line))?;
-                    LintedModel::new(&*name, Vec::new(), vec![line])
+                    report.push(LintedModel::unreadable(&*name, line));
                 }
                 Err(error) => return Err(Trouble::with(&path, error)),
-            };
-            report.push(model);
+            }
         }
     }
     if options.json {
@@ -109,31 +105,51 @@ pub(crate) fn run(options: &LintOptions, terminal: &mut Terminal<'_>) -> Result<
     Ok(if is_any_readable { exit } else { Exit::Trouble })
 }
 
-/// What was found in a model, and what was odd about it apart from that.
+/// What was found in a model, and what that means. What is odd about it apart from that is told at once.
 fn look_at(
     lint: &Lint,
     path: &Path,
     limits: &Limits,
     terminal: &mut Terminal<'_>,
-) -> Result<(Linted, Vec<String>), Error> {
+) -> Result<(LintedModel, Exit), Error> {
     let source = quantviz::open_with(path, limits)?;
-    let progress = ScanProgress::new(terminal.err, &path.to_string_lossy());
+    let name = path.to_string_lossy();
+    let progress = ScanProgress::new(terminal.err, &name);
     let linted = lint.run(&*source, &|step| progress.report(step))?;
+    drop(progress);
+
     // Scales that do not fit are a finding.
-    let odd = source.model().warnings.iter().filter(|warning| warning.kind != WarningKind::Misfit);
-    let lines = odd.map(|warning| match &warning.parameter {
-        Some(parameter) => format!("{parameter}: {}", warning.message),
-        None => warning.message.clone(),
-    });
-    Ok((linted, lines.collect()))
+    let warnings = source.model().warnings.iter().filter(|warning| warning.kind != WarningKind::Misfit);
+    let (odd, unread): (Vec<_>, Vec<_>) =
+        warnings.partition(|it| it.kind == WarningKind::Odd || it.parameter.is_none());
+    let lines = |warnings: &[&Warning]| warnings.iter().map(|warning| line(warning)).collect::<Vec<_>>();
+    let is_known =
+        |error: &&Error| unread.iter().any(|warning| warning.parameter.as_deref() == error.tensor());
+    let failed = linted.unread.iter().filter(|error| !is_known(error));
+    let failed = failed.map(|error| error.line_within(Some(path), None));
+    let failed: Vec<String> = lines(&unread).into_iter().chain(failed).collect();
+    let exit = exit_of(&linted, &unread);
+    // What cannot be told does not change what was found.
+    let _ = terminal.warn(&name, &[lines(&odd), failed.clone()].concat());
+    Ok((LintedModel::new(&*name, linted.findings, failed), exit))
 }
 
-fn exit_of(linted: &Linted) -> Exit {
+fn line(warning: &Warning) -> String {
+    match &warning.parameter {
+        Some(parameter) => format!("{parameter}: {}", warning.message),
+        None => warning.message.clone(),
+    }
+}
+
+/// That something cannot be read yet is no fault of the file.
+fn exit_of(linted: &Linted, unread: &[&Warning]) -> Exit {
+    let is_broken = unread.iter().any(|warning| warning.kind != WarningKind::Unsupported)
+        || linted.unread.iter().any(|error| error.kind() != ErrorKind::Unsupported);
     let has_error = linted.findings.iter().any(|finding| finding.level == Level::Error);
-    match (has_error, linted.unread.is_empty()) {
-        (_, false) => Exit::Trouble,
-        (true, true) => Exit::FallsShort,
-        (false, true) => Exit::Done,
+    match (is_broken, has_error) {
+        (true, _) => Exit::Trouble,
+        (false, true) => Exit::FallsShort,
+        (false, false) => Exit::Done,
     }
 }
 
@@ -143,12 +159,14 @@ const PIPE_WIDTH: usize = 80;
 const INDENT: usize = 4;
 
 fn render(model: &LintedModel, width: usize, paint: Paint) -> String {
-    let view = Findings::of(&model.path, &model.findings);
-    let verdict = match (model.findings.is_empty(), model.unread.is_empty()) {
-        (true, false) => "nothing can be said of what cannot be read",
-        _ => &view.verdict,
-    };
-    let mut text = format!("{}\n{verdict}\n", paint.strong(&view.title));
+    if model.error.is_some() {
+        return format!(
+            "{}\nit cannot be read, and nothing can be said of it\n",
+            paint.strong(&one_line(&model.path))
+        );
+    }
+    let view = Findings::of(&model.path, &model.findings, model.unread.len());
+    let mut text = format!("{}\n{}\n", paint.strong(&view.title), view.verdict);
     for group in &view.groups {
         text.push('\n');
         text.push_str(&render_group(group, width, paint));

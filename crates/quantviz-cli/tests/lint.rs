@@ -94,7 +94,12 @@ fn a_folder_of_models() {
     let (out, err, exit) = lint(&[&folder.path().to_string_lossy()]);
     assert_eq!(exit, Exit::Trouble);
     assert!(err.starts_with("warning: ") && err.contains("c.onnx"), "{err}");
-    assert!(out.contains("nothing can be said of what cannot be read") && out.contains("QV001"), "{out}");
+    assert!(out.contains("c.onnx\nit cannot be read") && out.contains("QV001"), "{out}");
+    let (out, _, _) = lint(&["--json", &folder.path().to_string_lossy()]);
+    let document: Value = serde_json::from_str(&out).expect("JSON");
+    let errors =
+        document["models"].as_array().expect("a list").iter().map(|model| model["error"].is_string());
+    assert_eq!(errors.collect::<Vec<_>>(), [false, false, true]);
 }
 
 #[test]
@@ -119,11 +124,26 @@ fn what_cannot_be_read_is_no_clean_model() {
     let path = folder.path().join("model.onnx").to_string_lossy().into_owned();
     let (out, err, exit) = lint(&[&path]);
     assert_eq!(exit, Exit::Trouble);
-    assert!(out.contains("nothing can be said of what cannot be read"), "{out}");
+    assert!(out.contains("nothing found, but 1 tensor cannot be judged"), "{out}");
     assert!(err.contains("gone.bin"), "{err}");
     let (out, _, _) = lint(&["--json", &path]);
     let document: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(document["models"][0]["unread"].as_array().map(Vec::len), Some(1));
+}
+
+/// It is no fault of the file, but no clean bill either.
+#[test]
+fn what_is_not_supported_is_not_judged() {
+    let graph = Graph::new("main")
+        .input("x", data_type::FLOAT, [1, 4])
+        .initializer("w", data_type::INT8, [4, 4], Storage::Raw(vec![1; 16]))
+        .node(Node::new("VendorMatMul").domain("com.vendor").inputs(["x", "w"]).outputs(["y"]));
+    let file = OnnxBuilder::new(graph).opset("", 21).opset("com.vendor", 1);
+    let folder = in_folder(&[("model.onnx", &file.build())]);
+    let (out, err, exit) = lint(&[&folder.path().join("model.onnx").to_string_lossy()]);
+    assert_eq!(exit, Exit::Done);
+    assert!(out.contains("nothing found, but 1 tensor cannot be judged"), "{out}");
+    assert!(err.contains("VendorMatMul is not known here"), "{err}");
 }
 
 #[test]

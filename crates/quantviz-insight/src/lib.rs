@@ -29,6 +29,7 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod behind_zeros;
 mod case;
 mod catalogue;
 mod code_facts;

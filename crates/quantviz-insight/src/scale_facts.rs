@@ -1,12 +1,14 @@
 //! What rules want to know of scales and zero-points, counted while they are read.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use quantviz_core::{
-    Block, DType, Encoding, Granularity, Groups, Model, Operand, ParameterId, ParameterSource, Part,
-    QuantDescriptor, Result, Scheme, part_len,
+    Block, DType, Encoding, Granularity, Model, Operand, ParameterId, ParameterSource, Part, QuantDescriptor,
+    Result, Scheme, part_len,
 };
+
+use crate::behind_zeros::silenced;
 
 /// Significant bits below which a scale counts as weak.
 const FEW_BITS: u32 = 6;
@@ -127,10 +129,9 @@ impl Scales {
             }
             Some(outer) => (outer.zeros, Part::OuterScales, quantization.outer_groups(stored)),
         };
-        let is_scattered = quantization.group_index.is_some();
-        if let Some(groups) = groups.filter(|_| zeros > 0 && !is_scattered) {
+        if let Some(groups) = groups.filter(|_| zeros > 0) {
             self.zeros = zeros;
-            self.silenced = silenced(source, id, quantization, part, &groups)?;
+            self.silenced = silenced(source, id, part, &groups)?;
         }
         Ok(())
     }
@@ -154,41 +155,6 @@ fn scale_type(model: &Model, quantization: &QuantDescriptor, operand: &Operand) 
         }
         _ => None,
     }
-}
-
-/// How many groups of a level have the scale zero and codes that stand for something else.
-fn silenced(
-    source: &(dyn ParameterSource + Sync),
-    id: ParameterId,
-    quantization: &QuantDescriptor,
-    part: Part,
-    groups: &Groups,
-) -> Result<u64> {
-    let scales = numbers(source, id, part)?;
-    let zero_points = numbers(source, id, Part::ZeroPoints)?;
-    let zero_of = |group: usize| zero_points.get(group).copied().unwrap_or_default();
-    // Where codes are computed, the numbers before that are at hand.
-    let computed = quantization.computed.is_some();
-    let codes = if computed { Part::Stored } else { Part::Codes };
-    let table = quantization.table.as_deref();
-    let value = |code: f64| match table {
-        Some(table) if !computed => table.get(code as usize).map_or(f64::NAN, |&value| f64::from(value)),
-        _ => code,
-    };
-    let mut lost = vec![false; scales.len()];
-    let (mut index, mut group, mut left) = (0u64, 0usize, 0u64);
-    for_each(source, id, codes, &mut |code| {
-        if left == 0 {
-            let (here, run) = groups.at(index);
-            (group, left) = (here as usize, run);
-        }
-        let zero = if computed { 0.0 } else { zero_of(group) };
-        if scales[group] == 0.0 && value(code) != zero {
-            lost[group] = true;
-        }
-        (index, left) = (index + 1, left - 1);
-    })?;
-    Ok(lost.into_iter().filter(|&lost| lost).count() as u64)
 }
 
 /// The zero-points of a parameter.
@@ -220,12 +186,6 @@ impl ZeroPointFacts {
     }
 }
 
-fn numbers(source: &(dyn ParameterSource + Sync), id: ParameterId, part: Part) -> Result<Vec<f64>> {
-    let mut numbers = Vec::new();
-    for_each(source, id, part, &mut |number| numbers.push(number))?;
-    Ok(numbers)
-}
-
 /// Hands on every element of a part, without holding them.
 pub(crate) fn for_each(
     source: &(dyn ParameterSource + Sync),
@@ -233,11 +193,22 @@ pub(crate) fn for_each(
     part: Part,
     each: &mut dyn FnMut(f64),
 ) -> Result<()> {
+    for_each_in(source, id, part, 0..part_len(source.model(), id, part)?, each)
+}
+
+/// The same of some of the elements.
+pub(crate) fn for_each_in(
+    source: &(dyn ParameterSource + Sync),
+    id: ParameterId,
+    part: Part,
+    range: Range<u64>,
+    each: &mut dyn FnMut(f64),
+) -> Result<()> {
     let mut sink = |block: Block<'_>| {
         block.elements.for_each(&mut *each);
         ControlFlow::Continue(())
     };
-    source.read(id, part, 0..part_len(source.model(), id, part)?, &mut sink).map(|_| ())
+    source.read(id, part, range, &mut sink).map(|_| ())
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ Every finding has a message in one line, the numbers behind it as `evidence`, an
    \"evidence\": {\"nan\": 1, \"infinite\": 0, \"scales\": 16}, \"advice\": \"…\"}]}]}
 ```
 
-`unread` beside `findings` lists what could not be read, where there is such; exit code 2 says so too.
+Where there is such, `unread` beside `findings` lists what of a model cannot be judged, and `error` says why a model of a
+folder cannot be read at all. Exit code 2 says that a file is damaged; it goes before exit code 1.
 ";
 
 fn page() -> String {

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct Findings {
     /// The path of the model, or what else stands for it.
     pub title: String,
-    /// How many there are of each level, or that all is well.
+    /// How many there are of each level, or that all is well; and how much nothing can be said of.
     pub verdict: String,
     /// The findings of each rule and level, the worst first.
     pub groups: Vec<FindingGroup>,
@@ -41,21 +41,21 @@ pub struct FindingLine {
 }
 
 impl Findings {
-    /// The view of the findings of one model, in any order.
+    /// The view of the findings of one model, in any order, of which so many tensors could not be judged.
     ///
     /// ```
     /// use quantviz_view::Findings;
     ///
-    /// let view = Findings::of("model_int8.onnx", &[]);
+    /// let view = Findings::of("model_int8.onnx", &[], 0);
     /// assert_eq!(view.verdict, "nothing found: all is well, as far as the file alone can tell");
     /// ```
-    pub fn of(title: &str, findings: &[Finding]) -> Self {
+    pub fn of(title: &str, findings: &[Finding], unread: usize) -> Self {
         let mut sorted: Vec<&Finding> = findings.iter().collect();
         sorted.sort_by_key(|finding| (finding.level, finding.code));
         let groups = sorted.chunk_by(|one, other| (one.level, one.code) == (other.level, other.code));
         Findings {
             title: one_line(title),
-            verdict: verdict(findings),
+            verdict: verdict(findings, unread),
             groups: groups.filter_map(FindingGroup::of).collect(),
         }
     }
@@ -77,17 +77,23 @@ impl FindingGroup {
     }
 }
 
-fn verdict(findings: &[Finding]) -> String {
+fn verdict(findings: &[Finding], unread: usize) -> String {
     let counted = Level::ALL.iter().filter_map(|&level| {
         let times = findings.iter().filter(|finding| finding.level == level).count() as u64;
         let plural = if times == 1 || level == Level::Info { "" } else { "s" };
         (times > 0).then(|| format!("{} {}{plural}", count(times), level.name()))
     });
     let counted: Vec<String> = counted.collect();
-    if counted.is_empty() {
-        return "nothing found: all is well, as far as the file alone can tell".to_owned();
+    let unjudged = match unread {
+        1 => "1 tensor cannot be judged".to_owned(),
+        many => format!("{} tensors cannot be judged", count(many as u64)),
+    };
+    match (counted.is_empty(), unread) {
+        (true, 0) => "nothing found: all is well, as far as the file alone can tell".to_owned(),
+        (true, _) => format!("nothing found, but {unjudged}"),
+        (false, 0) => counted.join(", "),
+        (false, _) => format!("{}; {unjudged}", counted.join(", ")),
     }
-    counted.join(", ")
 }
 
 /// What `quantviz lint --json` prints.
@@ -111,6 +117,9 @@ pub struct LintedModel {
     /// What of it could not be read, a line each: nothing is said of that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<String>,
+    /// Why nothing of it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl LintReport {
@@ -123,6 +132,11 @@ impl LintReport {
 impl LintedModel {
     /// A model that was looked at.
     pub fn new(path: impl Into<String>, findings: Vec<Finding>, unread: Vec<String>) -> Self {
-        LintedModel { path: path.into(), findings, unread }
+        LintedModel { path: path.into(), findings, unread, error: None }
+    }
+
+    /// A model of a folder that cannot be read at all.
+    pub fn unreadable(path: impl Into<String>, error: impl Into<String>) -> Self {
+        LintedModel { path: path.into(), findings: Vec::new(), unread: Vec::new(), error: Some(error.into()) }
     }
 }

@@ -28,15 +28,17 @@ fn findings() -> Vec<Finding> {
 
 #[test]
 fn the_worst_first_and_rules_together() {
-    let view = Findings::of("models/\u{1b}[31m.onnx", &findings());
+    let view = Findings::of("models/\u{1b}[31m.onnx", &findings(), 0);
     insta::assert_snapshot!(format!("{view:#?}"));
 }
 
 #[test]
 fn the_verdict_counts() {
-    let verdict = |findings: &[Finding]| Findings::of("m", findings).verdict;
+    let verdict = |findings: &[Finding]| Findings::of("m", findings, 0).verdict;
     let all = findings();
     assert_eq!(verdict(&[]), "nothing found: all is well, as far as the file alone can tell");
     assert_eq!(verdict(&all), "4 errors, 1 warning, 1 info");
     assert_eq!(verdict(&all[..1]), "1 error");
+    assert_eq!(Findings::of("m", &all[..1], 2).verdict, "1 error; 2 tensors cannot be judged");
+    assert_eq!(Findings::of("m", &[], 1).verdict, "nothing found, but 1 tensor cannot be judged");
 }

@@ -81,6 +81,17 @@ fn codes_that_pile_up() {
     for sample in eight_bits(&piled(Weight::spread(-126, 126), 127, 90)) {
         sample.has(Code::Clipped, Level::Warning, "w");
     }
+    let blocks = |sample: &Sample| matches!(sample.title, "MatMulNBits" | "Q8_0");
+    for sample in eight_bits(&piled(Weight::spread(-126, 126), 127, 7)) {
+        sample.lacks(Code::Clipped);
+    }
+    // There are 64 blocks.
+    for (times, is_found) in [(64 + 7, false), (64 + 8, true)] {
+        let samples = eight_bits(&piled(Weight::spread(-126, 126), 127, times));
+        for sample in samples.iter().filter(|sample| blocks(sample)) {
+            assert_eq!(!sample.found(Code::Clipped, None).is_empty(), is_found, "{}", sample.title);
+        }
+    }
     // The smallest code of all is not used by what is symmetric.
     for weight in [piled(Weight::spread(-126, 126), -127, 90), piled(Weight::spread(-126, 126), -128, 90)] {
         for sample in [weight.qdq(I8), weight.integer(I8), weight.q8_0(), weight.qtensor("QInt8Storage")] {

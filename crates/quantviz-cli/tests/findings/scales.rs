@@ -73,6 +73,31 @@ fn scales_that_are_zero() {
     }
 }
 
+/// Rows of GPTQ's act-order belong to groups that an index lists.
+#[test]
+fn zeros_of_scattered_groups() {
+    let with = |first: &[u8], g_idx: &[i32]| {
+        // Sixteen rows of eight columns in two groups; the first group's scales are zero.
+        let rows: Vec<u32> = (0..16).map(|row| if first.contains(&row) { 8 } else { 5 }).collect();
+        let word = |half: usize| (0..8).fold(0u32, |word, at| word | rows[half * 8 + at] << (4 * at));
+        let words: Vec<u8> = (0..2).flat_map(|half| word(half).to_le_bytes().repeat(8)).collect();
+        let scales = [[0u8, 0].repeat(8), quantviz::f16::from_f32(0.5).to_le_bytes().repeat(8)].concat();
+        let g_idx: Vec<u8> = g_idx.iter().flat_map(|group| group.to_le_bytes()).collect();
+        let file = quantviz_testkit::SafetensorsBuilder::new()
+            .tensor("w.qweight", "I32", [2, 8], &words)
+            .tensor("w.qzeros", "I32", [2, 1], &[0x77; 8])
+            .tensor("w.scales", "F16", [2, 8], &scales)
+            .tensor("w.g_idx", "I32", [16], &g_idx);
+        Sample::new("GPTQ", "model.safetensors", file.build())
+    };
+    let even = [0, 1].repeat(8);
+    let even_rows = [0, 2, 4, 6, 8, 10, 12, 14];
+    with(&even_rows, &even).has(Code::BadScale, Level::Info, "w.qweight");
+    with(&even_rows[1..], &even).has(Code::BadScale, Level::Error, "w.qweight");
+    let in_order = [[0; 8], [1; 8]].concat();
+    with(&even_rows, &in_order).has(Code::BadScale, Level::Error, "w.qweight");
+}
+
 /// Blocks of ggml with scales of two levels: those beside larger ones may be rounded to zero, and where all is zero, so
 /// are the bits of all codes, whatever these stand for.
 #[test]

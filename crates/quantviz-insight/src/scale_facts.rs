@@ -163,19 +163,23 @@ pub(crate) struct ZeroPointFacts {
     pub(crate) count: u64,
     pub(crate) min: f64,
     pub(crate) max: f64,
+    /// Those that are the smallest code, and the largest.
+    pub(crate) at_ends: [u64; 2],
 }
 
 impl ZeroPointFacts {
     pub(crate) fn read(source: &(dyn ParameterSource + Sync), id: ParameterId) -> Result<Option<Self>> {
         let quantization = source.model().parameter(id).quantization.as_ref();
-        if quantization.is_none_or(|it| it.zero_point.is_none()) {
-            return Ok(None);
-        }
-        let mut facts = ZeroPointFacts { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+        let Some(quantization) = quantization.filter(|it| it.zero_point.is_some()) else { return Ok(None) };
+        let (low, high) = quantization.code_range;
+        let mut facts =
+            ZeroPointFacts { count: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, at_ends: [0; 2] };
         for_each(source, id, Part::ZeroPoints, &mut |zero_point| {
             facts.count += 1;
             facts.min = facts.min.min(zero_point);
             facts.max = facts.max.max(zero_point);
+            facts.at_ends[0] += u64::from(zero_point == low);
+            facts.at_ends[1] += u64::from(zero_point == high);
         })?;
         Ok(Some(facts).filter(|facts| facts.count > 0))
     }

@@ -139,6 +139,30 @@ fn what_is_no_pile() {
     pruned.scales(scales).codes(|index, code| if index < 32 { 0 } else { code }).q8_0().lacks(Code::Clipped);
 }
 
+/// onnxruntime gives a channel of zeros the scale 1 and the zero-point 0.
+#[test]
+fn a_channel_of_zeros_is_no_pile() {
+    use quantviz_testkit::onnx::{Attribute, Node, OnnxBuilder, Storage, data_type};
+    let with = |zero_point: u8| {
+        let codes = Weight::spread(1, 254).codes(|index, code| if index < 64 { 0 } else { code });
+        let zero_points: Vec<u8> = (0..32).map(|row| if row == 0 { zero_point } else { 128 }).collect();
+        let graph = codes
+            .scales(different(32))
+            .tensors(crate::samples::graph(), U8)
+            .initializer("z", data_type::UINT8, [32], Storage::Raw(zero_points))
+            .node(
+                Node::new("DequantizeLinear")
+                    .inputs(["w", "s", "z"])
+                    .outputs(["real"])
+                    .attribute("axis", Attribute::Int(0)),
+            )
+            .node(Node::new("MatMul").inputs(["x", "real"]).outputs(["y"]));
+        Sample::new("QDQ by rows", "model.onnx", OnnxBuilder::new(graph).build())
+    };
+    with(0).lacks(Code::Clipped);
+    with(1).has(Code::Clipped, Level::Warning, "w");
+}
+
 #[test]
 fn small_floats_that_are_none() {
     use quantviz_testkit::onnx::{Node, OnnxBuilder, Storage, data_type};

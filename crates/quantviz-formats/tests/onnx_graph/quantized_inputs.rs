@@ -65,3 +65,15 @@ fn scales_that_are_computed_while_it_runs() {
     );
     assert_eq!(inputs(&opened, "fc"), [(0, DType::U8, None, None), (1, DType::I8, None, Some(-3.0))]);
 }
+
+/// A damaged graph may give the name of its input to what a node makes.
+#[test]
+fn a_name_that_two_have() {
+    let opened = open_graph(
+        tensors()
+            .node(node("DequantizeLinear", &["w", "t"], &["w_dq"]))
+            .node(node("Relu", &["w_dq"], &["x"]).name("relu")),
+    );
+    assert_eq!(inputs(&opened, "x"), []);
+    assert_eq!(inputs(&opened, "relu"), [(0, DType::I8, Some(0.25), None)]);
+}

@@ -109,13 +109,18 @@ pub(super) fn clipped(case: &Case<'_>, findings: &mut Vec<Finding>) {
         // Whatever is calibrated by its largest value has that one at an end.
         let scales = of_scales.inner.count;
         let of_each_group = if scales == 1 { 0 } else { scales };
-        let expected = of_each_group + of_scales.codes_behind_zeros(quantized.facts.codes.count);
+        let codes = quantized.facts.codes.count;
+        let expected = of_each_group + of_scales.codes_behind_zeros(codes);
+        // Of channels on their own, those without values on one side of zero have zero itself at that end.
+        let zero_points = quantized.facts.zero_points.as_ref().filter(|it| it.min != it.max);
+        let zeros_at =
+            |end: usize| zero_points.map_or(0, |it| it.at_ends[end] * codes.div_ceil(scales.max(1)));
         let (low, high) = range(&quantized);
         let ends = [(low, neighbour(&quantized, low, 1.0)), (high, neighbour(&quantized, high, -1.0))];
-        for (end, beside) in ends {
+        for (side, (end, beside)) in ends.into_iter().enumerate() {
             let at_end = quantized.facts.codes.times(end).unwrap_or(0);
             let beside_end = beside.and_then(|beside| quantized.facts.codes.times(beside)).unwrap_or(0);
-            let excess = at_end.saturating_sub(expected);
+            let excess = at_end.saturating_sub(expected + zeros_at(side));
             if excess >= PILE && excess > STEEP * beside_end {
                 let message = format!(
                     "code {} occurs {} times, its neighbour {}",

@@ -17,8 +17,8 @@ const MOST_NODES: usize = 64;
 pub(super) fn describe(graph: &Graph<'_>, layers: &mut Layers<'_>, tensors: &Tensors) {
     let constants = Constants { graph, tensors };
     let mut found: Vec<(LayerId, QuantizedInput)> = Vec::new();
-    for (index, node) in graph.layers() {
-        let Some(layer) = graph.output(index).and_then(|output| layers.maker(output)) else { continue };
+    for &(index, layer) in &layers.of_nodes {
+        let node = &graph.nodes[index];
         let operands = operand_slots(node);
         for slot in 0..node.input.len() {
             let described = match operands.iter().find(|(codes, ..)| *codes == slot) {

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::limits::{LimitOptions, help_behind};
+use crate::lint::LintOptions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -49,6 +50,8 @@ Examples:
   quantviz inspect models/           every model in a folder
   quantviz inspect *.onnx            these models, variants of one together
   quantviz inspect model.onnx --param fc.weight --bins 40
+  quantviz compare models/           what quantization cost, weight by weight
+  quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz inspect model.onnx --json | jq '.parameters[].name'
 
 'quantviz help COMMAND' explains a command.";
@@ -58,6 +61,7 @@ pub(crate) enum Command {
     Inspect(InspectOptions),
     Layers(LayersOptions),
     Compare(CompareOptions),
+    Lint(LintOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -200,7 +204,8 @@ const COMPARE_EXAMPLES: &str = "\
 Examples:
   quantviz compare model.onnx model_int8.onnx model_uint8.onnx
   quantviz compare models/
-  quantviz compare model.safetensors model-Q4_K_M.gguf --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";
+  quantviz compare model.safetensors model-Q4_K_M.gguf
+  quantviz compare models/ --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";
 
 /// How many of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -221,6 +226,7 @@ pub(crate) enum Page {
     Inspect,
     Layers,
     Compare,
+    Lint,
     Completions,
     Man,
 }

@@ -15,6 +15,7 @@ mod inspect;
 mod layers;
 mod layout;
 mod limits;
+mod lint;
 mod manual;
 mod models;
 mod outcome;
@@ -23,6 +24,7 @@ mod stream;
 mod table;
 mod threads;
 mod trouble;
+mod wrap;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,19 +37,28 @@ use stream::Terminal;
 use trouble::Trouble;
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Exit {
     /// It did what was asked: exit code 0.
     Done,
+    /// It did, and a model falls short of what was asked of it: exit code 1.
+    FallsShort,
     /// Bad input or bad usage: exit code 2.
     Trouble,
+}
+
+impl Exit {
+    fn worse(self, other: Exit) -> Exit {
+        self.max(other)
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => ExitCode::SUCCESS,
+            Exit::FallsShort => ExitCode::from(1),
             Exit::Trouble => ExitCode::from(2),
         }
     }
@@ -78,6 +89,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Inspect(options) => inspect::run(&options, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
         Command::Compare(options) => compare::run(&options, &mut terminal),
+        Command::Lint(options) => lint::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "quantviz", &mut script);

@@ -89,6 +89,7 @@
     clippy::cast_possible_wrap
 )]
 
+mod activation;
 mod binning;
 mod calibration;
 mod code_counts;
@@ -110,6 +111,8 @@ mod memory;
 mod minifloat;
 mod model;
 mod names;
+mod notes;
+mod numbers;
 mod pairing;
 mod parallel;
 mod quant;
@@ -129,6 +132,7 @@ mod transformer;
 mod values;
 mod work;
 
+pub use activation::{Activation, QuantizedInput};
 pub use compare::{Compare, ComparedPair, Comparison};
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
@@ -141,11 +145,13 @@ pub use histogram::{Bins, Histogram};
 pub use memory::MemorySource;
 pub use minifloat::code_values;
 pub use model::{
-    Activation, Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind,
-    module_path,
+    Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind, module_path,
 };
 pub use ndarray;
+pub use notes::Note;
+pub use numbers::{bytes, count, number};
 pub use pairing::{Alignment, Gain, MatchedBy, Pair, Pairs, Split, Unmatched, pair};
+pub use parallel::for_each_job;
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
 pub use roles::role_from_name;

@@ -1,9 +1,8 @@
 //! What quantization cost, as rows of text: worst first, judged by what the encoding can do.
 
-use quantviz_core::{Encoding, Role, one_line};
+use quantviz_core::{Encoding, Role, bytes, number, one_line};
 
 use crate::comparison::{PairView, VariantView};
-use crate::numbers::{bytes, number};
 
 /// A quantized model beside its reference, to be read.
 #[derive(Clone, Debug, PartialEq)]

@@ -20,12 +20,12 @@
 mod cells;
 mod comparison;
 mod fidelity_table;
+mod findings;
 mod group;
 mod inspection;
 mod inspection_stream;
 mod layers;
 mod nearest;
-mod numbers;
 mod oddities;
 mod parameter;
 mod request;
@@ -38,11 +38,12 @@ pub use comparison::{
     UnmatchedParameter, UnmatchedView, VariantView,
 };
 pub use fidelity_table::{FidelityRow, FidelityTable, Verdict};
+pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
 pub use group::{GroupHeading, Place, VariantLine};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;
 pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
-pub use numbers::{bytes, count, number};
 pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};
+pub use quantviz_core::{bytes, count, number};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

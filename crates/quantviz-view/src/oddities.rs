@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use quantviz_core::{
     Granularity, Measured, MeasuredQuantization, Model, Parameter, QuantDescriptor, RangeSummary, Role,
-    Warning, WarningKind,
+    Warning, WarningKind, count,
 };
-
-use crate::numbers::count;
 
 /// Warnings that a scan adds to those of a reader.
 pub(crate) struct Oddities<'a> {

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use quantviz_core::{Role, Warning, one_line};
+use quantviz_core::{Role, Warning, bytes, count, number, one_line};
 
 use crate::cells::{RangeCells, SpreadCells};
 use crate::inspection::{ActivationView, Inspection, LayerView, ModelView};
-use crate::numbers::{bytes, count, number};
 use crate::oddities::{NO_ELEMENTS, is_about_emptiness};
 use crate::parameter::{ParameterView, SummaryView};
 use crate::words;

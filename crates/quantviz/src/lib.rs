@@ -11,7 +11,8 @@
 //! ```
 //!
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
-//! `quantviz-formats` has the files, one feature for each format; [`view`] has what the front ends show.
+//! `quantviz-formats` has the files, one feature for each format; [`insight`] has findings about quantized models, and
+//! [`view`] what the front ends show.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
@@ -53,6 +54,7 @@ pub use quantviz_core::{
     MeasuredQuantization,
     MemorySource,
     Model,
+    Note,
     Operand,
     OuterScale,
     Packed,
@@ -64,6 +66,7 @@ pub use quantviz_core::{
     Part,
     Progress,
     QuantDescriptor,
+    QuantizedInput,
     RangeSummary,
     Result,
     Role,
@@ -90,6 +93,11 @@ pub use quantviz_formats::{
     BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
     group_models, model_groups, models_among, models_in, open, open_with,
 };
+
+/// Findings: what is worth knowing about a quantized model.
+pub mod insight {
+    pub use quantviz_insight::*;
+}
 
 /// What the front ends show, as plain structs.
 pub mod view {

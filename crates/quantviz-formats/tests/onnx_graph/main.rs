@@ -14,8 +14,10 @@ mod encodings;
 mod integer;
 mod layers;
 mod nested;
+mod notes;
 mod qdq;
 mod quantized_floats;
+mod quantized_inputs;
 mod roles;
 mod whole_model;
 

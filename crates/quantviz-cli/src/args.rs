@@ -8,6 +8,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::check::CheckOptions;
 use crate::limits::{LimitOptions, help_behind};
 use crate::lint::LintOptions;
 
@@ -51,6 +52,7 @@ Examples:
   quantviz inspect *.onnx            these models, variants of one together
   quantviz inspect model.onnx --param fc.weight --bins 40
   quantviz compare models/           what quantization cost, weight by weight
+  quantviz check models/             whether these variants may ship
   quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz inspect model.onnx --json | jq '.parameters[].name'
 
@@ -61,6 +63,7 @@ pub(crate) enum Command {
     Inspect(InspectOptions),
     Layers(LayersOptions),
     Compare(CompareOptions),
+    Check(CheckOptions),
     Lint(LintOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
@@ -188,6 +191,10 @@ pub(crate) struct CompareOptions {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// What the models are to run on: adds findings (JSON)
+    #[arg(long, value_name = "TARGET", value_parser = crate::lint::target_parser())]
+    pub(crate) target: Option<quantviz::insight::Target>,
+
     /// List every channel, not only the worst (JSON)
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) channels: Option<Show>,
@@ -226,6 +233,7 @@ pub(crate) enum Page {
     Inspect,
     Layers,
     Compare,
+    Check,
     Lint,
     Completions,
     Man,

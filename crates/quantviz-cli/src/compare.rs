@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use quantviz::insight::{Finding, Lint, Target, findings_of_comparison};
 use quantviz::view::{ComparisonView, FidelityTable, VariantView};
-use quantviz::{BoxedSource, Compare, Error, ErrorKind, Limits, ModelGroup, ParameterSource, model_groups};
+use quantviz::{
+    BoxedSource, Compare, Comparison, Error, ErrorKind, Limits, ModelGroup, ParameterSource, model_groups,
+};
 
 use crate::Exit;
 use crate::args::{CompareOptions, Show};
@@ -15,12 +18,16 @@ use crate::trouble::Trouble;
 
 pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
     let limits = options.limits.limits();
-    let asked = Asked::of(options)?;
-    let reference = open(&asked.reference, &limits)?;
+    let asked = Asked::of(&options.reference, &options.quantized)?;
+    let reference = Side::open(&asked.reference, &limits)?;
+    let how = How { threads: options.threads, target: options.target };
+    let all_channels = options.channels == Some(Show::All);
     let mut variants = Vec::new();
     for path in &asked.quantized {
-        let quantized = open(path, &limits)?;
-        variants.push(compare(&reference, (path, &quantized), options, terminal)?);
+        let quantized = Side::open(path, &limits)?;
+        let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
+        let (from, of) = (&*reference.source, &*quantized.source);
+        variants.push(VariantView::of(path.to_string_lossy(), from, of, &comparison, findings, all_channels));
     }
     let view = ComparisonView::of(asked.reference.to_string_lossy(), variants);
     if options.json {
@@ -37,60 +44,85 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     Ok(Exit::Done)
 }
 
-fn open(path: &Path, limits: &Limits) -> Result<BoxedSource, Trouble> {
-    quantviz::open_with(path, limits).map_err(|error| Trouble::with(path, error))
+/// A model that is compared.
+pub(crate) struct Side {
+    path: PathBuf,
+    pub(crate) source: BoxedSource,
 }
 
-fn compare(
-    reference: &BoxedSource,
-    (path, quantized): (&Path, &BoxedSource),
-    options: &CompareOptions,
-    terminal: &mut Terminal<'_>,
-) -> Result<VariantView, Trouble> {
-    let has_codes = quantized.model().parameters.iter().any(|it| it.quantization.is_some());
-    if !has_codes {
-        let message = "nothing in it is quantized: name the reference first, then what was made of it";
-        return Err(Trouble::with(path, Error::new(ErrorKind::Unsupported, message)));
+impl Side {
+    pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, Trouble> {
+        let source = quantviz::open_with(path, limits).map_err(|error| Trouble::with(path, error))?;
+        Ok(Side { path: path.to_owned(), source })
     }
-    let name = path.to_string_lossy();
-    let progress = ScanProgress::new(terminal.err, &name);
-    let mut compare = Compare::new();
-    if let Some(threads) = threads::within_memory(options.threads.map(usize::from)) {
-        compare = compare.threads(threads);
+}
+
+/// How models are compared, and judged.
+pub(crate) struct How {
+    pub(crate) threads: Option<u16>,
+    pub(crate) target: Option<Target>,
+}
+
+impl How {
+    /// What a quantized model cost, and what else is worth knowing of it.
+    pub(crate) fn look(
+        &self,
+        reference: &Side,
+        quantized: &Side,
+        terminal: &mut Terminal<'_>,
+    ) -> Result<(Comparison, Vec<Finding>), Trouble> {
+        let (path, source) = (&quantized.path, &*quantized.source);
+        let has_codes = source.model().parameters.iter().any(|it| it.quantization.is_some());
+        if !has_codes {
+            let message = "nothing in it is quantized: name the reference first, then what was made of it";
+            return Err(Trouble::with(path, Error::new(ErrorKind::Unsupported, message)));
+        }
+        let name = path.to_string_lossy();
+        let progress = ScanProgress::new(terminal.err, &name);
+        let (mut compare, mut lint) = (Compare::new(), Lint::new());
+        if let Some(threads) = threads::within_memory(self.threads.map(usize::from)) {
+            (compare, lint) = (compare.threads(threads), lint.threads(threads));
+        }
+        if let Some(target) = self.target {
+            lint = lint.target(target);
+        }
+        let comparison = compare.run(&*reference.source, source, &|step| progress.report(step));
+        let comparison = comparison.map_err(|error| Trouble::with(path, error))?;
+        let linted =
+            lint.run(source, &|step| progress.report(step)).map_err(|error| Trouble::with(path, error))?;
+        let mut findings = findings_of_comparison(source.model(), &comparison);
+        findings.extend(linted.findings);
+        findings.sort_by_key(|finding| (finding.level, finding.code));
+        Ok((comparison, findings))
     }
-    let comparison = compare
-        .run(&**reference, &**quantized, &|step| progress.report(step))
-        .map_err(|error| Trouble::with(path, error))?;
-    let all_channels = options.channels == Some(Show::All);
-    Ok(VariantView::of(name, &**reference, &**quantized, &comparison, all_channels))
 }
 
 /// The files that the arguments mean.
-struct Asked {
-    reference: PathBuf,
-    quantized: Vec<PathBuf>,
+pub(crate) struct Asked {
+    pub(crate) reference: PathBuf,
+    pub(crate) quantized: Vec<PathBuf>,
 }
 
 impl Asked {
-    fn of(options: &CompareOptions) -> Result<Self, Trouble> {
-        if options.reference.is_dir() && options.quantized.is_empty() {
-            return Asked::in_folder(&options.reference);
+    pub(crate) fn of(reference: &Path, named: &[PathBuf]) -> Result<Self, Trouble> {
+        if reference.is_dir() && named.is_empty() {
+            return Asked::in_folder(reference);
         }
         let mut quantized = Vec::new();
-        for path in &options.quantized {
+        for path in named {
             if path.is_dir() {
                 let groups = groups(path)?;
                 let others = groups.into_iter().flat_map(|group| group.variants).map(|it| it.path);
-                quantized.extend(others.filter(|other| *other != options.reference));
+                quantized.extend(others.filter(|other| other != reference));
             } else {
                 quantized.push(path.clone());
             }
         }
         if quantized.is_empty() {
             let message = "there is nothing to compare it with: name the quantized models behind it";
-            return Err(Trouble::with(&options.reference, Error::not_found(message)));
+            return Err(Trouble::with(reference, Error::not_found(message)));
         }
-        Ok(Asked { reference: options.reference.clone(), quantized })
+        Ok(Asked { reference: reference.to_owned(), quantized })
     }
 
     /// The one model of a folder that has a reference and variants beside it.

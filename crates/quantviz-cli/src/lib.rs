@@ -9,6 +9,7 @@
 
 mod activations;
 mod args;
+mod check;
 mod compare;
 mod fidelity;
 mod inspect;
@@ -20,6 +21,7 @@ mod manual;
 mod models;
 mod outcome;
 mod progress;
+mod reports;
 mod stream;
 mod table;
 mod threads;
@@ -89,6 +91,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Inspect(options) => inspect::run(&options, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
         Command::Compare(options) => compare::run(&options, &mut terminal),
+        Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();

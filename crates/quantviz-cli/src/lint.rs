@@ -56,7 +56,7 @@ Examples:
   quantviz lint models/ --target tensorrt
   quantviz lint model.onnx --json | jq '.models[].findings[] | select(.level == \"error\")'";
 
-fn target_parser() -> impl TypedValueParser<Value = Target> {
+pub(crate) fn target_parser() -> impl TypedValueParser<Value = Target> {
     let names = Target::ALL.iter().map(|target| target.name());
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Target>())
 }

@@ -6,6 +6,7 @@
 //! - [`Lint`] looks at one model, in parallel, with progress. Every quantized parameter is read once; once more, where
 //!   some of its scales are zero.
 //! - [`findings_of_pairs`] judges what a comparison with a reference measured of each parameter.
+//! - A [`Gate`] says whether a model may ship: limits for what a comparison measured, and findings that are not allowed.
 //! - A [`Target`] is a runtime that some things matter to and others not.
 //!
 //! ```
@@ -33,9 +34,11 @@ mod behind_zeros;
 mod case;
 mod catalogue;
 mod code_facts;
+mod compared;
 mod evidence;
 mod facts;
 mod finding;
+mod gate;
 mod lint;
 mod pair;
 mod rules;
@@ -43,8 +46,10 @@ mod scale_facts;
 mod target;
 
 pub use catalogue::{Code, RULES, Rule};
+pub use compared::findings_of_comparison;
 pub use evidence::{Evidence, Fact};
 pub use finding::{Finding, Level};
+pub use gate::{Exception, Failure, Gate, Judgement};
 pub use lint::{Lint, Linted};
 pub use pair::{OffGrid, PairEvidence, findings_of_pairs};
 pub use target::Target;

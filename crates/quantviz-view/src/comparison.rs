@@ -4,12 +4,13 @@ use quantviz_core::{
     ChannelFidelity, ComparedPair, Comparison, Encoding, Fidelity, Gain, MatchedBy, Model, ParameterId,
     ParameterSource, Role, Split, Unmatched,
 };
-use serde::{Deserialize, Serialize};
+use quantviz_insight::Finding;
+use serde::Serialize;
 
 use crate::inspection::ActivationView;
 
 /// Variants of a model beside their reference.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ComparisonView {
     /// The version of these data.
@@ -21,7 +22,7 @@ pub struct ComparisonView {
 }
 
 /// A quantized model beside its reference.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct VariantView {
     /// The path.
@@ -35,11 +36,11 @@ pub struct VariantView {
     /// The model in one line.
     pub model: ModelFidelityView,
     /// What is worth knowing, with advice.
-    pub findings: Vec<serde_json::Value>,
+    pub findings: Vec<Finding>,
 }
 
 /// A quantized parameter, and what it cost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the measures are those of quantviz_core::Fidelity, by their names")]
 pub struct PairView {
@@ -83,7 +84,7 @@ pub struct PairView {
 }
 
 /// How the reference lies beside the codes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AlignmentView {
     /// Whether rows of one are columns of the other.
@@ -97,7 +98,7 @@ pub struct AlignmentView {
 }
 
 /// A part of a reference.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SplitView {
     /// The axis that it was divided along.
@@ -109,7 +110,7 @@ pub struct SplitView {
 }
 
 /// How the measure spreads over channels.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ChannelsView {
     /// The least decibels of all channels.
@@ -128,7 +129,7 @@ pub struct ChannelsView {
 }
 
 /// One channel.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the measures are those of quantviz_core::ChannelFidelity, by their names")]
 pub struct ChannelView {
@@ -142,7 +143,7 @@ pub struct ChannelView {
 }
 
 /// What has no counterpart.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UnmatchedView {
     /// Weights of the reference.
@@ -152,7 +153,7 @@ pub struct UnmatchedView {
 }
 
 /// A parameter without counterpart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UnmatchedParameter {
     /// Its name.
@@ -162,7 +163,7 @@ pub struct UnmatchedParameter {
 }
 
 /// A model in one line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelFidelityView {
     /// All weights together, in decibels.
@@ -188,12 +189,13 @@ impl ComparisonView {
 }
 
 impl VariantView {
-    /// What a comparison found out, with every channel where `all_channels` asks for them.
+    /// What a comparison found out, and what was found in the quantized model, with every channel where `all_channels` asks for them.
     pub fn of(
         path: impl Into<String>,
         reference: &dyn ParameterSource,
         quantized: &dyn ParameterSource,
         comparison: &Comparison,
+        findings: Vec<Finding>,
         all_channels: bool,
     ) -> Self {
         let (from, of) = (reference.model(), quantized.model());
@@ -227,7 +229,7 @@ impl VariantView {
                 quantized_bytes: of.file_bytes,
                 bits_per_weight: comparison.bits_per_weight,
             },
-            findings: Vec::new(),
+            findings,
         }
     }
 }

@@ -109,6 +109,7 @@ mod minifloat;
 mod model;
 mod names;
 mod parallel;
+mod preview;
 mod quant;
 mod quantize;
 mod real;
@@ -140,6 +141,10 @@ pub use model::{
     module_path,
 };
 pub use ndarray;
+pub use preview::{
+    AxisRule, Choice, Clip, EncodedWeight, Preview, PreviewScheme, PreviewedScheme, PreviewedWeight, Weight,
+    choose, quantizable, quantized_weights,
+};
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
 pub use roles::role_from_name;

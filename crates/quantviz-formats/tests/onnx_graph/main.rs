@@ -14,6 +14,7 @@ mod encodings;
 mod integer;
 mod layers;
 mod nested;
+mod outputs;
 mod qdq;
 mod quantized_floats;
 mod roles;

@@ -10,6 +10,7 @@ mod encodings;
 mod fake;
 mod integer;
 mod linear;
+mod outputs;
 mod scales;
 
 use onnx_ir::NodeProto;
@@ -47,6 +48,7 @@ pub(super) fn describe_layers<'a>(
     integer::describe(graph, layers, tensors);
     annotations::describe(graph, annotations, layers, tensors);
     encodings::describe(&model, graph, layers, tensors);
+    outputs::find(graph, tensors);
     warn_of_unknown_operators(graph, tensors);
 }
 

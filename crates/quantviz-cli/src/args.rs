@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::limits::LimitOptions;
+use crate::preview::PreviewOptions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -49,6 +50,7 @@ Examples:
   quantviz inspect models/           every model in a folder
   quantviz inspect model.onnx --param fc.weight --bins 40
   quantviz inspect model.onnx --json | jq '.parameters[].summary.max'
+  quantviz preview model.onnx        what rounding its weights would cost
 
 'quantviz help COMMAND' explains a command.";
 
@@ -56,6 +58,7 @@ Examples:
 pub(crate) enum Command {
     Inspect(InspectOptions),
     Layers(LayersOptions),
+    Preview(PreviewOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:

@@ -14,6 +14,8 @@ mod layers;
 mod layout;
 mod limits;
 mod models;
+mod preview;
+mod preview_table;
 mod progress;
 mod stream;
 mod table;
@@ -79,6 +81,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
     match command {
         Command::Inspect(options) => inspect::run(&options, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
+        Command::Preview(options) => preview::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "quantviz", &mut script);

@@ -143,7 +143,7 @@ pub use model::{
 pub use ndarray;
 pub use preview::{
     AxisRule, Choice, Clip, EncodedWeight, Preview, PreviewScheme, PreviewedScheme, PreviewedWeight, Weight,
-    choose, quantizable, quantized_weights,
+    choose, decibels, quantizable, quantized_weights,
 };
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;

@@ -67,6 +67,19 @@ pub use quantviz_core::{
     part_len,
     read_derived,
 };
+pub use quantviz_core::{
+    // What rounding would cost.
+    AxisRule,
+    Choice,
+    Clip,
+    EncodedWeight,
+    Preview,
+    PreviewScheme,
+    PreviewedScheme,
+    PreviewedWeight,
+    Weight,
+    choose,
+};
 pub use quantviz_formats::{
     BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, format_of, group_models, model_groups,
     models_in, open, open_with,

@@ -29,8 +29,8 @@ impl Choice {
     }
 }
 
-/// Of a mean noise-to-signal ratio; `None` where it is zero.
-pub(super) fn decibels(noise_to_signal: f64) -> Option<f64> {
+/// The signal-to-noise ratio in decibels; `None` where nothing is lost.
+pub fn decibels(noise_to_signal: f64) -> Option<f64> {
     (noise_to_signal > 0.0).then(|| -10.0 * noise_to_signal.log10())
 }
 
@@ -59,8 +59,9 @@ pub fn choose(previewed: &[PreviewedWeight], target_bits: f64) -> Result<Choice>
     let budget = (target_bits * numbers).max(0.0) as u64;
     if least > budget {
         let least = (as_f64(least) / numbers * 1000.0).ceil() / 1000.0;
-        let message =
-            format!("these schemes take {least} bits per weight at least, {target_bits} were asked for");
+        let message = format!(
+            "these schemes take {least} bits per weight at least, not {target_bits}; allow as many, or add a smaller one"
+        );
         return Err(Error::unsupported(message));
     }
     let mut chosen = best(&weights, least, budget).into_iter();
@@ -69,7 +70,7 @@ pub fn choose(previewed: &[PreviewedWeight], target_bits: f64) -> Result<Choice>
     let taken = || previewed.iter().zip(&schemes).filter_map(|(weight, &index)| weight.schemes.get(index?));
     Ok(Choice {
         bits_per_weight: as_f64(taken().map(|scheme| scheme.bits).sum()) / numbers,
-        noise_to_signal: taken().map(|scheme| scheme.item().loss).sum::<f64>() / numbers,
+        noise_to_signal: PreviewedScheme::mean_noise_to_signal(taken()),
         least_noise_to_signal: least_loss(&weights, budget) / numbers,
         schemes,
     })
@@ -184,4 +185,80 @@ fn lower_hull(items: &[Item]) -> Vec<Item> {
         hull.push(item);
     }
     hull
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn totals(weights: &[Vec<Item>], chosen: &[usize]) -> (u64, f64) {
+        let items = || weights.iter().zip(chosen).map(|(items, &index)| items[index]);
+        (items().map(|item| item.bits).sum(), items().map(|item| item.loss).sum())
+    }
+
+    fn least_bits(weights: &[Vec<Item>]) -> u64 {
+        weights.iter().flat_map(|items| items.iter().map(|item| item.bits).min()).sum()
+    }
+
+    /// Every choice there is.
+    fn by_trying(weights: &[Vec<Item>], budget: u64) -> f64 {
+        let mut choices: Vec<Vec<usize>> = vec![Vec::new()];
+        for items in weights {
+            let longer = |choice: Vec<usize>| {
+                (0..items.len()).map(move |index| choice.iter().copied().chain([index]).collect())
+            };
+            choices = choices.into_iter().flat_map(longer).collect();
+        }
+        let within = choices.iter().map(|choice| totals(weights, choice)).filter(|(bits, _)| *bits <= budget);
+        within.map(|(_, loss)| loss).fold(f64::INFINITY, f64::min)
+    }
+
+    fn weights(most_bits: u64) -> impl Strategy<Value = Vec<Vec<Item>>> {
+        let item = (1..most_bits, 0.0..10.0f64).prop_map(|(bits, loss)| Item { bits, loss });
+        vec(vec(item, 1..5), 1..6)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        /// A budget of as many bits as there are steps: nothing is rounded.
+        #[test]
+        fn no_choice_is_better(weights in weights(25_000)) {
+            let (budget, least) = (STEPS, least_bits(&weights));
+            prop_assume!(least <= budget);
+            let (bits, loss) = totals(&weights, &best(&weights, least, budget));
+            prop_assert!(bits <= budget);
+            let expected = by_trying(&weights, budget);
+            prop_assert!((loss - expected).abs() < 1e-9, "{loss} instead of {expected}");
+            prop_assert!(least_loss(&weights, budget) <= expected + 1e-9);
+        }
+
+        /// Of any other, what is chosen fits, and the bound holds; with all the room there is, it is reached.
+        #[test]
+        fn what_is_chosen_fits(weights in weights(1 << 40), share in 0.0..1.5f64) {
+            let least = least_bits(&weights);
+            let most: u64 = weights.iter().flat_map(|items| items.iter().map(|item| item.bits).max()).sum();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+            let budget = least + (as_f64(most - least) * share) as u64;
+            let (bits, loss) = totals(&weights, &best(&weights, least, budget));
+            let (bound, expected) = (least_loss(&weights, budget), by_trying(&weights, budget));
+            prop_assert!(bits <= budget);
+            prop_assert!(bound <= expected + 1e-9 && expected <= loss + 1e-9, "{bound} {expected} {loss}");
+            if share > 1.01 {
+                prop_assert!(loss - bound < 1e-9, "{loss} {bound}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_smallest_fit_however_tight_the_budget() {
+        // A third of a step too much for each would be too much for all.
+        let items = vec![Item { bits: 100_001, loss: 1.0 }, Item { bits: 900_000, loss: 0.0 }];
+        let weights = vec![items; 1000];
+        let least = least_bits(&weights);
+        assert_eq!(best(&weights, least, least), vec![0; 1000]);
+    }
 }

@@ -16,22 +16,24 @@ mod weights;
 
 use std::ops::ControlFlow;
 
-pub use budget::{Choice, choose};
+pub use budget::{Choice, choose, decibels};
 pub use encode::EncodedWeight;
 pub use scheme::PreviewScheme;
 pub use weights::{AxisRule, Weight, quantizable, quantized_weights};
 
+use crate::names::names;
 use crate::{Error, ParameterId, ParameterSource, Progress, Result};
 
-/// How scales are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Clip {
-    /// So that no weight is beyond the last code.
-    #[default]
-    Nothing,
-    /// Of 0.30 to 1.00 times that, in steps of 0.01, what loses least: each group its own.
-    Mse,
+names! {
+    /// How scales are chosen.
+    #[derive(Default)]
+    Clip {
+        /// So that no weight is beyond the last code.
+        #[default]
+        Nothing "none";
+        /// Of 0.30 to 1.00 times that, in steps of 0.01, what loses least: each group its own.
+        Mse "mse";
+    }
 }
 
 /// Which schemes to simulate, and how.
@@ -171,6 +173,16 @@ impl PreviewedScheme {
     /// The bits of codes, scales and zero-points for each number; `None` where there is none.
     pub fn bits_per_weight(&self) -> Option<f64> {
         (self.elements > 0).then(|| as_f64(self.bits) / as_f64(self.elements))
+    }
+
+    /// What is lost of many, each counting with its numbers.
+    pub fn mean_noise_to_signal<'a>(many: impl IntoIterator<Item = &'a PreviewedScheme>) -> f64 {
+        let (mut lost, mut elements) = (0.0, 0);
+        for one in many {
+            lost += as_f64(one.elements) * one.noise_to_signal();
+            elements += one.elements;
+        }
+        if elements == 0 { 0.0 } else { lost / as_f64(elements) }
     }
 
     /// What is lost, as a share of what is there.

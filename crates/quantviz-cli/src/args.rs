@@ -11,6 +11,7 @@ use clap_complete::Shell;
 use crate::check::CheckOptions;
 use crate::limits::{LimitOptions, help_behind};
 use crate::lint::LintOptions;
+use crate::preview::PreviewOptions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -53,6 +54,7 @@ Examples:
   quantviz inspect model.onnx --param fc.weight --bins 40
   quantviz compare models/           what quantization cost, weight by weight
   quantviz check models/             whether these variants may ship
+  quantviz preview model.onnx        what rounding its weights would cost
   quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz inspect model.onnx --json | jq '.parameters[].name'
 
@@ -65,6 +67,7 @@ pub(crate) enum Command {
     Compare(CompareOptions),
     Check(CheckOptions),
     Lint(LintOptions),
+    Preview(PreviewOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -235,6 +238,7 @@ pub(crate) enum Page {
     Compare,
     Check,
     Lint,
+    Preview,
     Completions,
     Man,
 }

@@ -20,6 +20,8 @@ mod lint;
 mod manual;
 mod models;
 mod outcome;
+mod preview;
+mod preview_table;
 mod progress;
 mod reports;
 mod stream;
@@ -93,6 +95,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Compare(options) => compare::run(&options, &mut terminal),
         Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
+        Command::Preview(options) => preview::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "quantviz", &mut script);

@@ -115,6 +115,7 @@ mod notes;
 mod numbers;
 mod pairing;
 mod parallel;
+mod preview;
 mod quant;
 mod quantize;
 mod real;
@@ -152,6 +153,10 @@ pub use notes::Note;
 pub use numbers::{bytes, count, number};
 pub use pairing::{Alignment, Gain, MatchedBy, Pair, Pairs, Split, Unmatched, pair};
 pub use parallel::for_each_job;
+pub use preview::{
+    AxisRule, Choice, Clip, EncodedWeight, Preview, PreviewScheme, PreviewedScheme, PreviewedWeight, Weight,
+    choose, decibels, quantizable, quantized_weights,
+};
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
 pub use roles::role_from_name;

@@ -170,12 +170,23 @@ pub struct Parameter {
     pub quantization: Option<QuantDescriptor>,
     /// An earlier parameter with the very same storage.
     pub shares: Option<ParameterId>,
+    /// The axis of the stored elements along which the outputs of its layer lie, where a graph says so.
+    pub output_axis: Option<usize>,
 }
 
 impl Parameter {
     /// A parameter that belongs to no layer yet and is not quantized.
     pub fn new(name: impl Into<String>, dtype: DType, shape: Shape, role: Role) -> Self {
-        Parameter { name: name.into(), dtype, shape, role, layer: None, quantization: None, shares: None }
+        Parameter {
+            name: name.into(),
+            dtype,
+            shape,
+            role,
+            layer: None,
+            quantization: None,
+            shares: None,
+            output_axis: None,
+        }
     }
 
     /// The shape of what the parameter means: that of its codes, where they are packed into fewer elements.

@@ -89,6 +89,19 @@ pub use quantviz_core::{
     part_len,
     read_derived,
 };
+pub use quantviz_core::{
+    // What rounding would cost.
+    AxisRule,
+    Choice,
+    Clip,
+    EncodedWeight,
+    Preview,
+    PreviewScheme,
+    PreviewedScheme,
+    PreviewedWeight,
+    Weight,
+    choose,
+};
 pub use quantviz_formats::{
     BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
     group_models, model_groups, models_among, models_in, open, open_with,

@@ -9,6 +9,7 @@
 mod cells;
 mod comparison;
 mod notes;
+mod preview;
 mod seen;
 mod torch;
 
@@ -41,6 +42,9 @@ fn agrees_with_the_formats_own_readers() {
         mismatches.extend(check_case(&case, &mut seen));
     }
     mismatches.extend(torch::check_fixtures(&mut seen));
+    let (of_preview, codes) = preview::check_cases(Path::new(&folder));
+    assert!(codes > 2_000_000 || !of_preview.is_empty(), "only {codes} codes of previews");
+    mismatches.extend(of_preview);
     mismatches.extend(seen.gaps());
     if mismatches.is_empty() {
         mismatches.extend(seen.check_list());

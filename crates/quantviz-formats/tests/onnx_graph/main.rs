@@ -15,6 +15,7 @@ mod integer;
 mod layers;
 mod nested;
 mod notes;
+mod outputs;
 mod qdq;
 mod quantized_floats;
 mod quantized_inputs;

@@ -12,6 +12,7 @@ mod inputs;
 mod integer;
 mod linear;
 mod notes;
+mod outputs;
 mod reason;
 mod scales;
 
@@ -53,6 +54,7 @@ pub(super) fn describe_layers<'a>(
     annotations::describe(graph, annotations, layers, tensors);
     encodings::describe(&model, graph, layers, tensors);
     inputs::describe(graph, layers, tensors);
+    outputs::find(graph, tensors);
     warn_of_unknown_operators(graph, tensors);
 }
 

@@ -26,7 +26,6 @@ mod stream;
 mod table;
 mod threads;
 mod trouble;
-mod wrap;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -48,12 +47,6 @@ pub enum Exit {
     FallsShort,
     /// Bad input or bad usage: exit code 2.
     Trouble,
-}
-
-impl Exit {
-    fn worse(self, other: Exit) -> Exit {
-        self.max(other)
-    }
 }
 
 impl From<Exit> for ExitCode {

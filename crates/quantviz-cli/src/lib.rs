@@ -28,7 +28,6 @@ mod stream;
 mod table;
 mod threads;
 mod trouble;
-mod wrap;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,12 +49,6 @@ pub enum Exit {
     FallsShort,
     /// Bad input or bad usage: exit code 2.
     Trouble,
-}
-
-impl Exit {
-    fn worse(self, other: Exit) -> Exit {
-        self.max(other)
-    }
 }
 
 impl From<Exit> for ExitCode {

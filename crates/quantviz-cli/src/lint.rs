@@ -9,14 +9,14 @@ use quantviz::view::{FindingGroup, Findings, LintReport, LintedModel};
 use quantviz::{Error, ErrorKind, Limits, Warning, WarningKind, one_line};
 
 use crate::Exit;
+use crate::layout::wrap;
 use crate::limits::{LimitOptions, help_behind};
-use crate::models::{Choice, Chosen};
+use crate::models::Choice;
 use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
 use crate::stream::{Paint, Terminal};
 use crate::threads;
 use crate::trouble::Trouble;
-use crate::wrap::wrap;
 
 /// Look for what is wrong, or worth knowing, in quantized models
 ///
@@ -70,48 +70,57 @@ pub(crate) fn run(options: &LintOptions, terminal: &mut Terminal<'_>) -> Result<
         lint = lint.target(target);
     }
     let limits = options.limits.limits();
-    let mut exit = Exit::Done;
-    let mut report = Vec::new();
-    match Choice::of(&options.paths)? {
+    let (models, exit) = match Choice::of(&options.paths)? {
         Choice::One(path) => {
-            let looked =
-                look_at(&lint, &path, &limits, terminal).map_err(|error| Trouble::with(&path, error));
-            let (model, outcome) = looked?;
-            exit = exit.worse(outcome);
-            report.push(model);
+            let looked = look_at(&lint, &path, &limits, terminal);
+            let (model, exit) = looked.map_err(|error| Trouble::with(&path, error))?;
+            (vec![model], exit)
         }
         Choice::Several(groups) => {
-            let mut read = Outcome::default();
-            for Chosen { path, .. } in groups.into_iter().flatten() {
-                match look_at(&lint, &path, &limits, terminal) {
-                    Ok((model, outcome)) => {
-                        read.read();
-                        exit = exit.worse(outcome);
-                        report.push(model);
-                    }
-                    Err(error) => {
-                        read.tell_unreadable(&path, &error, terminal)?;
-                        let line = error.line_within(Some(&path), None);
-                        report.push(LintedModel::unreadable(path.to_string_lossy(), line));
-                    }
-                }
-            }
-            exit = exit.worse(read.end(terminal)?);
+            let paths = groups.into_iter().flatten().map(|chosen| chosen.path);
+            look_at_all(&lint, paths, &limits, terminal)?
         }
-    }
+    };
     if options.json {
         let mut out = BufWriter::new(&mut *terminal.out);
-        serde_json::to_writer(&mut out, &LintReport::of(report)).map_err(io::Error::from)?;
+        serde_json::to_writer(&mut out, &LintReport::of(models)).map_err(io::Error::from)?;
         out.write_all(b"\n")?;
         out.flush()?;
     } else {
         let width = terminal.out.columns().unwrap_or(PIPE_WIDTH);
-        let texts = report.iter().map(|model| render(model, width, terminal.paint()));
+        let texts = models.iter().map(|model| render(model, width, terminal.paint()));
         let text = texts.collect::<Vec<_>>().join("\n");
         terminal.out.write_all(text.as_bytes())?;
         terminal.out.flush()?;
     }
     Ok(exit)
+}
+
+/// One that cannot be read does not hide the others.
+fn look_at_all(
+    lint: &Lint,
+    paths: impl Iterator<Item = PathBuf>,
+    limits: &Limits,
+    terminal: &mut Terminal<'_>,
+) -> Result<(Vec<LintedModel>, Exit), Trouble> {
+    let mut outcome = Outcome::default();
+    let mut worst = Exit::Done;
+    let mut models = Vec::new();
+    for path in paths {
+        match look_at(lint, &path, limits, terminal) {
+            Ok((model, exit)) => {
+                outcome.read();
+                worst = worst.max(exit);
+                models.push(model);
+            }
+            Err(error) => {
+                outcome.tell_unreadable(&path, &error, terminal)?;
+                let line = error.line_within(Some(&path), None);
+                models.push(LintedModel::unreadable(path.to_string_lossy(), line));
+            }
+        }
+    }
+    Ok((models, worst.max(outcome.end(terminal)?)))
 }
 
 /// What was found in a model, and what that means. What is odd about it apart from that is told at once.
@@ -184,28 +193,22 @@ fn render(model: &LintedModel, width: usize, paint: Paint) -> String {
 }
 
 fn render_group(group: &FindingGroup, width: usize, paint: Paint) -> String {
-    let mut text = String::new();
     let level = match group.level {
         Level::Error => paint.alarm(group.level.name()),
         Level::Warning => paint.badge(group.level.name()),
         Level::Info => paint.quiet(group.level.name()),
     };
+    let head = format!("{} {}", group.level.name(), group.code);
+    let painted = format!("{level} {}", paint.strong(&group.code));
+    let mut text = String::new();
     for line in &group.lines {
-        let whole = match line.parameter.as_str() {
-            "" => line.message.clone(),
-            parameter => format!("{parameter}: {}", line.message),
-        };
-        let room = width.saturating_sub(group.level.name().len() + group.code.len() + 2);
-        let mut lines = wrap(&whole, room).into_iter();
-        let first = lines.next().unwrap_or_default();
-        text.push_str(&format!("{level} {} {first}\n", paint.strong(&group.code)));
-        let rest = lines.collect::<Vec<_>>().join(" ");
-        for more in wrap(&rest, width.saturating_sub(INDENT)) {
-            text.push_str(&format!("{:INDENT$}{more}\n", ""));
-        }
+        let separator = if line.parameter.is_empty() { "" } else { ": " };
+        let whole = format!("{head} {}{separator}{}", line.parameter, line.message);
+        let wrapped = wrap(&whole, width, INDENT);
+        text.push_str(&format!("{painted}{}\n", wrapped.strip_prefix(&head).unwrap_or(&wrapped)));
     }
-    for line in wrap(&group.advice, width.saturating_sub(INDENT)) {
-        text.push_str(&format!("{:INDENT$}{}\n", "", paint.quiet(&line)));
+    for line in wrap(&group.advice, width.saturating_sub(INDENT), 0).lines() {
+        text.push_str(&format!("{:INDENT$}{}\n", "", paint.quiet(line)));
     }
     text
 }

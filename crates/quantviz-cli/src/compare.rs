@@ -1,5 +1,6 @@
 //! `quantviz compare`: what quantization cost, as a table or as JSON.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use quantviz::insight::{Finding, Lint, Target, findings_of_comparison};
@@ -92,6 +93,9 @@ impl How {
             lint.run(source, &|step| progress.report(step)).map_err(|error| Trouble::with(path, error))?;
         let mut findings = findings_of_comparison(source.model(), &comparison);
         findings.extend(linted.findings);
+        // What a reference shows, the file alone may show too: the first is told, which has more to go by.
+        let mut told = HashSet::new();
+        findings.retain(|finding| told.insert((finding.code, finding.parameter.clone())));
         findings.sort_by_key(|finding| (finding.level, finding.code));
         Ok((comparison, findings))
     }

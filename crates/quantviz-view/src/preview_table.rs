@@ -121,7 +121,7 @@ fn notes(report: &PreviewReport) -> Vec<String> {
     let bound =
         has_target.then(|| format!("no choice within that can exceed {}", precise(report.bound_sqnr_db)));
     let clip = (report.model.clip == "mse")
-        .then(|| "scales reach to 0.30 to 1.00 of the largest weight, as loses least");
+        .then_some("scales reach to 0.30 to 1.00 of the largest weight, as loses least");
     let notes = [
         format!("signal-to-noise ratio in dB of {elements} weights rounded to nearest"),
         format!("sorted by the {by} scheme: what loses most comes first"),

@@ -299,6 +299,11 @@ fn assign(from: &Model, of: &Model, mut found: Vec<(ParameterId, Vec<Candidate>)
 
 /// The axis that the outputs of a weight lie along.
 pub(crate) fn output_axis(model: &Model, parameter: &Parameter) -> usize {
+    if let Some(axis) =
+        parameter.output_axis.filter(|_| parameter.logical_shape().rank() == parameter.shape.rank())
+    {
+        return axis;
+    }
     let rank = parameter.logical_shape().rank();
     let op = parameter.layer.and_then(|layer| model.layer(layer).op.as_deref());
     match op {

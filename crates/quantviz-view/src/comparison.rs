@@ -95,6 +95,9 @@ pub struct AlignmentView {
     pub split: Option<SplitView>,
     /// Whether rows of each head are in another order.
     pub permuted: bool,
+    /// Further parameters of the reference, where several were laid behind each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<String>,
 }
 
 /// A part of a reference.
@@ -268,7 +271,8 @@ impl PairView {
                     start: range.start,
                     end: range.end,
                 }),
-                permuted: pair.alignment.permuted,
+                permuted: pair.alignment.heads.is_some(),
+                merged: pair.alignment.merged.iter().map(|&id| name(from, id)).collect(),
             },
             elements: fidelity.map_or(parameter.logical_shape().elements(), |it| it.elements),
             sqnr_db: of(|it| it.sqnr_db),

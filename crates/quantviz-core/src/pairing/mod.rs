@@ -5,12 +5,15 @@
 mod aligned;
 mod batch_norm;
 mod gains;
+mod gguf_names;
+mod merged;
 mod proposals;
 mod sample;
 mod score;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use aligned::Way;
 pub(crate) use aligned::{Aligned, pieces};
 pub use aligned::{Alignment, Gain, Split};
 use batch_norm::BatchNorms;
@@ -20,7 +23,7 @@ use sample::{Tiles, sample};
 use score::{Fit, GOOD_DB, Score, plain_db};
 
 use crate::names::names;
-use crate::{DTypeClass, Model, Parameter, ParameterId, ParameterSource, Result, Role};
+use crate::{DTypeClass, Encoding, Model, Parameter, ParameterId, ParameterSource, Result, Role};
 
 names! {
     /// What made two parameters a pair before their values confirmed it.
@@ -72,6 +75,16 @@ pub struct Pairs {
     pub quantized: Vec<Unmatched>,
 }
 
+impl Pairs {
+    /// Everything of the reference that something was made of.
+    fn used(&self) -> HashSet<ParameterId> {
+        self.pairs
+            .iter()
+            .flat_map(|pair| pair.alignment.merged.iter().copied().chain([pair.reference]))
+            .collect()
+    }
+}
+
 /// Decibels that a pair has to reach on a sample, and by which it has to be better than any other.
 const LEAST_DB: f64 = 3.0;
 const MARGIN_DB: f64 = 6.0;
@@ -104,7 +117,8 @@ pub fn pair(
         }
     }
     assign(from, of, found, &mut pairs);
-    let used: HashSet<ParameterId> = pairs.pairs.iter().map(|pair| pair.reference).collect();
+    samples.find_merged(quantized, &numbers, &mut pairs);
+    let used = pairs.used();
     for id in numbers {
         let parameter = from.parameter(id);
         if matches!(parameter.role, Role::Weight | Role::Embedding)
@@ -119,8 +133,11 @@ pub fn pair(
     Ok(pairs)
 }
 
+/// Packed zero-points have a description of their own, but were made of nothing.
 fn is_quantized(parameter: &Parameter) -> bool {
-    parameter.quantization.as_ref().is_some_and(|it| it.computed.is_none()) && parameter.shares.is_none()
+    parameter.quantization.as_ref().is_some_and(|it| it.computed.is_none())
+        && parameter.shares.is_none()
+        && !matches!(parameter.role, Role::Scale | Role::ZeroPoint)
 }
 
 fn is_reference(parameter: &Parameter) -> bool {
@@ -139,8 +156,8 @@ struct Candidate {
     fit: Fit,
 }
 
-/// Which parameter, where, whether transposed, and the axis and the first position of a part.
-type Look = (ParameterId, Tiles, bool, Option<(usize, u64)>);
+/// Which parameter, where, and how it lies.
+type Look = (ParameterId, Tiles, Way);
 
 /// Values of the reference, each place looked at once.
 struct Samples<'a> {
@@ -168,27 +185,25 @@ impl Samples<'_> {
             if is_plain && proposal.by == MatchedBy::Value {
                 break;
             }
-            for (transposed, split) in proposal.ways() {
-                let place = split.as_ref().map(|it| (it.axis, it.range.start));
-                let look = (proposal.reference, tiles.clone(), transposed, place);
-                let numbers = self.look(&look, of.parameter(id), &split, output_axis);
+            for way in proposal.ways() {
+                let look = (proposal.reference, tiles.clone(), way);
+                let numbers = self.look(&look, of.parameter(id).logical_shape().dims(), output_axis);
                 if numbers.len() == values.len() {
                     let db = plain_db(numbers, values);
                     is_plain |= db >= GOOD_DB && proposal.by != MatchedBy::Value;
-                    looks.push((index, db, look, split));
+                    looks.push((index, db, look));
                 }
             }
         }
         // Where one is like it without factors, none has any.
         let is_plain = looks.iter().any(|(_, db, ..)| *db >= GOOD_DB);
         let mut best: Vec<Option<Fit>> = proposals.iter().map(|_| None).collect();
-        for (index, db, look, split) in looks {
-            let transposed = look.2;
+        for (index, db, look) in looks {
             let fit = if is_plain {
-                Fit::plain(db, transposed, split)
+                Fit::plain(db, look.2)
             } else {
                 let score = Score::of(&self.taken[&look], values, tiles);
-                score.fit(transposed, split, norms, tiles, output_axis)
+                score.fit(look.2, norms, tiles, output_axis)
             };
             if best[index].as_ref().is_none_or(|best| fit.db > best.db) {
                 best[index] = Some(fit);
@@ -202,7 +217,7 @@ impl Samples<'_> {
             candidates.extend(norms.biases().filter(|(_, numbers, _)| numbers.len() == values.len()).map(
                 |(reference, numbers, gain)| {
                     let score = Score::of(&numbers, values, tiles);
-                    let mut fit = score.fit(false, None, norms, tiles, output_axis);
+                    let mut fit = score.fit(Way::default(), norms, tiles, output_axis);
                     fit.alignment.gain = gain;
                     Candidate { reference, by: MatchedBy::Value, fit }
                 },
@@ -212,17 +227,16 @@ impl Samples<'_> {
     }
 
     /// The numbers of the reference at the places of a sample, which are read once.
-    fn look(&mut self, look: &Look, codes: &Parameter, split: &Option<Split>, output_axis: usize) -> &[f64] {
-        let (reference, tiles, transposed, _) = look;
+    fn look(&mut self, look: &Look, dims: &[u64], output_axis: usize) -> &[f64] {
+        let (reference, tiles, way) = look;
         let source = self.reference;
         self.taken.entry(look.clone()).or_insert_with(|| {
-            let alignment =
-                Alignment { transposed: *transposed, split: split.clone(), ..Alignment::default() };
+            let alignment = way.clone().into();
             let aligned = Aligned {
                 source,
                 id: *reference,
                 alignment: &alignment,
-                dims: codes.logical_shape().dims().to_vec(),
+                dims: dims.to_vec(),
                 gain_axis: output_axis,
             };
             // What cannot be read is nobody's reference; inspecting it says why.
@@ -300,6 +314,10 @@ fn assign(from: &Model, of: &Model, mut found: Vec<(ParameterId, Vec<Candidate>)
 /// The axis that the outputs of a weight lie along.
 pub(crate) fn output_axis(model: &Model, parameter: &Parameter) -> usize {
     let rank = parameter.logical_shape().rank();
+    let encoding = parameter.quantization.as_ref().map(|it| it.encoding);
+    if rank > 1 && matches!(encoding, Some(Encoding::Gptq | Encoding::Awq)) {
+        return rank - 1;
+    }
     let op = parameter.layer.and_then(|layer| model.layer(layer).op.as_deref());
     match op {
         Some("ConvTranspose") if rank > 1 => 1,

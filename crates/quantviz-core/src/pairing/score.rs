@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::aligned::Way;
 use super::batch_norm::BatchNorms;
 use super::sample::Tiles;
-use super::{Alignment, Gain, Split};
+use super::{Alignment, Gain};
 
 /// How like they are, as they are and with the best factor for each row and for each column.
 pub(super) struct Score {
@@ -25,8 +26,8 @@ pub(super) struct Fit {
 
 impl Fit {
     /// Without factors.
-    pub(super) fn plain(db: f64, transposed: bool, split: Option<Split>) -> Self {
-        Fit { db, alignment: Alignment { transposed, split, ..Alignment::default() } }
+    pub(super) fn plain(db: f64, way: Way) -> Self {
+        Fit { db, alignment: way.into() }
     }
 }
 
@@ -107,15 +108,8 @@ impl Score {
     }
 
     /// The best of it: without factors unless these explain much more.
-    pub(super) fn fit(
-        self,
-        transposed: bool,
-        split: Option<Split>,
-        norms: &BatchNorms,
-        tiles: &Tiles,
-        output_axis: usize,
-    ) -> Fit {
-        let mut alignment = Alignment { transposed, split, ..Alignment::default() };
+    pub(super) fn fit(self, way: Way, norms: &BatchNorms, tiles: &Tiles, output_axis: usize) -> Fit {
+        let mut alignment = Alignment::from(way);
         let outputs_are_rows = output_axis == 0;
         let (outputs, inputs) =
             if outputs_are_rows { (self.by_rows, self.by_columns) } else { (self.by_columns, self.by_rows) };

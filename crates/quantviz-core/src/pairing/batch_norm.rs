@@ -3,11 +3,13 @@
 use super::Gain;
 use super::score::Factors;
 use crate::dequantize::read_values;
-use crate::{ParameterId, ParameterSource, Part};
+use crate::{ParameterId, ParameterSource, Part, Role};
 
 /// Those that a model has, as factors and shifts of the channels.
 pub(super) struct BatchNorms {
     all: Vec<BatchNorm>,
+    /// Biases of other layers, some of which may lie before a normalisation.
+    biases: Vec<(ParameterId, Vec<f64>)>,
 }
 
 /// One of them. What comes out of it is `factor · x + shift`.
@@ -30,6 +32,10 @@ impl BatchNorms {
             let len = model.parameter(id).shape.elements();
             read_values(source, id, Part::Stored, 0..len).ok()
         };
+        let is_bias = |id: &ParameterId| {
+            let parameter = model.parameter(*id);
+            parameter.role == Role::Bias && parameter.shape.rank() == 1 && parameter.shares.is_none()
+        };
         let variances = model.parameter_ids().filter(|&id| model.parameter(id).shares.is_none());
         let all = variances.filter_map(|id| {
             let path = model.parameter(id).name.strip_suffix("running_var")?;
@@ -45,17 +51,32 @@ impl BatchNorms {
             });
             Some(BatchNorm { name: path.trim_end_matches('.').to_owned(), factors, bias })
         });
-        BatchNorms { all: all.collect() }
+        let all: Vec<BatchNorm> = all.collect();
+        let own: Vec<ParameterId> = all.iter().filter_map(|norm| Some(norm.bias.as_ref()?.0)).collect();
+        let is_before = |id: &ParameterId| !all.is_empty() && is_bias(id) && !own.contains(id);
+        let biases =
+            model.parameter_ids().filter(is_before).filter_map(|id| Some((id, values(id)?))).collect();
+        BatchNorms { all, biases }
     }
 
-    /// The biases that folding makes of layers without one: whose they are, their values, and how they come about.
-    pub(super) fn biases(&self) -> impl Iterator<Item = (ParameterId, Vec<f64>, Gain)> + use<'_> {
-        self.all.iter().filter_map(|norm| {
-            let (id, bias, rest) = norm.bias.as_ref()?;
-            let values = bias.iter().zip(rest).map(|(bias, rest)| bias + rest).collect();
-            let factors = vec![1.0; rest.len()];
-            Some((*id, values, Gain::BatchNorm { name: norm.name.clone(), factors, shifts: rest.clone() }))
-        })
+    /// The biases of so many channels that folding makes, of layers with a bias and without one: whose they are, their
+    /// values, and how they come about.
+    pub(super) fn biases(&self, channels: usize) -> Vec<(ParameterId, Vec<f64>, Gain)> {
+        let mut all = Vec::new();
+        for norm in self.all.iter().filter(|norm| norm.factors.len() == channels) {
+            let Some((own, bias, rest)) = &norm.bias else { continue };
+            let mut add = |id: ParameterId, before: &[f64], factors: Vec<f64>, shifts: Vec<f64>| {
+                let folded = before.iter().zip(&factors).zip(&shifts);
+                let values = folded.map(|((before, factor), shift)| before * factor + shift).collect();
+                all.push((id, values, Gain::BatchNorm { name: norm.name.clone(), factors, shifts }));
+            };
+            add(*own, bias, vec![1.0; channels], rest.clone());
+            let shifts: Vec<f64> = bias.iter().zip(rest).map(|(bias, rest)| bias + rest).collect();
+            for (id, before) in self.biases.iter().filter(|(_, before)| before.len() == channels) {
+                add(*id, before, norm.factors.clone(), shifts.clone());
+            }
+        }
+        all
     }
 
     /// The normalisation whose factors these are.

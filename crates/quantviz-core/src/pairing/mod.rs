@@ -3,6 +3,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "indices into what is in memory")]
 
 mod aligned;
+mod assign;
 mod batch_norm;
 mod gains;
 mod gguf_names;
@@ -11,11 +12,12 @@ mod proposals;
 mod sample;
 mod score;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use aligned::Way;
 pub(crate) use aligned::{Aligned, pieces};
 pub use aligned::{Alignment, Gain, Split};
+use assign::{Candidate, assign};
 use batch_norm::BatchNorms;
 pub(crate) use gains::fit_gain;
 use proposals::{Proposal, propose};
@@ -149,13 +151,6 @@ fn is_reference(parameter: &Parameter) -> bool {
         && !matches!(parameter.role, Role::Optimizer | Role::Scale | Role::ZeroPoint | Role::RunningStat)
 }
 
-/// A parameter of the reference that might be the one.
-struct Candidate {
-    reference: ParameterId,
-    by: MatchedBy,
-    fit: Fit,
-}
-
 /// Which parameter, where, and how it lies.
 type Look = (ParameterId, Tiles, Way);
 
@@ -214,14 +209,12 @@ impl Samples<'_> {
         };
         let mut candidates: Vec<Candidate> = proposals.iter().zip(best).filter_map(candidate).collect();
         if of.parameter(id).logical_shape().rank() == 1 {
-            candidates.extend(norms.biases().filter(|(_, numbers, _)| numbers.len() == values.len()).map(
-                |(reference, numbers, gain)| {
-                    let score = Score::of(&numbers, values, tiles);
-                    let mut fit = score.fit(Way::default(), norms, tiles, output_axis);
-                    fit.alignment.gain = gain;
-                    Candidate { reference, by: MatchedBy::Value, fit }
-                },
-            ));
+            let biases = norms.biases(values.len()).into_iter();
+            candidates.extend(biases.map(|(reference, numbers, gain)| {
+                let mut fit = Fit::plain(plain_db(&numbers, values), Way::default());
+                fit.alignment.gain = gain;
+                Candidate { reference, by: MatchedBy::Value, fit }
+            }));
         }
         candidates
     }
@@ -243,72 +236,6 @@ impl Samples<'_> {
             tiles.read(&aligned).unwrap_or_default()
         })
     }
-}
-
-/// Gives every quantized parameter its reference, those first that are surest.
-fn assign(from: &Model, of: &Model, mut found: Vec<(ParameterId, Vec<Candidate>)>, pairs: &mut Pairs) {
-    let best =
-        |candidates: &[Candidate]| candidates.iter().map(|it| it.fit.db).fold(f64::NEG_INFINITY, f64::max);
-    found.sort_by(|(_, one), (_, other)| best(other).total_cmp(&best(one)));
-    let mut taken: BTreeMap<ParameterId, Vec<Option<Split>>> = BTreeMap::new();
-    for (id, mut candidates) in found {
-        let is_free = |candidate: &Candidate| {
-            taken.get(&candidate.reference).is_none_or(|splits| {
-                candidate.fit.alignment.split.is_some() && !splits.contains(&candidate.fit.alignment.split)
-            })
-        };
-        let all = candidates.len();
-        candidates.retain(is_free);
-        candidates.sort_by(|one, other| other.fit.db.total_cmp(&one.fit.db));
-        let why = match &candidates[..] {
-            [] if all == 0 => "the reference has nothing of its size".to_owned(),
-            [] => "what it could be made of belongs to others".to_owned(),
-            [first, ..] if first.fit.db < LEAST_DB => format!(
-                "nothing of its size is like it: at best {}, at {:.1} dB",
-                from.parameter(first.reference).name,
-                first.fit.db
-            ),
-            all => {
-                let close = all
-                    .iter()
-                    .take_while(|it| it.fit.db > all[0].fit.db - MARGIN_DB && it.fit.db >= LEAST_DB);
-                let close: Vec<&Candidate> = close.collect();
-                // Where values do not tell them apart, names and graphs may.
-                let chosen = match &close[..] {
-                    [only] => Some(*only),
-                    several => several
-                        .iter()
-                        .min_by_key(|it| it.by as u8)
-                        .filter(|first| {
-                            first.by != MatchedBy::Value
-                                && several.iter().filter(|it| it.by == first.by).count() == 1
-                        })
-                        .copied(),
-                };
-                match chosen {
-                    Some(chosen) => {
-                        let split = chosen.fit.alignment.split.clone();
-                        taken.entry(chosen.reference).or_default().push(split);
-                        pairs.pairs.push(Pair {
-                            reference: chosen.reference,
-                            quantized: id,
-                            matched_by: chosen.by,
-                            alignment: chosen.fit.alignment.clone(),
-                            output_axis: output_axis(of, of.parameter(id)),
-                        });
-                        continue;
-                    }
-                    None => format!(
-                        "ambiguous: {} and {} are both like it",
-                        from.parameter(close[0].reference).name,
-                        from.parameter(close[1].reference).name
-                    ),
-                }
-            }
-        };
-        pairs.quantized.push(Unmatched { parameter: id, why });
-    }
-    pairs.pairs.sort_by_key(|pair| pair.quantized);
 }
 
 /// The axis that the outputs of a weight lie along.

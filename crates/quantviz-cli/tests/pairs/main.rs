@@ -1,7 +1,8 @@
 //! What `quantviz compare --json` says of pairs of models, against what numpy computed by the definitions.
 //!
 //! `fixtures/python/make_pairs.py OUT_DIR` makes the files with the quantizers of the formats' own libraries and notes
-//! what every tensor was made of; the variable `QUANTVIZ_PAIRS` says where that is. Pairs that need torch are kept.
+//! what every tensor was made of; the variable `QUANTVIZ_PAIRS` says where that is. Pairs that need torch are kept:
+//! `make_torch_pairs.py` made them.
 
 mod agreement;
 mod truth;
@@ -10,6 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use agreement::check_case;
+
+/// Pairs of torch's, which is too large for the automatic part of the tests.
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/pairs");
+
+#[test]
+fn agrees_where_torch_is_needed() {
+    check(Path::new(KEPT), 7);
+}
 
 #[test]
 #[ignore = "needs files made by fixtures/python/make_pairs.py"]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::batch_norm::Evidence;
 use super::score::Fit;
 use super::{LEAST_DB, MARGIN_DB, MatchedBy, Pair, Pairs, Split, Unmatched, output_axis};
 use crate::{Model, ParameterId};
@@ -13,13 +14,14 @@ pub(super) struct Candidate {
     pub(super) fit: Fit,
 }
 
-/// Gives every quantized parameter its reference, those first that are surest.
+/// Gives every quantized parameter its reference, those first that are surest, and tells what speaks for which ε.
 pub(super) fn assign(
     from: &Model,
     of: &Model,
     mut found: Vec<(ParameterId, Vec<Candidate>)>,
     pairs: &mut Pairs,
-) {
+) -> Evidence {
+    let mut evidence = Evidence::default();
     let best =
         |candidates: &[Candidate]| candidates.iter().map(|it| it.fit.db).fold(f64::NEG_INFINITY, f64::max);
     found.sort_by(|(_, one), (_, other)| best(other).total_cmp(&best(one)));
@@ -66,6 +68,7 @@ pub(super) fn assign(
                 match chosen {
                     Some(chosen) => {
                         let split = chosen.fit.alignment.split.clone();
+                        evidence.add(&chosen.fit.evidence);
                         taken.entry(chosen.reference).or_default().push(split);
                         pairs.pairs.push(Pair {
                             reference: chosen.reference,
@@ -87,4 +90,5 @@ pub(super) fn assign(
         pairs.quantized.push(Unmatched { parameter: id, why });
     }
     pairs.pairs.sort_by_key(|pair| pair.quantized);
+    evidence
 }

@@ -118,7 +118,8 @@ pub fn pair(
             }
         }
     }
-    assign(from, of, found, &mut pairs);
+    let evidence = assign(from, of, found, &mut pairs);
+    norms.settle(&mut pairs.pairs, &evidence);
     samples.find_merged(quantized, &numbers, &mut pairs);
     let used = pairs.used();
     for id in numbers {
@@ -190,8 +191,10 @@ impl Samples<'_> {
                 }
             }
         }
-        // Where one is like it without factors, none has any.
-        let is_plain = looks.iter().any(|(_, db, ..)| *db >= GOOD_DB);
+        // Where one is like it without factors, none has any that would have to be fitted.
+        let outputs = of.parameter(id).logical_shape().dims().get(output_axis);
+        let is_plain = looks.iter().any(|(_, db, ..)| *db >= GOOD_DB)
+            && outputs.is_none_or(|&outputs| !norms.may_be_folded(outputs));
         let mut best: Vec<Option<Fit>> = proposals.iter().map(|_| None).collect();
         for (index, db, look) in looks {
             let fit = if is_plain {
@@ -209,12 +212,14 @@ impl Samples<'_> {
         };
         let mut candidates: Vec<Candidate> = proposals.iter().zip(best).filter_map(candidate).collect();
         if of.parameter(id).logical_shape().rank() == 1 {
-            let biases = norms.biases(values.len()).into_iter();
-            candidates.extend(biases.map(|(reference, numbers, gain)| {
-                let mut fit = Fit::plain(plain_db(&numbers, values), Way::default());
-                fit.alignment.gain = gain;
-                Candidate { reference, by: MatchedBy::Value, fit }
-            }));
+            for (reference, explained) in norms.explain_bias(values) {
+                let fit = Fit::folded(explained, Way::default());
+                match candidates.iter_mut().find(|it| it.reference == reference) {
+                    Some(candidate) if candidate.fit.db >= fit.db => {}
+                    Some(candidate) => candidate.fit = fit,
+                    None => candidates.push(Candidate { reference, by: MatchedBy::Value, fit }),
+                }
+            }
         }
         candidates
     }

@@ -56,10 +56,16 @@ fn unmatched(truth: &Truth, variant: &Value) -> Vec<String> {
         .flat_map(|pair| pair.merged.iter().chain([&pair.reference]))
         .map(|it| &it[..])
         .collect();
-    let quantized = list(&variant["unmatched"]["quantized"]);
-    let reference =
-        list(&variant["unmatched"]["reference"]).filter(|it| used.contains(text_of(&it["parameter"])));
-    quantized.chain(reference).map(|it| format!("unmatched: {it}")).collect()
+    let names = |side: &str| -> BTreeSet<&str> {
+        list(&variant["unmatched"][side]).map(|it| text_of(&it["parameter"])).collect()
+    };
+    let (quantized, reference) = (names("quantized"), names("reference"));
+    let wrong = quantized.iter().chain(reference.intersection(&used));
+    let missing = truth.left.iter().filter(|name| !reference.contains(&name[..]));
+    wrong
+        .map(|name| format!("{name} is unmatched"))
+        .chain(missing.map(|name| format!("{name} is not told as unmatched")))
+        .collect()
 }
 
 fn check_pair(truth: &PairTruth, said: &Value) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What the Python side noted of a pair of models.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) struct Truth {
     pub(crate) reference: String,
     pub(crate) quantized: String,
+    /// Matrices and more of the reference that nothing was made of.
+    pub(crate) left: BTreeSet<String>,
     pub(crate) pairs: Vec<PairTruth>,
 }
 

@@ -253,7 +253,15 @@ pub(crate) fn output_axis(model: &Model, parameter: &Parameter) -> usize {
     let op = parameter.layer.and_then(|layer| model.layer(layer).op.as_deref());
     match op {
         Some("ConvTranspose") if rank > 1 => 1,
-        Some("MatMul" | "MatMulInteger" | "QLinearMatMul") if rank > 1 => rank - 1,
+        Some(
+            "MatMul"
+            | "MatMulInteger"
+            | "QLinearMatMul"
+            | "DynamicQuantizeMatMul"
+            | "MatMulIntegerToFloat"
+            | "Attention"
+            | "QAttention",
+        ) if rank > 1 => rank - 1,
         _ => 0,
     }
 }

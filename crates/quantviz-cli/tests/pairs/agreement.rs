@@ -32,6 +32,9 @@ pub(crate) fn check_case(folder: &Path) -> Vec<String> {
     for pair in &truth.pairs {
         match pairs.get(&pair.quantized[..]) {
             None => mismatches.push(format!("{} has no reference", pair.quantized)),
+            Some(said) if truth.proposed && said["matched_by"] == "value" => {
+                mismatches.push(format!("{}: neither graph nor name proposed it", pair.quantized));
+            }
             Some(said) => mismatches.extend(check_pair(pair, said)),
         }
     }

@@ -98,17 +98,23 @@ fn documentation() -> Result {
     show(cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Python libraries that others trust write models and what they read from them; we must read the same.
+/// Python libraries that others trust write models and what they read from them; we must read the same. Their
+/// quantizers make others of models; what that cost must be what numpy says.
 fn agreement() -> Result {
     let python = crate::install::python("fixtures/python/requirements.txt")?;
-    let folder = Metadata::of_workspace()?.target_directory.join("agreement");
-    // What an earlier version of the script wrote is no case of this one. It may not exist yet.
-    let _ = std::fs::remove_dir_all(&folder);
-    make_folder(&folder)?;
-    show(std::process::Command::new(python).arg("fixtures/python/make_agreement.py").arg(&folder))?;
-    // For the whole workspace, although one crate has this test: alone, it would be built once more.
-    let test = ["test", "--workspace", "--test", "agreement", "--", "--ignored"];
-    show(cargo(test).env("QUANTVIZ_AGREEMENT", &folder))
+    let target = Metadata::of_workspace()?.target_directory;
+    for (name, variable) in [("agreement", "QUANTVIZ_AGREEMENT"), ("pairs", "QUANTVIZ_PAIRS")] {
+        let folder = target.join(name);
+        // What an earlier version of the script wrote is no case of this one. It may not exist yet.
+        let _ = std::fs::remove_dir_all(&folder);
+        make_folder(&folder)?;
+        let script = format!("fixtures/python/make_{name}.py");
+        show(std::process::Command::new(&python).arg(script).arg(&folder))?;
+        // For the whole workspace, although one crate has this test: alone, it would be built once more.
+        let test = ["test", "--workspace", "--test", name, "--", "--ignored"];
+        show(cargo(test).env(variable, &folder))?;
+    }
+    Ok(())
 }
 
 /// In what quantizers make of a sound model there is nothing to find fault with.

@@ -211,11 +211,14 @@ impl<'a> Sides<'a> {
             parameter.quantization.as_ref().ok_or_else(|| Error::malformed("it has no codes"))?;
         let counts = self.quantized.code_counts(pair.quantized)?;
         let mut grid = Grid::of(descriptor, parameter.dtype);
-        if let Some(counts) = &counts
-            && self.is_symmetric(pair, descriptor)?
-            && counts.first().is_some_and(|(code, _)| *code > grid.ends().0)
-        {
-            grid = grid.narrowed();
+        if grid != grid.clone().narrowed() && self.is_symmetric(pair, descriptor)? {
+            let least = match &counts {
+                Some(counts) => counts.first().map(|(code, _)| *code),
+                None => self.quantized.summary(pair.quantized)?.min(),
+            };
+            if least.is_some_and(|code| code > grid.ends().0) {
+                grid = grid.narrowed();
+            }
         }
         let levels = counts.and_then(|counts| Levels::of(&counts, &grid));
         let gain = fit_gain(&self.aligned(pair), self.quantized, pair)?;

@@ -1,8 +1,8 @@
 //! Quantized models beside their reference: the whole of it, and what `quantviz compare --json` prints.
 
 use quantviz_core::{
-    ChannelFidelity, ComparedPair, Comparison, Encoding, Fidelity, Gain, MatchedBy, Model, ParameterId,
-    ParameterSource, Role, Split, Unmatched,
+    ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
+    ParameterId, ParameterSource, Role, Split, Unmatched,
 };
 use quantviz_insight::Finding;
 use serde::Serialize;
@@ -48,6 +48,8 @@ pub struct PairView {
     pub quantized: String,
     pub role: Role,
     pub shape: Vec<u64>,
+    /// What the numbers of the reference are stored as.
+    pub reference_dtype: DType,
     pub encoding: Encoding,
     pub bits_per_weight: f64,
     pub matched_by: MatchedBy,
@@ -95,6 +97,9 @@ pub struct AlignmentView {
     pub split: Option<SplitView>,
     /// Whether rows of each head are in another order.
     pub permuted: bool,
+    /// Further parameters of the reference, where several were laid behind each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<String>,
 }
 
 /// A part of a reference.
@@ -252,6 +257,7 @@ impl PairView {
             quantized: parameter.name.clone(),
             role: parameter.role,
             shape: parameter.logical_shape().dims().to_vec(),
+            reference_dtype: from.parameter(pair.reference).dtype,
             encoding: parameter.quantization.as_ref().map_or(Encoding::Other, |it| it.encoding),
             bits_per_weight: compared.bits_per_weight,
             matched_by: pair.matched_by,
@@ -268,7 +274,8 @@ impl PairView {
                     start: range.start,
                     end: range.end,
                 }),
-                permuted: pair.alignment.permuted,
+                permuted: pair.alignment.heads.is_some(),
+                merged: pair.alignment.merged.iter().map(|&id| name(from, id)).collect(),
             },
             elements: fidelity.map_or(parameter.logical_shape().elements(), |it| it.elements),
             sqnr_db: of(|it| it.sqnr_db),

@@ -1,5 +1,7 @@
 //! What quantization cost, as rows of text: worst first, judged by what the encoding can do.
 
+use std::collections::BTreeSet;
+
 use quantviz_core::{Encoding, Role, bytes, number, one_line};
 
 use crate::comparison::{PairView, VariantView};
@@ -77,6 +79,7 @@ impl FidelityTable {
             }),
             model.bits_per_weight.map(|bits| format!("{bits:.2} bits per weight")),
             Some(format!("{} instead of {}", bytes(model.quantized_bytes), bytes(model.reference_bytes))),
+            reference_types(&variant.pairs),
         ];
         let unmatched = |what: &'static str, all: &[crate::UnmatchedParameter]| {
             all.iter()
@@ -132,6 +135,13 @@ impl FidelityRow {
     }
 }
 
+/// The types of a reference that is itself rounded.
+fn reference_types(pairs: &[PairView]) -> Option<String> {
+    let types: BTreeSet<&str> = pairs.iter().map(|pair| pair.reference_dtype.name()).collect();
+    let is_rounded = types.iter().any(|name| !matches!(*name, "f32" | "f64"));
+    is_rounded.then(|| format!("reference in {}", types.into_iter().collect::<Vec<_>>().join(", ")))
+}
+
 fn encoding(encoding: Encoding) -> &'static str {
     encoding.name()
 }
@@ -169,13 +179,16 @@ fn remarks(pair: &PairView) -> Vec<String> {
     let turned = alignment.transposed.then(|| "transposed".to_owned());
     let split =
         alignment.split.as_ref().map(|it| format!("{} to {} along axis {}", it.start, it.end - 1, it.axis));
+    let merged = alignment.merged.len();
+    let merged = (merged > 0).then(|| format!("and {merged} more behind it"));
+    let permuted = alignment.permuted.then(|| "rows of heads in llama.cpp's order".to_owned());
     let gain = match alignment.gain.as_str() {
         "none" => None,
         "output" => Some("each output multiplied".to_owned()),
         "input" => Some("each input multiplied".to_owned()),
         folded => folded.strip_prefix("batchnorm:").map(|name| format!("{} folded in", one_line(name))),
     };
-    let aligned: Vec<String> = [turned, split, gain].into_iter().flatten().collect();
+    let aligned: Vec<String> = [turned, split, merged, permuted, gain].into_iter().flatten().collect();
     let aligned = (!aligned.is_empty()).then(|| format!("reference {}", aligned.join(", ")));
     let outlier = pair.outlier_gain_db.filter(|&gain| gain >= 6.0);
     let outlier = outlier.map(|gain| format!("a scale for each channel would gain {gain:.1} dB"));

@@ -15,8 +15,25 @@ pub struct Alignment {
     pub gain: Gain,
     /// The part of the reference that was quantized, where it is not all of it.
     pub split: Option<Split>,
-    /// Whether rows of each head are in another order, as llama.cpp has those of queries and keys.
-    pub permuted: bool,
+    /// The heads whose rows are in another order, as llama.cpp has those of queries and keys.
+    pub heads: Option<u64>,
+    /// Further parameters of the reference that lie behind the first along the outputs.
+    pub merged: Vec<ParameterId>,
+}
+
+/// How a reference may lie, which says everything but what it was multiplied with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Way {
+    pub(super) transposed: bool,
+    pub(super) split: Option<Split>,
+    pub(super) heads: Option<u64>,
+}
+
+impl From<Way> for Alignment {
+    fn from(way: Way) -> Self {
+        let Way { transposed, split, heads } = way;
+        Alignment { transposed, split, heads, ..Alignment::default() }
+    }
 }
 
 /// What channels were multiplied with before they were quantized.
@@ -42,7 +59,7 @@ pub enum Gain {
 }
 
 /// A part of a reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Split {
     /// The axis that it was divided along.
@@ -73,12 +90,38 @@ impl Aligned<'_> {
     /// Replaces `values` by the numbers beside the codes `range`.
     pub(crate) fn read(&self, range: Range<u64>, values: &mut Vec<f64>) -> Result<()> {
         values.clear();
+        if !self.alignment.merged.is_empty() {
+            return self.read_merged(&range, values);
+        }
         if self.alignment.transposed {
             self.read_columns(&range, values)?
         } else {
-            self.read_rows(&range, values)?
+            self.read_straight(&range, values)?
         }
         self.multiply(range.start, values);
+        Ok(())
+    }
+
+    fn read_straight(&self, range: &Range<u64>, values: &mut Vec<f64>) -> Result<()> {
+        match self.alignment.heads {
+            Some(heads) => self.read_heads(heads, range, values),
+            None => self.read_rows(range, values),
+        }
+    }
+
+    /// In each head, rows of its first half and of its second take turns.
+    fn read_heads(&self, heads: u64, range: &Range<u64>, values: &mut Vec<f64>) -> Result<()> {
+        let rows = self.dims.first().copied().unwrap_or(1);
+        let (row_len, of_head) = (self.dims.iter().skip(1).product::<u64>(), rows / heads);
+        let mut at = range.start;
+        while at < range.end {
+            let (row, offset) = (at / row_len, at % row_len);
+            let (head, place) = (row / of_head, row % of_head);
+            let len = (row_len - offset).min(range.end - at);
+            let start = (head * of_head + place % 2 * (of_head / 2) + place / 2) * row_len + offset;
+            add_values(self.source, self.id, Part::Stored, start..start + len, values)?;
+            at += len;
+        }
         Ok(())
     }
 
@@ -153,7 +196,7 @@ impl Aligned<'_> {
         }
         let mut all = Vec::new();
         for row in rows {
-            self.read_rows(&(row * width + columns.start..row * width + columns.end), &mut all)?;
+            self.read_straight(&(row * width + columns.start..row * width + columns.end), &mut all)?;
         }
         Ok(all)
     }

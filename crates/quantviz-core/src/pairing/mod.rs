@@ -3,16 +3,21 @@
 #![expect(clippy::cast_possible_truncation, reason = "indices into what is in memory")]
 
 mod aligned;
+mod assign;
 mod batch_norm;
 mod gains;
+mod gguf_names;
+mod merged;
 mod proposals;
 mod sample;
 mod score;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
+use aligned::Way;
 pub(crate) use aligned::{Aligned, pieces};
 pub use aligned::{Alignment, Gain, Split};
+use assign::{Candidate, assign};
 use batch_norm::BatchNorms;
 pub(crate) use gains::fit_gain;
 use proposals::{Proposal, propose};
@@ -20,7 +25,7 @@ use sample::{Tiles, sample};
 use score::{Fit, GOOD_DB, Score, plain_db};
 
 use crate::names::names;
-use crate::{DTypeClass, Model, Parameter, ParameterId, ParameterSource, Result, Role};
+use crate::{DTypeClass, Encoding, Model, Parameter, ParameterId, ParameterSource, Result, Role};
 
 names! {
     /// What made two parameters a pair before their values confirmed it.
@@ -72,6 +77,16 @@ pub struct Pairs {
     pub quantized: Vec<Unmatched>,
 }
 
+impl Pairs {
+    /// Everything of the reference that something was made of.
+    fn used(&self) -> HashSet<ParameterId> {
+        self.pairs
+            .iter()
+            .flat_map(|pair| pair.alignment.merged.iter().copied().chain([pair.reference]))
+            .collect()
+    }
+}
+
 /// Decibels that a pair has to reach on a sample, and by which it has to be better than any other.
 const LEAST_DB: f64 = 3.0;
 const MARGIN_DB: f64 = 6.0;
@@ -103,8 +118,10 @@ pub fn pair(
             }
         }
     }
-    assign(from, of, found, &mut pairs);
-    let used: HashSet<ParameterId> = pairs.pairs.iter().map(|pair| pair.reference).collect();
+    let evidence = assign(from, of, found, &mut pairs);
+    norms.settle(&mut pairs.pairs, &evidence);
+    samples.find_merged(quantized, &numbers, &mut pairs);
+    let used = pairs.used();
     for id in numbers {
         let parameter = from.parameter(id);
         if matches!(parameter.role, Role::Weight | Role::Embedding)
@@ -119,8 +136,11 @@ pub fn pair(
     Ok(pairs)
 }
 
+/// Packed zero-points have a description of their own, but were made of nothing.
 fn is_quantized(parameter: &Parameter) -> bool {
-    parameter.quantization.as_ref().is_some_and(|it| it.computed.is_none()) && parameter.shares.is_none()
+    parameter.quantization.as_ref().is_some_and(|it| it.computed.is_none())
+        && parameter.shares.is_none()
+        && !matches!(parameter.role, Role::Scale | Role::ZeroPoint)
 }
 
 fn is_reference(parameter: &Parameter) -> bool {
@@ -132,15 +152,8 @@ fn is_reference(parameter: &Parameter) -> bool {
         && !matches!(parameter.role, Role::Optimizer | Role::Scale | Role::ZeroPoint | Role::RunningStat)
 }
 
-/// A parameter of the reference that might be the one.
-struct Candidate {
-    reference: ParameterId,
-    by: MatchedBy,
-    fit: Fit,
-}
-
-/// Which parameter, where, whether transposed, and the axis and the first position of a part.
-type Look = (ParameterId, Tiles, bool, Option<(usize, u64)>);
+/// Which parameter, where, and how it lies.
+type Look = (ParameterId, Tiles, Way);
 
 /// Values of the reference, each place looked at once.
 struct Samples<'a> {
@@ -168,27 +181,27 @@ impl Samples<'_> {
             if is_plain && proposal.by == MatchedBy::Value {
                 break;
             }
-            for (transposed, split) in proposal.ways() {
-                let place = split.as_ref().map(|it| (it.axis, it.range.start));
-                let look = (proposal.reference, tiles.clone(), transposed, place);
-                let numbers = self.look(&look, of.parameter(id), &split, output_axis);
+            for way in proposal.ways() {
+                let look = (proposal.reference, tiles.clone(), way);
+                let numbers = self.look(&look, of.parameter(id).logical_shape().dims(), output_axis);
                 if numbers.len() == values.len() {
                     let db = plain_db(numbers, values);
                     is_plain |= db >= GOOD_DB && proposal.by != MatchedBy::Value;
-                    looks.push((index, db, look, split));
+                    looks.push((index, db, look));
                 }
             }
         }
-        // Where one is like it without factors, none has any.
-        let is_plain = looks.iter().any(|(_, db, ..)| *db >= GOOD_DB);
+        // Where one is like it without factors, none has any that would have to be fitted.
+        let outputs = of.parameter(id).logical_shape().dims().get(output_axis);
+        let is_plain = looks.iter().any(|(_, db, ..)| *db >= GOOD_DB)
+            && outputs.is_none_or(|&outputs| !norms.may_be_folded(outputs));
         let mut best: Vec<Option<Fit>> = proposals.iter().map(|_| None).collect();
-        for (index, db, look, split) in looks {
-            let transposed = look.2;
+        for (index, db, look) in looks {
             let fit = if is_plain {
-                Fit::plain(db, transposed, split)
+                Fit::plain(db, look.2)
             } else {
                 let score = Score::of(&self.taken[&look], values, tiles);
-                score.fit(transposed, split, norms, tiles, output_axis)
+                score.fit(look.2, norms, tiles, output_axis)
             };
             if best[index].as_ref().is_none_or(|best| fit.db > best.db) {
                 best[index] = Some(fit);
@@ -199,102 +212,35 @@ impl Samples<'_> {
         };
         let mut candidates: Vec<Candidate> = proposals.iter().zip(best).filter_map(candidate).collect();
         if of.parameter(id).logical_shape().rank() == 1 {
-            candidates.extend(norms.biases().filter(|(_, numbers, _)| numbers.len() == values.len()).map(
-                |(reference, numbers, gain)| {
-                    let score = Score::of(&numbers, values, tiles);
-                    let mut fit = score.fit(false, None, norms, tiles, output_axis);
-                    fit.alignment.gain = gain;
-                    Candidate { reference, by: MatchedBy::Value, fit }
-                },
-            ));
+            for (reference, explained) in norms.explain_bias(values) {
+                let fit = Fit::folded(explained, Way::default());
+                match candidates.iter_mut().find(|it| it.reference == reference) {
+                    Some(candidate) if candidate.fit.db >= fit.db => {}
+                    Some(candidate) => candidate.fit = fit,
+                    None => candidates.push(Candidate { reference, by: MatchedBy::Value, fit }),
+                }
+            }
         }
         candidates
     }
 
     /// The numbers of the reference at the places of a sample, which are read once.
-    fn look(&mut self, look: &Look, codes: &Parameter, split: &Option<Split>, output_axis: usize) -> &[f64] {
-        let (reference, tiles, transposed, _) = look;
+    fn look(&mut self, look: &Look, dims: &[u64], output_axis: usize) -> &[f64] {
+        let (reference, tiles, way) = look;
         let source = self.reference;
         self.taken.entry(look.clone()).or_insert_with(|| {
-            let alignment =
-                Alignment { transposed: *transposed, split: split.clone(), ..Alignment::default() };
+            let alignment = way.clone().into();
             let aligned = Aligned {
                 source,
                 id: *reference,
                 alignment: &alignment,
-                dims: codes.logical_shape().dims().to_vec(),
+                dims: dims.to_vec(),
                 gain_axis: output_axis,
             };
             // What cannot be read is nobody's reference; inspecting it says why.
             tiles.read(&aligned).unwrap_or_default()
         })
     }
-}
-
-/// Gives every quantized parameter its reference, those first that are surest.
-fn assign(from: &Model, of: &Model, mut found: Vec<(ParameterId, Vec<Candidate>)>, pairs: &mut Pairs) {
-    let best =
-        |candidates: &[Candidate]| candidates.iter().map(|it| it.fit.db).fold(f64::NEG_INFINITY, f64::max);
-    found.sort_by(|(_, one), (_, other)| best(other).total_cmp(&best(one)));
-    let mut taken: BTreeMap<ParameterId, Vec<Option<Split>>> = BTreeMap::new();
-    for (id, mut candidates) in found {
-        let is_free = |candidate: &Candidate| {
-            taken.get(&candidate.reference).is_none_or(|splits| {
-                candidate.fit.alignment.split.is_some() && !splits.contains(&candidate.fit.alignment.split)
-            })
-        };
-        let all = candidates.len();
-        candidates.retain(is_free);
-        candidates.sort_by(|one, other| other.fit.db.total_cmp(&one.fit.db));
-        let why = match &candidates[..] {
-            [] if all == 0 => "the reference has nothing of its size".to_owned(),
-            [] => "what it could be made of belongs to others".to_owned(),
-            [first, ..] if first.fit.db < LEAST_DB => format!(
-                "nothing of its size is like it: at best {}, at {:.1} dB",
-                from.parameter(first.reference).name,
-                first.fit.db
-            ),
-            all => {
-                let close = all
-                    .iter()
-                    .take_while(|it| it.fit.db > all[0].fit.db - MARGIN_DB && it.fit.db >= LEAST_DB);
-                let close: Vec<&Candidate> = close.collect();
-                // Where values do not tell them apart, names and graphs may.
-                let chosen = match &close[..] {
-                    [only] => Some(*only),
-                    several => several
-                        .iter()
-                        .min_by_key(|it| it.by as u8)
-                        .filter(|first| {
-                            first.by != MatchedBy::Value
-                                && several.iter().filter(|it| it.by == first.by).count() == 1
-                        })
-                        .copied(),
-                };
-                match chosen {
-                    Some(chosen) => {
-                        let split = chosen.fit.alignment.split.clone();
-                        taken.entry(chosen.reference).or_default().push(split);
-                        pairs.pairs.push(Pair {
-                            reference: chosen.reference,
-                            quantized: id,
-                            matched_by: chosen.by,
-                            alignment: chosen.fit.alignment.clone(),
-                            output_axis: output_axis(of, of.parameter(id)),
-                        });
-                        continue;
-                    }
-                    None => format!(
-                        "ambiguous: {} and {} are both like it",
-                        from.parameter(close[0].reference).name,
-                        from.parameter(close[1].reference).name
-                    ),
-                }
-            }
-        };
-        pairs.quantized.push(Unmatched { parameter: id, why });
-    }
-    pairs.pairs.sort_by_key(|pair| pair.quantized);
 }
 
 /// The axis that the outputs of a weight lie along.
@@ -305,10 +251,22 @@ pub(crate) fn output_axis(model: &Model, parameter: &Parameter) -> usize {
         return axis;
     }
     let rank = parameter.logical_shape().rank();
+    let encoding = parameter.quantization.as_ref().map(|it| it.encoding);
+    if rank > 1 && matches!(encoding, Some(Encoding::Gptq | Encoding::Awq)) {
+        return rank - 1;
+    }
     let op = parameter.layer.and_then(|layer| model.layer(layer).op.as_deref());
     match op {
         Some("ConvTranspose") if rank > 1 => 1,
-        Some("MatMul" | "MatMulInteger" | "QLinearMatMul") if rank > 1 => rank - 1,
+        Some(
+            "MatMul"
+            | "MatMulInteger"
+            | "QLinearMatMul"
+            | "DynamicQuantizeMatMul"
+            | "MatMulIntegerToFloat"
+            | "Attention"
+            | "QAttention",
+        ) if rank > 1 => rank - 1,
         _ => 0,
     }
 }

@@ -1,5 +1,7 @@
 //! Which parameters of a reference could be the ones: by their place in the graph, by their names, by their size.
 
+use super::aligned::Way;
+use super::gguf_names::{heads, same_tensor};
 use super::{MatchedBy, Split};
 use crate::{LayerKind, Model, Parameter, ParameterId, Shape};
 
@@ -11,21 +13,26 @@ pub(super) struct Proposal {
     may_be_transposed: bool,
     is_straight: bool,
     splits: Vec<Split>,
+    /// The heads whose rows may be in another order.
+    heads: Option<u64>,
 }
 
 impl Proposal {
     /// The ways in which the reference may lie beside the codes.
-    pub(super) fn ways(&self) -> Vec<(bool, Option<Split>)> {
+    pub(super) fn ways(&self) -> Vec<Way> {
         let mut ways = Vec::new();
         let splits = || self.splits.iter().cloned().map(Some);
         let parts: Vec<Option<Split>> = if self.splits.is_empty() { vec![None] } else { splits().collect() };
         for part in parts {
             if self.is_straight {
-                ways.push((false, part.clone()));
+                ways.push(Way { split: part.clone(), ..Way::default() });
             }
             if self.may_be_transposed {
-                ways.push((true, part));
+                ways.push(Way { transposed: true, split: part, heads: None });
             }
+        }
+        if self.is_straight && self.splits.is_empty() && self.heads.is_some() {
+            ways.push(Way { heads: self.heads, ..Way::default() });
         }
         ways
     }
@@ -39,6 +46,7 @@ pub(super) fn propose(from: &Model, of: &Model, id: ParameterId, numbers: &[Para
     let parameter = of.parameter(id);
     let place = place(of, id);
     let name = plain_name(&parameter.name);
+    let heads = heads(of, parameter);
     let mut proposals = Vec::new();
     for &reference in numbers {
         let other = from.parameter(reference);
@@ -48,12 +56,12 @@ pub(super) fn propose(from: &Model, of: &Model, id: ParameterId, numbers: &[Para
         };
         let by = if place.is_some() && place == self::place(from, reference) {
             MatchedBy::Graph
-        } else if name == plain_name(&other.name) {
+        } else if name == plain_name(&other.name) || same_tensor(&other.name, &parameter.name) {
             MatchedBy::Name
         } else {
             MatchedBy::Value
         };
-        proposals.push(Proposal { reference, by, may_be_transposed, is_straight, splits });
+        proposals.push(Proposal { reference, by, may_be_transposed, is_straight, splits, heads });
     }
     proposals
 }
@@ -138,7 +146,7 @@ fn family(op: &str) -> Option<&'static str> {
 
 /// A name without what quantizers add to it.
 fn plain_name(name: &str) -> &str {
-    const ENDINGS: [&str; 14] = [
+    const ENDINGS: [&str; 16] = [
         "_quantized",
         "_DQ_Q4",
         "_DQ_Q8",
@@ -153,6 +161,8 @@ fn plain_name(name: &str) -> &str {
         "_transposed",
         "_fp16",
         "_packed",
+        "._packed_params._packed_params.0",
+        "._packed_params._packed_weight",
     ];
     let mut name = name;
     while let Some(shorter) =
@@ -172,6 +182,7 @@ mod tests {
         assert_eq!(plain_name("conv1.weight_quantized"), plain_name("conv1.weight"));
         assert_eq!(plain_name("h.0.attn.qweight"), plain_name("h.0.attn.weight"));
         assert_eq!(plain_name("onnx::MatMul_12_Q4"), "onnx::MatMul_12");
+        assert_eq!(plain_name("fc._packed_params._packed_params.0"), plain_name("fc.weight"));
         assert_ne!(plain_name("fc.bias_quantized"), plain_name("fc.weight"));
         assert_eq!(plain_name(".weight"), ".weight");
     }

@@ -44,6 +44,12 @@ impl Tiles {
         Tiles { columns, corners, height: height as usize, width: width as usize }
     }
 
+    /// The same squares in a matrix of so many columns, of which this one is a part.
+    pub(super) fn moved(&self, row: u64, column: u64, columns: u64) -> Self {
+        let corners = self.corners.iter().map(|(down, right)| (row + down, column + right)).collect();
+        Tiles { columns, corners, ..*self }
+    }
+
     /// The rows of all tiles: where each begins.
     fn rows(&self) -> impl Iterator<Item = u64> + use<'_> {
         self.corners.iter().flat_map(move |(row, column)| {

@@ -2,31 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use super::batch_norm::BatchNorms;
+use super::aligned::Way;
+use super::batch_norm::{BatchNorms, Evidence, Explained, telling_db};
 use super::sample::Tiles;
-use super::{Alignment, Gain, Split};
+use super::{Alignment, Gain};
 
-/// How like they are, as they are and with the best factor for each row and for each column.
+/// How like they are, as they are and with a factor for each row or for each column.
 pub(super) struct Score {
     plain: f64,
-    /// With the best factor for each row and for each column, and these factors.
-    by_rows: (f64, Factors),
-    by_columns: (f64, Factors),
+    by_rows: ByChannel,
+    by_columns: ByChannel,
 }
-
-/// The best factor of each row or column that was looked at, and where nothing tells, none.
-pub(super) type Factors = Vec<(u64, Option<f64>)>;
 
 /// The best that could be made of a candidate.
 pub(super) struct Fit {
     pub(super) db: f64,
     pub(super) alignment: Alignment,
+    /// What speaks for the ε of a normalisation that was folded in.
+    pub(super) evidence: Evidence,
 }
 
 impl Fit {
     /// Without factors.
-    pub(super) fn plain(db: f64, transposed: bool, split: Option<Split>) -> Self {
-        Fit { db, alignment: Alignment { transposed, split, ..Alignment::default() } }
+    pub(super) fn plain(db: f64, way: Way) -> Self {
+        Fit { db, alignment: way.into(), evidence: Evidence::default() }
+    }
+
+    /// With a normalisation folded in.
+    pub(super) fn folded(explained: Explained, way: Way) -> Self {
+        let Explained { gain, db, evidence } = explained;
+        Fit { db, alignment: Alignment { gain, ..way.into() }, evidence }
     }
 }
 
@@ -40,7 +45,7 @@ const TELLING: usize = 8;
 /// Better than this is all the same: exact, in short.
 const MOST_DB: f64 = 150.0;
 
-fn db(energy: f64, rest: f64) -> f64 {
+pub(super) fn db(energy: f64, rest: f64) -> f64 {
     if energy <= 0.0 {
         // Nothing is like nothing, and unlike everything else.
         return if rest <= 0.0 { MOST_DB } else { f64::NEG_INFINITY };
@@ -60,10 +65,42 @@ pub(super) fn plain_db(reference: &[f64], values: &[f64]) -> f64 {
 
 /// Products of a reference and values, of each with itself and of both, in one channel.
 #[derive(Clone, Copy, Default)]
-struct Products {
+pub(super) struct Products {
     reference: f64,
     both: f64,
     values: f64,
+}
+
+impl Products {
+    /// The factor that makes the reference most like the values; where nothing tells, none.
+    pub(super) fn factor(&self) -> Option<f64> {
+        (self.reference > 0.0).then(|| self.both / self.reference)
+    }
+
+    /// The energy that a factor leaves.
+    fn rest(&self, factor: f64) -> f64 {
+        (self.values - 2.0 * factor * self.both + factor * factor * self.reference).max(0.0)
+    }
+}
+
+/// The products of each channel that was looked at.
+pub(super) struct ByChannel(pub(super) Vec<(u64, Products)>);
+
+impl ByChannel {
+    /// Decibels with a factor for each channel.
+    pub(super) fn db(&self, factor: impl Fn(u64) -> f64) -> f64 {
+        self.db_of(|at, it| it.rest(factor(at)))
+    }
+
+    /// The same with the best ones.
+    fn best_db(&self) -> f64 {
+        self.db_of(|_, it| it.rest(it.factor().unwrap_or(0.0)))
+    }
+
+    fn db_of(&self, rest: impl Fn(u64, &Products) -> f64) -> f64 {
+        let rest = self.0.iter().map(|(at, it)| rest(*at, it)).sum();
+        db(self.0.iter().map(|(_, it)| it.values).sum(), rest)
+    }
 }
 
 impl Score {
@@ -94,10 +131,7 @@ impl Score {
                 sums.values += q * q;
             }
             put(at, sums);
-            let factor = |it: &Products| (it.reference > 0.0).then(|| it.both / it.reference);
-            let left = |it: &Products| (it.values - factor(it).unwrap_or(0.0) * it.both).max(0.0);
-            let (rest, energy) = (all.values().map(left).sum(), all.values().map(|it| it.values).sum());
-            (db(energy, rest), all.iter().map(|(&at, it)| (at, factor(it))).collect())
+            ByChannel(all.into_iter().collect())
         };
         Score {
             plain: plain_db(reference, values),
@@ -107,29 +141,25 @@ impl Score {
     }
 
     /// The best of it: without factors unless these explain much more.
-    pub(super) fn fit(
-        self,
-        transposed: bool,
-        split: Option<Split>,
-        norms: &BatchNorms,
-        tiles: &Tiles,
-        output_axis: usize,
-    ) -> Fit {
-        let mut alignment = Alignment { transposed, split, ..Alignment::default() };
+    pub(super) fn fit(self, way: Way, norms: &BatchNorms, tiles: &Tiles, output_axis: usize) -> Fit {
         let outputs_are_rows = output_axis == 0;
         let (outputs, inputs) =
             if outputs_are_rows { (self.by_rows, self.by_columns) } else { (self.by_columns, self.by_rows) };
-        let best = outputs.0.max(inputs.0);
+        // Factors of a normalisation are known and not fitted, so that nothing but a better result speaks for them.
+        let count = tiles.places().count();
+        let folded = norms.explain(&outputs, count);
+        if let Some(folded) = folded.filter(|it| it.db >= self.plain + telling_db(count)) {
+            return Fit::folded(folded, way);
+        }
+        let (of_outputs, of_inputs) = (outputs.best_db(), inputs.best_db());
         let is_told = tiles.height.min(tiles.width) >= TELLING;
-        if self.plain >= GOOD_DB || best < self.plain + WORTH_FACTORS_DB || !is_told {
-            return Fit { db: self.plain, alignment };
+        if self.plain >= GOOD_DB || of_outputs.max(of_inputs) < self.plain + WORTH_FACTORS_DB || !is_told {
+            return Fit::plain(self.plain, way);
         }
-        if outputs.0 >= inputs.0 {
-            alignment.gain = norms.explain(&outputs.1).unwrap_or(Gain::Output(Vec::new()));
-            Fit { db: outputs.0, alignment }
-        } else {
-            alignment.gain = Gain::Input(Vec::new());
-            Fit { db: inputs.0, alignment }
-        }
+        let (db, gain) = match of_outputs >= of_inputs {
+            true => (of_outputs, Gain::Output(Vec::new())),
+            false => (of_inputs, Gain::Input(Vec::new())),
+        };
+        Fit { db, alignment: Alignment { gain, ..way.into() }, evidence: Evidence::default() }
     }
 }

@@ -35,11 +35,9 @@ pub(super) fn same_tensor(elsewhere: &str, gguf: &str) -> bool {
         None => (None, name),
     };
     let ends = NAMES.iter().find(|(gguf, _)| *gguf == name).map(|(_, ends)| *ends).unwrap_or_default();
-    let is_end = |end: &&str| {
-        path.strip_suffix(*end)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.') || rest.ends_with('_'))
-    };
-    last == gguf_last && block == block_of(path) && ends.iter().any(|end| is_end(&end))
+    let is_end =
+        |end: &str| path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '_']));
+    last == gguf_last && block == block_of(path) && ends.iter().any(|end| is_end(end))
 }
 
 /// The first number in a path.

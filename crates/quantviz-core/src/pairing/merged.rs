@@ -1,5 +1,7 @@
 //! Weights that were laid behind each other before they were quantized, such as those of queries, keys and values.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use super::aligned::{Aligned, Alignment, Way};
@@ -75,6 +77,7 @@ impl Samples<'_> {
     /// The one whose outputs come behind the first so many.
     fn next_part(&mut self, whole: &Whole<'_>, before: u64, free: &[ParameterId]) -> Option<Part> {
         let mut parts = Vec::new();
+        let mut samples: HashMap<u64, Vec<f64>> = HashMap::new();
         for &reference in free {
             let &[height, width] = self.reference.model().parameter(reference).shape.dims() else { continue };
             for (transposed, dims) in [(false, [height, width]), (true, [width, height])] {
@@ -83,13 +86,17 @@ impl Samples<'_> {
                 let is_part = before + outputs <= whole.dims[whole.output_axis]
                     && outputs < whole.dims[whole.output_axis]
                     && dims[inputs] == whole.dims[inputs];
-                let shape = Shape::new(&dims).ok().filter(|shape| is_part && shape.elements() > 0);
+                let shape = Shape::new(dims).ok().filter(|shape| is_part && shape.elements() > 0);
                 let Some(tiles) = shape.map(|shape| Tiles::of(&shape)) else { continue };
-                let values = whole.sample(&tiles, before).ok()?;
+                // What is asked for many is read once.
+                if let Entry::Vacant(place) = samples.entry(outputs) {
+                    place.insert(whole.sample(&tiles, before).ok()?);
+                }
+                let values = &samples[&outputs];
                 let look = (reference, tiles, Way { transposed, ..Way::default() });
                 let numbers = self.look(&look, &dims, whole.output_axis);
                 if numbers.len() == values.len() {
-                    parts.push(Part { reference, transposed, outputs, db: plain_db(numbers, &values) });
+                    parts.push(Part { reference, transposed, outputs, db: plain_db(numbers, values) });
                 }
             }
         }

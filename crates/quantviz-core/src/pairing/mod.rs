@@ -1,6 +1,7 @@
 //! Which parameter of a reference the codes of another model were made of: graphs and names propose, values confirm.
 
 #![expect(clippy::cast_possible_truncation, reason = "indices into what is in memory")]
+#![expect(clippy::cast_precision_loss, reason = "counts of what is in memory")]
 
 mod aligned;
 mod assign;

@@ -147,6 +147,8 @@ fn family(op: &str) -> Option<&'static str> {
 /// A name without what quantizers add to it.
 fn plain_name(name: &str) -> &str {
     const ENDINGS: [&str; 16] = [
+        "._packed_params._packed_params.0",
+        "._packed_params._packed_weight",
         "_quantized",
         "_DQ_Q4",
         "_DQ_Q8",
@@ -161,8 +163,6 @@ fn plain_name(name: &str) -> &str {
         "_transposed",
         "_fp16",
         "_packed",
-        "._packed_params._packed_params.0",
-        "._packed_params._packed_weight",
     ];
     let mut name = name;
     while let Some(shorter) =
@@ -183,6 +183,7 @@ mod tests {
         assert_eq!(plain_name("h.0.attn.qweight"), plain_name("h.0.attn.weight"));
         assert_eq!(plain_name("onnx::MatMul_12_Q4"), "onnx::MatMul_12");
         assert_eq!(plain_name("fc._packed_params._packed_params.0"), plain_name("fc.weight"));
+        assert_eq!(plain_name("wte._packed_params._packed_weight"), plain_name("wte.weight"));
         assert_ne!(plain_name("fc.bias_quantized"), plain_name("fc.weight"));
         assert_eq!(plain_name(".weight"), ".weight");
     }

@@ -26,6 +26,10 @@ pub(crate) fn run(args: &[String]) -> Result {
     title("One layer, closely");
     show(Command::new(&quantviz).args(["inspect", &int8, "--layer", "node_linear", "--bins", "64"]))?;
 
+    title("What rounding the float model would cost, and the best within 5.5 bits per weight");
+    let float = format!("{MODELS}/resnet8_fp32.onnx");
+    show(Command::new(&quantviz).args(["preview", &float, "--target-bits", "5.5"]))?;
+
     title("The same report for a program, with a histogram of every parameter");
     let report = workspace.target_directory.join("demo").join("inspect.json");
     write_report(&quantviz, &report)?;

@@ -182,7 +182,7 @@ fn what_is_left_out_is_said() {
     let path = folder.path().join("m.safetensors");
     let values =
         [1.0f32, f32::NAN, -0.5, 0.25].iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
-    std::fs::write(&path, SafetensorsBuilder::new().tensor("fc.weight", "F32", &[2, 2], &values).build())
+    std::fs::write(&path, SafetensorsBuilder::new().tensor("fc.weight", "F32", [2, 2], &values).build())
         .expect("written");
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let path = path.to_string_lossy().into_owned();

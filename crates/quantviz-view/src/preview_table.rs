@@ -80,7 +80,7 @@ impl PreviewTable {
 const LOW_DB: f64 = 6.0;
 
 impl SqnrCell {
-    fn of(view: &SchemeView, chosen: Option<&str>) -> Self {
+    pub(crate) fn of(view: &SchemeView, chosen: Option<&str>) -> Self {
         let good = view.scheme.parse().ok().map(|scheme: PreviewScheme| scheme.good_sqnr_db());
         SqnrCell {
             text: decibels(view.sqnr_db),
@@ -121,7 +121,7 @@ fn notes(report: &PreviewReport) -> Vec<String> {
     let bound =
         has_target.then(|| format!("no choice within that can exceed {}", precise(report.bound_sqnr_db)));
     let clip = (report.model.clip == "mse")
-        .then(|| "scales reach to 0.30 to 1.00 of the largest weight, as loses least");
+        .then_some("scales reach to 0.30 to 1.00 of the largest weight, as loses least");
     let notes = [
         format!("signal-to-noise ratio in dB of {elements} weights rounded to nearest"),
         format!("sorted by the {by} scheme: what loses most comes first"),

@@ -10,6 +10,8 @@ use crate::metadata::Metadata;
 use crate::process::{make_folder, output, run as show, shown};
 
 const MODELS: &str = "fixtures/resnet8";
+/// Whole models are long to read.
+const LAYER: &str = "node_linear";
 
 pub(crate) fn run(args: &[String]) -> Result {
     check_options(args)?;
@@ -17,25 +19,26 @@ pub(crate) fn run(args: &[String]) -> Result {
     let quantviz = crate::quantviz::build(&workspace)?;
 
     let int8 = format!("{MODELS}/resnet8_int8.onnx");
-    title("The models of a folder: as trained, and quantized");
-    show(Command::new(&quantviz).args(["inspect", MODELS]))?;
+    title("One layer of a quantized model, closely");
+    show(Command::new(&quantviz).args(["inspect", &int8, "--layer", LAYER, "--bins", "64"]))?;
 
-    title("What one of them is made of");
+    title("The same layer in all models of a folder: as trained, and quantized");
+    show(Command::new(&quantviz).args(["inspect", MODELS, "--layer", LAYER]))?;
+
+    title("What the model is made of");
     show(Command::new(&quantviz).args(["layers", &int8]))?;
-
-    title("One layer, closely");
-    show(Command::new(&quantviz).args(["inspect", &int8, "--layer", "node_linear", "--bins", "64"]))?;
 
     title("What rounding the float model would cost, and the best within 5.5 bits per weight");
     let float = format!("{MODELS}/resnet8_fp32.onnx");
     show(Command::new(&quantviz).args(["preview", &float, "--target-bits", "5.5"]))?;
 
-    title("The same report for a program, with a histogram of every parameter");
+    title("A report of all of them for a program, with a histogram of every parameter");
     let report = workspace.target_directory.join("demo").join("inspect.json");
     write_report(&quantviz, &report)?;
     println!("It is in {}", workspace.relative(&report).display());
 
-    what_next(workspace.relative(&quantviz), workspace.relative(&report));
+    title("What next");
+    print!("{}", what_next(workspace.relative(&quantviz), workspace.relative(&report)));
     Ok(())
 }
 
@@ -69,15 +72,21 @@ fn write_report(quantviz: &Path, report: &Path) -> Result {
     std::fs::write(report, json).map_err(|error| format!("{}: {error}", report.display()))
 }
 
-fn what_next(quantviz: &Path, report: &Path) {
+fn what_next(quantviz: &Path, report: &Path) -> String {
     let (quantviz, report) = (quantviz.display(), report.display());
-    title("What next");
-    println!("# a model of yours, or a folder of them");
-    println!("{quantviz} inspect YOUR_MODEL.onnx");
-    println!("# what each option does");
-    println!("{quantviz} inspect --help");
-    println!("# the report that was written just now");
-    println!("less {report}");
+    // The report is one long line.
+    format!(
+        "\
+# a model of yours, or a folder of them
+{quantviz} inspect YOUR_MODEL.onnx
+# every tensor of the models above
+{quantviz} inspect {MODELS}
+# what each option does
+{quantviz} inspect --help
+# the report that was written just now; docs/json.md explains it
+jq . {report} | less
+"
+    )
 }
 
 #[cfg(test)]
@@ -86,6 +95,13 @@ mod tests {
 
     fn accepts(args: &[&str]) -> bool {
         check_options(&args.iter().map(ToString::to_string).collect::<Vec<_>>()).is_ok()
+    }
+
+    #[test]
+    fn the_report_can_be_read_by_people() {
+        let text = what_next(Path::new("bin/quantviz"), Path::new("demo/inspect.json"));
+        assert!(text.contains("bin/quantviz inspect fixtures/resnet8\n"), "{text}");
+        assert!(text.ends_with("jq . demo/inspect.json | less\n"), "{text}");
     }
 
     #[test]

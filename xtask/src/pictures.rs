@@ -32,6 +32,12 @@ const PICTURES: &[Picture] = &[
         rows: 80,
         command: "quantviz layers fixtures/resnet8/resnet8_int8.onnx",
     },
+    Picture {
+        name: "cli-compare",
+        columns: 120,
+        rows: 40,
+        command: "quantviz compare fixtures/resnet8/resnet8.pt fixtures/resnet8/resnet8_int8.onnx",
+    },
 ];
 
 const FOLDER: &str = "docs/pictures";

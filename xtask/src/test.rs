@@ -22,6 +22,7 @@ const PARTS: &[Part] = &[
     Part { title: "features", run: features, essential: false, slow: false },
     Part { title: "documentation", run: documentation, essential: false, slow: false },
     Part { title: "agreement with Python", run: agreement, essential: false, slow: true },
+    Part { title: "clean files", run: clean_files, essential: false, slow: true },
 ];
 
 struct Outcome {
@@ -108,4 +109,15 @@ fn agreement() -> Result {
     // For the whole workspace, although one crate has this test: alone, it would be built once more.
     let test = ["test", "--workspace", "--test", "agreement", "--", "--ignored"];
     show(cargo(test).env("QUANTVIZ_AGREEMENT", &folder))
+}
+
+/// In what quantizers make of a sound model there is nothing to find fault with.
+fn clean_files() -> Result {
+    let python = crate::install::python("fixtures/python/requirements.txt")?;
+    let folder = Metadata::of_workspace()?.target_directory.join("clean");
+    let _ = std::fs::remove_dir_all(&folder);
+    make_folder(&folder)?;
+    show(std::process::Command::new(python).arg("fixtures/python/make_clean.py").arg(&folder))?;
+    let test = ["test", "--workspace", "--test", "findings", "--", "--ignored"];
+    show(cargo(test).env("QUANTVIZ_CLEAN", &folder))
 }

@@ -8,7 +8,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::limits::LimitOptions;
+use crate::check::CheckOptions;
+use crate::limits::{LimitOptions, help_behind};
+use crate::lint::LintOptions;
 use crate::preview::PreviewOptions;
 
 const STYLES: Styles = Styles::styled()
@@ -48,9 +50,13 @@ Examples:
   quantviz layers model.onnx         what the model is made of, at a glance
   quantviz inspect model_int8.onnx   ranges and scales of all its tensors
   quantviz inspect models/           every model in a folder
+  quantviz inspect *.onnx            these models, variants of one together
   quantviz inspect model.onnx --param fc.weight --bins 40
-  quantviz inspect model.onnx --json | jq '.parameters[].summary.max'
-  quantviz preview model.onnx        what rounding its weights would cost
+  quantviz compare models/           what quantization cost, weight by weight
+  quantviz check models/             whether these variants may ship
+  quantviz lint model_int8.onnx      what is wrong with a quantized model
+  quantviz preview model.onnx        what rounding a float model would cost
+  quantviz inspect model.onnx --json | jq '.parameters[].name'
 
 'quantviz help COMMAND' explains a command.";
 
@@ -58,6 +64,9 @@ Examples:
 pub(crate) enum Command {
     Inspect(InspectOptions),
     Layers(LayersOptions),
+    Compare(CompareOptions),
+    Check(CheckOptions),
+    Lint(LintOptions),
     Preview(PreviewOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
@@ -69,28 +78,42 @@ Examples:
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    #[command(after_help = "Example:\n  quantviz man > ~/.local/share/man/man1/quantviz.1")]
-    Man,
+    /// Print a manual page
+    #[command(after_help = "\
+Examples:
+  quantviz man > ~/.local/share/man/man1/quantviz.1
+  quantviz man inspect > ~/.local/share/man/man1/quantviz-inspect.1
+  quantviz man layers | man -l -")]
+    Man {
+        /// The command whose page it is; that of quantviz itself without
+        command: Option<Page>,
+    },
 }
 
 /// Show ranges, statistics, scales and zero-points of a model's parameters
 ///
 /// min, max, mean and std are of the real values: those of quantized tensors are dequantized, and what is not finite is
 /// left out. Scales and zero-points stand with the tensors and activations they belong to; where a tensor has many (per
-/// channel, per block), their minimum, maximum and mean do. Where scales have two levels, the product is shown.
+/// channel, per block), their minimum, maximum and mean do. Where scales have two levels, the product is shown. What a
+/// code stands for is: real = scale · (code − zero-point) + offset, where what is not shown is left out.
+///
+/// The number of parameters is of what training sets: weights, biases, normalisations, embeddings and whatever else is
+/// float or quantized, each logical element once. Running statistics, constants and buffers, what an optimizer
+/// remembers, and scales and zero-points do not count.
 ///
 /// Memory does not grow with the model: its values are read in pieces, some of them twice.
 ///
-/// Exit code 0: done. 2: bad input or usage; of a folder, that some model in it is damaged, or none can be read.
+/// Exit code 0: done. 2: bad input or usage; of several models, that one of them is damaged, or none can be read.
 ///
-/// With --json, one object (for a folder, an array of them) of the schema quantviz.inspect/1 is printed: there,
-/// 'summary' and 'histogram' are of the stored values, and 'quantization.dequantized' is of the real ones.
+/// With --json, one object (for a folder or several paths, an array of them) of the schema quantviz.inspect/1 is printed,
+/// which docs/json.md explains: there, 'summary' and 'histogram' are of the stored values, which are codes where
+/// something is quantized, and 'quantization.dequantized' is of the real ones.
 #[derive(clap::Args)]
-#[command(after_help = INSPECT_EXAMPLES)]
+#[command(after_help = INSPECT_EXAMPLES, after_long_help = help_behind(INSPECT_EXAMPLES))]
 pub(crate) struct InspectOptions {
-    /// A model file, or a folder of them
-    pub(crate) path: PathBuf,
+    /// Model files, or folders of them; several are shown as one folder is
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
 
     /// Show this parameter only; may be given several times
     #[arg(long = "param", value_name = "NAME")]
@@ -124,17 +147,22 @@ const INSPECT_EXAMPLES: &str = "\
 Examples:
   quantviz inspect model_int8.onnx
   quantviz inspect model.safetensors --layer h.0.attn.c_attn --bins 40
+  quantviz inspect model.onnx model_int8.onnx
   quantviz inspect models/ --json > models.json
-  quantviz inspect model.onnx --json | jq '.parameters[].summary.nan'";
+  quantviz inspect model_int8.onnx --json | jq '.parameters[].summary.max'
+
+The last prints codes where something is quantized. The real values are these:
+  jq '.parameters[] | (.quantization.dequantized // .summary).max'";
 
 /// List the operations and parameters of a model, with a badge where something is quantized
 ///
 /// No value is read, so this is quick for models of any size.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  quantviz layers model_int8.onnx\n  quantviz layers models/")]
+#[command(after_help = LAYERS_EXAMPLES, after_long_help = help_behind(LAYERS_EXAMPLES))]
 pub(crate) struct LayersOptions {
-    /// A model file, or a folder of them
-    pub(crate) path: PathBuf,
+    /// Model files, or folders of them; several are shown as one folder is
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
 
     /// List scales and zero-points too
     #[arg(long)]
@@ -142,6 +170,76 @@ pub(crate) struct LayersOptions {
 
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
+}
+
+/// Show what quantization cost, weight by weight, worst first
+///
+/// Every quantized tensor is compared with the one it was made of. Names and graphs propose pairs, values confirm them, also
+/// across formats: transposed, in parts, with a batch normalisation folded in. dB is the energy of the reference by that of
+/// the error (10 more: a tenth of the error), 'best' what rounding to the nearest would keep with the same scales.
+///
+/// All of it is said of weights only: they do not tell what becomes of activations.
+///
+/// Exit code 0: done. 2: bad input or usage.
+#[derive(clap::Args)]
+#[command(after_help = COMPARE_EXAMPLES, after_long_help = help_behind(COMPARE_EXAMPLES))]
+pub(crate) struct CompareOptions {
+    /// The float model; or a folder with it and its variants
+    pub(crate) reference: PathBuf,
+
+    /// The quantized models that were made of it
+    pub(crate) quantized: Vec<PathBuf>,
+
+    /// Print JSON, for scripts: the schema quantviz.compare/1
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// What the models are to run on: adds findings (JSON)
+    #[arg(long, value_name = "TARGET", value_parser = crate::lint::target_parser())]
+    pub(crate) target: Option<quantviz::insight::Target>,
+
+    /// List every channel, not only the worst (JSON)
+    #[arg(long, value_enum, value_name = "WHICH")]
+    pub(crate) channels: Option<Show>,
+
+    /// Use N threads; the result does not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) limits: LimitOptions,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  quantviz compare model.onnx model_int8.onnx model_uint8.onnx
+  quantviz compare models/
+  quantviz compare model.safetensors model-Q4_K_M.gguf
+  quantviz compare models/ --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";
+
+/// How many of many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Show {
+    /// Every one
+    All,
+}
+
+const LAYERS_EXAMPLES: &str = "\
+Examples:
+  quantviz layers model_int8.onnx
+  quantviz layers models/
+  quantviz layers model.onnx model_int8.onnx";
+
+/// The commands that have a manual page of their own: all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Page {
+    Inspect,
+    Layers,
+    Compare,
+    Check,
+    Lint,
+    Completions,
+    Man,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

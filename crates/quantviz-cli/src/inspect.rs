@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::Exit;
 use crate::args::InspectOptions;
-use crate::models::{self, Chosen, chosen, exit_after};
+use crate::models::{self, Choice, Chosen};
+use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
 use crate::stream::{Stream, Terminal};
 use crate::table;
@@ -24,26 +25,17 @@ pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Resu
         bins: options.bins.map(|bins| bins as usize),
         threads: threads::within_memory(options.threads.map(usize::from)),
     };
-    let limits = options.limits.limits().map_err(|error| Trouble::with(&options.path, error))?;
-    let inspector = Inspector { request, limits };
-    let groups = chosen(&options.path)?;
-    if !options.path.is_dir() {
-        let path = &options.path;
-        if options.json {
-            let written = inspector.write_json_of(path, &Place::default(), terminal);
-            written.map_err(|error| Trouble::with(path, error))??;
-            terminal.out.write_all(b"\n")?;
-        } else {
-            let inspection = inspector.inspect(path, terminal).map_err(|error| Trouble::with(path, error))?;
-            print_table(&inspection, options, "", terminal)?;
+    let inspector = Inspector { request, limits: options.limits.limits() };
+    match Choice::of(&options.paths)? {
+        Choice::One(path) => inspector.print_one(&path, options, terminal),
+        Choice::Several(groups) => {
+            let groups = inspector.with_the_names(groups)?;
+            if options.json {
+                inspector.print_array(groups, terminal)
+            } else {
+                inspector.print_all(&groups, options, terminal)
+            }
         }
-        return Ok(Exit::Done);
-    }
-    let groups = inspector.with_the_names(groups)?;
-    if options.json {
-        inspector.print_array(groups, terminal)
-    } else {
-        inspector.print_all(&groups, options, terminal)
     }
 }
 
@@ -58,6 +50,23 @@ impl Inspector {
         let name = path.to_string_lossy();
         let progress = ScanProgress::new(terminal.err, &name);
         Inspection::of(&*source, &*name, &self.request, &|step| progress.report(step))
+    }
+
+    fn print_one(
+        &self,
+        path: &Path,
+        options: &InspectOptions,
+        terminal: &mut Terminal<'_>,
+    ) -> Result<Exit, Trouble> {
+        if options.json {
+            let written = self.write_json_of(path, &Place::default(), terminal);
+            written.map_err(|error| Trouble::with(path, error))??;
+            terminal.out.write_all(b"\n")?;
+        } else {
+            let inspection = self.inspect(path, terminal).map_err(|error| Trouble::with(path, error))?;
+            print_table(&inspection, options, "", terminal)?;
+        }
+        Ok(Exit::Done)
     }
 
     /// Writes a model as JSON, while it is measured. The outer error is there before a byte is written.
@@ -82,17 +91,6 @@ impl Inspector {
         let mut stream = Inspection::stream(&*source, &*name, &self.request, &report)?;
         stream.model.place = place.clone();
         Ok(write_json(&stream, terminal.out))
-    }
-
-    /// A model of a folder. One that cannot be read does not hide the others.
-    fn inspect_one(&self, chosen: &Chosen, terminal: &mut Terminal<'_>) -> (Inspection, Exit) {
-        let Chosen { path, place } = chosen;
-        let (mut inspection, exit) = match self.inspect(path, terminal) {
-            Ok(inspection) => (inspection, Exit::Done),
-            Err(error) => (unreadable(path, &error), exit_after(&error)),
-        };
-        inspection.model.place = place.clone();
-        (inspection, exit)
     }
 
     /// The models that have what the request names, and those that cannot be read. A name that one model lacks, another
@@ -133,10 +131,10 @@ impl Inspector {
             match self.write_json_of(path, place, terminal) {
                 Ok(written) => {
                     written?;
-                    outcome.note(true, Exit::Done);
+                    outcome.read();
                 }
                 Err(error) => {
-                    outcome.note(false, exit_after(&error));
+                    outcome.could_not_read(&error);
                     let mut inspection = unreadable(path, &error);
                     inspection.model.place = place.clone();
                     write_json(&inspection, terminal.out)?;
@@ -164,38 +162,22 @@ impl Inspector {
                 write!(terminal.out, "{gap}{}", models::heading(&heading, paint))?;
                 gap = "\n";
             }
-            for chosen in group {
-                let (inspection, exit) = self.inspect_one(chosen, terminal);
-                outcome.note(inspection.model.error.is_none(), exit);
-                print_table(&inspection, options, gap, terminal)?;
-                if inspection.model.error.is_none() {
-                    gap = "\n";
+            for Chosen { path, .. } in group {
+                match self.inspect(path, terminal) {
+                    Ok(inspection) => {
+                        outcome.read();
+                        print_table(&inspection, options, gap, terminal)?;
+                        gap = "\n";
+                    }
+                    Err(error) => outcome.tell_unreadable(path, &error, terminal)?,
                 }
             }
         }
-        Ok(outcome.exit())
+        Ok(outcome.end(terminal)?)
     }
 }
 
-/// What came of the models of a folder.
-#[derive(Default)]
-struct Outcome {
-    worst: Option<Exit>,
-    any_readable: bool,
-}
-
-impl Outcome {
-    fn note(&mut self, is_readable: bool, exit: Exit) {
-        self.worst = Some(self.worst.map_or(exit, |worst| worst.worse(exit)));
-        self.any_readable |= is_readable;
-    }
-
-    fn exit(&self) -> Exit {
-        if self.any_readable { self.worst.unwrap_or(Exit::Done) } else { Exit::Trouble }
-    }
-}
-
-/// The table of a model, with its warnings. Of one that cannot be read there is nothing but the reason.
+/// The table of a model, with its warnings.
 fn print_table(
     inspection: &Inspection,
     options: &InspectOptions,
@@ -208,11 +190,9 @@ fn print_table(
         // Whoever names a tensor asks for nothing else of its layer.
         view.activations.clear();
     }
-    if inspection.model.error.is_none() {
-        let text = table::render(&view, terminal.out.columns(), terminal.paint());
-        write!(terminal.out, "{gap}{text}")?;
-        terminal.out.flush()?;
-    }
+    let text = table::render(&view, terminal.out.columns(), terminal.paint());
+    write!(terminal.out, "{gap}{text}")?;
+    terminal.out.flush()?;
     Ok(terminal.warn(&view.header.title, &view.warnings)?)
 }
 

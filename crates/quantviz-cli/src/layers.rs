@@ -1,23 +1,33 @@
 //! `quantviz layers`: what a model is made of.
 
+use std::io;
+
+use quantviz::Model;
 use quantviz::view::{GroupHeading, LayerEntry, LayerList, LayerParameter};
 use unicode_width::UnicodeWidthStr;
 
 use crate::Exit;
 use crate::args::LayersOptions;
 use crate::layout::{Align, Columns, shorten};
-use crate::models::{self, chosen, exit_after};
+use crate::models::{self, Choice};
+use crate::outcome::Outcome;
 use crate::stream::{Paint, Terminal};
 use crate::table::header;
 use crate::trouble::Trouble;
 
 pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
-    let limits = options.limits.limits().map_err(|error| Trouble::with(&options.path, error))?;
-    let is_folder = options.path.is_dir();
-    let mut exit = Exit::Done;
-    let mut readable = 0;
+    let limits = options.limits.limits();
+    let groups = match Choice::of(&options.paths)? {
+        Choice::One(path) => {
+            let source = quantviz::open_with(&path, &limits).map_err(|error| Trouble::with(&path, error))?;
+            print_list(source.model(), &path.to_string_lossy(), options, "", terminal)?;
+            return Ok(Exit::Done);
+        }
+        Choice::Several(groups) => groups,
+    };
+    let mut outcome = Outcome::default();
     let mut gap = "";
-    for group in chosen(&options.path)? {
+    for group in groups {
         let paths: Vec<String> = group.iter().map(|it| it.path.to_string_lossy().into_owned()).collect();
         let variants = paths.iter().map(String::as_str).zip(group.iter().map(|it| &it.place));
         if let Some(heading) = GroupHeading::of(&variants.collect::<Vec<_>>()) {
@@ -27,23 +37,29 @@ pub(crate) fn run(options: &LayersOptions, terminal: &mut Terminal<'_>) -> Resul
         for (path, name) in group.iter().map(|it| &it.path).zip(&paths) {
             match quantviz::open_with(path, &limits) {
                 Ok(source) => {
-                    let list = LayerList::of(source.model(), name, options.all);
-                    readable += 1;
-                    let text = render(&list, terminal.out.columns(), terminal.paint());
-                    write!(terminal.out, "{gap}{text}")?;
+                    outcome.read();
+                    print_list(source.model(), name, options, gap, terminal)?;
                     gap = "\n";
-                    terminal.out.flush()?;
-                    terminal.warn(&list.header.title, &list.warnings)?;
                 }
-                Err(error) if is_folder => {
-                    exit = exit.worse(exit_after(&error));
-                    terminal.warn(name, &[error.line_within(Some(path), None)])?;
-                }
-                Err(error) => return Err(Trouble::with(path, error)),
+                Err(error) => outcome.tell_unreadable(path, &error, terminal)?,
             }
         }
     }
-    Ok(if readable == 0 { Exit::Trouble } else { exit })
+    Ok(outcome.end(terminal)?)
+}
+
+fn print_list(
+    model: &Model,
+    name: &str,
+    options: &LayersOptions,
+    gap: &str,
+    terminal: &mut Terminal<'_>,
+) -> io::Result<()> {
+    let list = LayerList::of(model, name, options.all);
+    let text = render(&list, terminal.out.columns(), terminal.paint());
+    write!(terminal.out, "{gap}{text}")?;
+    terminal.out.flush()?;
+    terminal.warn(&list.header.title, &list.warnings)
 }
 
 /// Marks what has quantization parameters.

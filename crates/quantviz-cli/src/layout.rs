@@ -96,6 +96,31 @@ pub(crate) fn shorten(text: &str, width: usize) -> String {
     format!("{front}…{back}")
 }
 
+/// A text in lines of at most `width` columns, broken between words, all but the first of them indented. A longer word has
+/// a line of its own, and narrow terminals break lines themselves.
+pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
+    const NARROW: usize = 30;
+    if width < NARROW {
+        return text.to_owned();
+    }
+    let mut wrapped = String::new();
+    let mut used = 0;
+    for (index, word) in text.split(' ').enumerate() {
+        let room = width.saturating_sub(used + 1);
+        if used > indent && word.width() > room {
+            wrapped.push('\n');
+            wrapped.push_str(&" ".repeat(indent));
+            used = indent;
+        } else if index > 0 {
+            wrapped.push(' ');
+            used += 1;
+        }
+        wrapped.push_str(word);
+        used += word.width();
+    }
+    wrapped
+}
+
 fn take_width(chars: impl Iterator<Item = char>, width: usize) -> String {
     let mut taken = String::new();
     for c in chars {
@@ -108,11 +133,17 @@ fn take_width(chars: impl Iterator<Item = char>, width: usize) -> String {
     taken
 }
 
+/// How many of so many bins a bar has to stand for, in a row of `width` columns.
+pub(crate) fn bins_to_a_bar(bins: usize, width: usize) -> usize {
+    bins.div_ceil(width.max(1)).max(1)
+}
+
 /// Shares between 0 and 1 as a row of bars, in at most `width` columns.
 pub(crate) fn bars(shares: &[f64], width: usize) -> String {
     const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let per_column = shares.len().div_ceil(width.max(1)).max(1);
-    let columns = shares.chunks(per_column).map(|chunk| chunk.iter().copied().fold(0.0, f64::max));
+    let columns = shares
+        .chunks(bins_to_a_bar(shares.len(), width))
+        .map(|chunk| chunk.iter().copied().fold(0.0, f64::max));
     let level = |share: f64| LEVELS[((share * 8.0).ceil() as usize).min(8)];
     columns.map(level).collect()
 }
@@ -139,6 +170,20 @@ mod tests {
         assert_eq!(joined("a.very.long.name.indeed.bias", "layer", 25), "a.very.long.….indeed.bias");
         assert_eq!(joined("a.long.name", "layer", 2), "a.long.name");
         assert_eq!(joined("name", "/a/very/long/layer", 20), "name  /a/ver…g/layer");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let text = "warning: a/model.onnx: one two three four five";
+        assert_eq!(wrap(text, 46, 9), text);
+        assert_eq!(wrap(text, 45, 9), "warning: a/model.onnx: one two three four\n         five");
+        let narrow = "warning: a/model.onnx: one two\n         three four five";
+        assert_eq!(wrap(text, 30, 9), narrow);
+        assert_eq!(wrap(text, 29, 9), text);
+        let long = format!("warning: {}: one", "x".repeat(40));
+        assert_eq!(wrap(&long, 30, 9), format!("warning: {}:\n         one", "x".repeat(40)));
+        assert_eq!(wrap("  a=1: one", 30, 6), "  a=1: one");
+        assert_eq!(wrap("", 30, 9), "");
     }
 
     #[test]

@@ -9,18 +9,26 @@
 
 mod activations;
 mod args;
+mod check;
+mod compare;
+mod fidelity;
 mod inspect;
 mod layers;
 mod layout;
 mod limits;
+mod lint;
+mod manual;
 mod models;
+mod outcome;
 mod preview;
 mod preview_table;
 mod progress;
+mod reports;
 mod stream;
 mod table;
 mod threads;
 mod trouble;
+mod wrap;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -33,18 +41,20 @@ use stream::Terminal;
 use trouble::Trouble;
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Exit {
     /// It did what was asked: exit code 0.
     Done,
+    /// It did, and a model falls short of what was asked of it: exit code 1.
+    FallsShort,
     /// Bad input or bad usage: exit code 2.
     Trouble,
 }
 
 impl Exit {
     fn worse(self, other: Exit) -> Exit {
-        if self == Exit::Done { other } else { self }
+        self.max(other)
     }
 }
 
@@ -52,6 +62,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => ExitCode::SUCCESS,
+            Exit::FallsShort => ExitCode::from(1),
             Exit::Trouble => ExitCode::from(2),
         }
     }
@@ -81,6 +92,9 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
     match command {
         Command::Inspect(options) => inspect::run(&options, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
+        Command::Compare(options) => compare::run(&options, &mut terminal),
+        Command::Check(options) => check::run(&options, &mut terminal),
+        Command::Lint(options) => lint::run(&options, &mut terminal),
         Command::Preview(options) => preview::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -88,10 +102,8 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
             terminal.out.write_all(&script)?;
             Ok(Exit::Done)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Args::command()).render(&mut page)?;
-            terminal.out.write_all(&page)?;
+        Command::Man { command } => {
+            terminal.out.write_all(&manual::page(command)?)?;
             Ok(Exit::Done)
         }
     }

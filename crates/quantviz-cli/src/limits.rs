@@ -2,19 +2,26 @@
 
 use quantviz::{Error, Limits};
 
+use crate::layout::wrap;
+
 /// What the two commands that open files have in common.
 #[derive(clap::Args)]
 pub(crate) struct LimitOptions {
     /// Let files ask for more, or for less, before they are refused; may be given several times
-    #[arg(long = "limit", value_name = "NAME=N", value_parser = setting, long_help = long_help())]
+    ///
+    /// Limits keep small hostile files from taking a large machine down. They stand at the end of this help.
+    #[arg(long = "limit", value_name = "NAME=N", value_parser = setting)]
     limits: Vec<(String, u64)>,
 }
 
 impl LimitOptions {
-    pub(crate) fn limits(&self) -> Result<Limits, Error> {
+    pub(crate) fn limits(&self) -> Limits {
         let mut limits = Limits::default();
-        self.limits.iter().try_for_each(|(name, value)| limits.set(name, *value))?;
-        Ok(limits)
+        for (name, value) in &self.limits {
+            // `setting` has tried it.
+            let _ = limits.set(name, *value);
+        }
+        limits
     }
 }
 
@@ -25,13 +32,15 @@ fn setting(text: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), value))
 }
 
-fn long_help() -> String {
-    let lines = Limits::ALL.iter().map(|(name, what)| format!("  {name}: {}", what.trim()));
-    format!(
-        "Let files ask for more, or for less, before they are refused; may be given several times\n\n\
-         The bounds keep small hostile files from taking a large machine down. There are:\n{}",
-        lines.collect::<Vec<_>>().join("\n")
-    )
+/// The end of the help of a command: its examples, then every limit with what it is where nobody sets it.
+pub(crate) fn help_behind(examples: &str) -> String {
+    const WIDTH: usize = 80;
+    let usual = Limits::default();
+    let lines = Limits::ALL.iter().map(|(name, what)| {
+        let value = usual.get(name).unwrap_or_default();
+        wrap(&format!("  {name}={value}: {}", what.trim()), WIDTH, 6)
+    });
+    format!("{examples}\n\nLimits, as they are without --limit:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// What the line of an error adds, where it helps to raise a limit.

@@ -1,11 +1,10 @@
-//! The models that a path on the command line means.
+//! The models that the paths on the command line mean.
 
 use std::path::{Path, PathBuf};
 
 use quantviz::view::{GroupHeading, Place};
-use quantviz::{Error, ErrorKind, ModelGroup, model_groups};
+use quantviz::{Error, ModelGroup, folder_of_models_in, group_models, models_among};
 
-use crate::Exit;
 use crate::layout::{Align, Columns};
 use crate::stream::Paint;
 use crate::trouble::Trouble;
@@ -17,17 +16,37 @@ pub(crate) struct Chosen {
     pub(crate) place: Place,
 }
 
-/// The model itself, or those in a folder, variants of one model together.
-pub(crate) fn chosen(path: &Path) -> Result<Vec<Vec<Chosen>>, Trouble> {
-    if !path.is_dir() {
-        return Ok(vec![vec![Chosen { path: path.to_owned(), place: Place::default() }]]);
+/// What to look at.
+pub(crate) enum Choice {
+    /// The one file that was named: what is wrong with it is the error of the whole.
+    One(PathBuf),
+    /// All models of folders, and files that were named together; variants of one model stand together.
+    Several(Vec<Vec<Chosen>>),
+}
+
+impl Choice {
+    pub(crate) fn of(paths: &[PathBuf]) -> Result<Self, Trouble> {
+        match paths {
+            [path] if !path.is_dir() => return Ok(Choice::One(path.clone())),
+            _ => {}
+        }
+        let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
+        let models = models_among(paths.iter().cloned()).map_err(|error| Trouble::with(first, error))?;
+        if models.is_empty() {
+            return Err(Trouble::with(first, Error::not_found(nothing_in(first))));
+        }
+        Ok(Choice::Several(group_models(models).into_iter().map(variants_of).collect()))
     }
-    let groups = model_groups(path).map_err(|error| Trouble::with(path, error))?;
-    if groups.is_empty() {
-        let message = "there is no model in this folder (of the folders inside it, only onnx/ is searched)";
-        return Err(Trouble::with(path, Error::not_found(message)));
+}
+
+/// That there is no model in a folder, and where there is one.
+fn nothing_in(folder: &Path) -> String {
+    match folder_of_models_in(folder) {
+        Some(inside) => format!("there is no model in this folder itself; try {}", inside.display()),
+        None => {
+            "there is no model in this folder (of the folders inside it, only onnx/ is searched)".to_owned()
+        }
     }
-    Ok(groups.into_iter().map(variants_of).collect())
 }
 
 fn variants_of(group: ModelGroup) -> Vec<Chosen> {
@@ -54,10 +73,4 @@ pub(crate) fn heading(heading: &GroupHeading, paint: Paint) -> String {
         text.push('\n');
     }
     text
-}
-
-/// What a model in a folder that cannot be read means for the whole. That it cannot be read yet is no fault of the
-/// file.
-pub(crate) fn exit_after(error: &Error) -> Exit {
-    if error.kind() == ErrorKind::Unsupported { Exit::Done } else { Exit::Trouble }
 }

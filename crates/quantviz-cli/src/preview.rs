@@ -8,8 +8,9 @@ use quantviz::view::{PreviewReport, PreviewRequest, PreviewTable};
 use quantviz::{Clip, Error, Limits};
 
 use crate::Exit;
-use crate::limits::LimitOptions;
-use crate::models::{Chosen, chosen, exit_after};
+use crate::limits::{LimitOptions, help_behind};
+use crate::models::{Choice, Chosen};
+use crate::outcome::Outcome;
 use crate::preview_table;
 use crate::progress::ScanProgress;
 use crate::stream::Terminal;
@@ -30,14 +31,15 @@ use crate::trouble::Trouble;
 /// With --target-bits, the best scheme for each weight is found so that all together take that many bits per weight at
 /// most, scales and zero-points included.
 ///
-/// Of a folder, the float model of each group of variants is previewed. Exit code 0: done. 2: bad input or usage.
+/// Of a folder, or of several files, the float model of each group of variants is previewed. Exit code 0: done. 2: bad input or usage.
 ///
-/// With --json, one object (for a folder, an array of them) of the schema quantviz.preview/1 is printed.
+/// With --json, one object (for a folder or several files, an array of them) of the schema quantviz.preview/1 is printed.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
 pub(crate) struct PreviewOptions {
-    /// A model file, or a folder of them
-    path: PathBuf,
+    /// Model files, or folders of them
+    #[arg(required = true, value_name = "MODEL")]
+    paths: Vec<PathBuf>,
 
     /// The schemes to simulate, with commas between them
     #[arg(long = "scheme", value_name = "NAMES", value_delimiter = ',', default_value = DEFAULT_SCHEMES)]
@@ -91,15 +93,16 @@ fn bits(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) fn run(options: &PreviewOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
-    let limits = options.limits.limits().map_err(|error| Trouble::with(&options.path, error))?;
-    let previewer = Previewer { request: options.request()?, limits, json: options.json };
-    if options.path.is_dir() {
-        return previewer.print_all(&references(chosen(&options.path)?), terminal);
+    let previewer =
+        Previewer { request: options.request()?, limits: options.limits.limits(), json: options.json };
+    match Choice::of(&options.paths)? {
+        Choice::One(path) => {
+            let report = previewer.preview(&path, terminal).map_err(|error| Trouble::with(&path, error))?;
+            previewer.print(&report, "", terminal)?;
+            Ok(Exit::Done)
+        }
+        Choice::Several(groups) => previewer.print_all(&references(groups), terminal),
     }
-    let report =
-        previewer.preview(&options.path, terminal).map_err(|error| Trouble::with(&options.path, error))?;
-    previewer.print(&report, "", terminal)?;
-    Ok(Exit::Done)
 }
 
 impl PreviewOptions {
@@ -167,25 +170,23 @@ impl Previewer {
         Ok(terminal.warn(&table.header.title, &table.warnings)?)
     }
 
-    /// The models of a folder. One that cannot be previewed does not hide the others.
+    /// Many models. One that cannot be previewed does not hide the others.
     fn print_all(&self, paths: &[PathBuf], terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
-        let (mut exit, mut printed) = (Exit::Done, 0);
-        let (first, between) = if self.json { ("[", ",") } else { ("", "\n") };
+        let mut outcome = Outcome::default();
+        let (mut before, between) = if self.json { ("[", ",") } else { ("", "\n") };
         for path in paths {
             match self.preview(path, terminal) {
                 Ok(report) => {
-                    self.print(&report, if printed == 0 { first } else { between }, terminal)?;
-                    printed += 1;
+                    self.print(&report, before, terminal)?;
+                    before = between;
+                    outcome.read();
                 }
-                Err(error) => {
-                    exit = exit.worse(exit_after(&error));
-                    terminal.warn(&path.to_string_lossy(), &[error.line_within(Some(path), None)])?;
-                }
+                Err(error) => outcome.tell_unreadable(path, &error, terminal)?,
             }
         }
         if self.json {
-            terminal.out.write_all(if printed == 0 { b"[]\n" } else { b"]\n" })?;
+            terminal.out.write_all(if before == between { b"]\n" } else { b"[]\n" })?;
         }
-        Ok(if printed == 0 { Exit::Trouble } else { exit })
+        Ok(outcome.end(terminal)?)
     }
 }

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use quantviz::one_line;
 
 use crate::args::Color;
+use crate::layout::wrap;
 
 /// A stream that may be a terminal. Threads take turns to show on it how far they have come.
 pub trait Stream: Write + Send {
@@ -64,18 +65,38 @@ impl Terminal<'_> {
 /// Warnings that are shown of one model; a broken one can have thousands.
 const WARNINGS_SHOWN: usize = 20;
 
+/// What a line tells of: trouble, or something odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Label {
+    Error,
+    Warning,
+}
+
 impl Terminal<'_> {
     /// Tells what was odd about a model, a line each.
     pub(crate) fn warn(&mut self, model: &str, warnings: &[String]) -> io::Result<()> {
-        let model = one_line(model);
         for warning in warnings.iter().take(WARNINGS_SHOWN) {
-            writeln!(self.err, "warning: {model}: {}", one_line(warning))?;
+            self.tell(Label::Warning, model, warning)?;
         }
-        if warnings.len() > WARNINGS_SHOWN {
-            let more = warnings.len() - WARNINGS_SHOWN;
-            writeln!(self.err, "warning: {model}: and {more} more; 'inspect --json' has all of them")?;
+        match warnings.len().saturating_sub(WARNINGS_SHOWN) {
+            0 => Ok(()),
+            more => self.tell(
+                Label::Warning,
+                model,
+                &format!("and {more} more; 'inspect --json' has all of them"),
+            ),
         }
-        Ok(())
+    }
+
+    /// Tells something of a model: in one line, which a terminal shows as several where it is too narrow.
+    pub(crate) fn tell(&mut self, label: Label, model: &str, what: &str) -> io::Result<()> {
+        let label = match label {
+            Label::Error => "error",
+            Label::Warning => "warning",
+        };
+        let line = format!("{label}: {}: {}", one_line(model), one_line(what));
+        let text = self.err.columns().map_or(line.clone(), |width| wrap(&line, width, label.len() + 2));
+        writeln!(self.err, "{text}")
     }
 }
 

@@ -3,7 +3,7 @@
 use quantviz::view::{Bars, Header, ParameterTable, Row, SpreadCells};
 
 use crate::activations;
-use crate::layout::{Align, Columns, bars, justify};
+use crate::layout::{Align, Columns, bars, bins_to_a_bar, justify};
 use crate::stream::Paint;
 
 const TITLES: [&str; 11] =
@@ -37,14 +37,14 @@ pub(crate) fn render(table: &ParameterTable, width: Option<usize>, paint: Paint)
     if !table.activations.is_empty() {
         text.push_str(&format!("\n{}", activations::render(&table.activations, width, paint)));
     }
-    for (index, note) in notes(table).iter().enumerate() {
+    for (index, note) in notes(table, width.unwrap_or(PIPE_WIDTH)).iter().enumerate() {
         let gap = if index == 0 { "\n" } else { "" };
         text.push_str(&format!("{gap}{}\n", paint.quiet(note)));
     }
     text
 }
 
-fn notes(table: &ParameterTable) -> Vec<String> {
+fn notes(table: &ParameterTable, width: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if table.rows.iter().any(|row| row.scale.is_some()) {
         notes.push("min to std are of the real values: quantized ones are dequantized".to_owned());
@@ -52,6 +52,7 @@ fn notes(table: &ParameterTable) -> Vec<String> {
     if table.rows.iter().any(|row| row.left_out.is_some()) {
         notes.push("min to std leave out what is not finite".to_owned());
     }
+    notes.extend(joined_bins(table, width));
     match table.folded {
         0 => {}
         1 => notes.push("1 scale or zero-point stands with what it belongs to (--all lists it)".to_owned()),
@@ -59,6 +60,16 @@ fn notes(table: &ParameterTable) -> Vec<String> {
             .push(format!("{many} scales and zero-points stand with what they belong to (--all lists them)")),
     }
     notes
+}
+
+/// That bars stand for several bins, where the terminal has no room for one each.
+fn joined_bins(table: &ParameterTable, width: usize) -> Option<String> {
+    let histograms = || table.rows.iter().filter_map(|row| row.histogram.as_ref());
+    let bins = histograms().map(|bars| bars.shares.len()).max()?;
+    let to_a_bar = || histograms().map(|bars| bins_to_a_bar(bars.shares.len(), room_for(bars, width)));
+    let (least, most) = (to_a_bar().min()?, to_a_bar().max()?);
+    let up_to = if least < most { "up to " } else { "" };
+    (most > 1).then(|| format!("histograms: {bins} bins, {up_to}{most} to a bar"))
 }
 
 /// A line for every parameter; `None` where the terminal is too narrow.
@@ -172,10 +183,20 @@ fn below(row: &Row, width: usize, paint: Paint) -> String {
     for remark in &row.remarks {
         text.push_str(&format!("{INDENT}{}\n", paint.quiet(remark)));
     }
-    if let Some(Bars { shares, low, high, codes, .. }) = &row.histogram {
-        let what = if *codes { "codes " } else { "" };
-        let room = width.saturating_sub(INDENT.len() + what.len() + low.len() + high.len() + 2);
-        text.push_str(&format!("{INDENT}{what}{low} {} {high}\n", paint.badge(&bars(shares, room))));
+    if let Some(histogram) = &row.histogram {
+        let Bars { shares, low, high, .. } = histogram;
+        let drawn = paint.badge(&bars(shares, room_for(histogram, width)));
+        text.push_str(&format!("{INDENT}{}{low} {drawn} {high}\n", what_of(histogram)));
     }
     text
+}
+
+fn what_of(histogram: &Bars) -> &'static str {
+    if histogram.codes { "codes " } else { "" }
+}
+
+/// The columns that are left for bars between what stands at their ends.
+fn room_for(histogram: &Bars, width: usize) -> usize {
+    let around = INDENT.len() + what_of(histogram).len() + histogram.low.len() + histogram.high.len() + 2;
+    width.saturating_sub(around)
 }

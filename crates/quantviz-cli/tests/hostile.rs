@@ -148,6 +148,8 @@ fn check(file: &Hostile) -> Result<(), String> {
         check_output(&output, outcome, arguments[0], folder.path())
             .map_err(|problem| format!("{}: {}: {}: {problem}", file.file, file.what, arguments[0]))?;
     }
+    check_lint(&bounded(folder.path(), &["lint", &name]))
+        .map_err(|problem| format!("{}: {}: lint: {problem}", file.file, file.what))?;
     // Of most there is nothing to round, and a weight that cannot be read is a warning.
     let output = bounded(folder.path(), &["preview", &name, "--json"]);
     check_output(&output, Outcome::Bounded, "preview", folder.path())
@@ -167,6 +169,16 @@ fn bounded(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("sh");
     command.args(["-c", BOUNDS, quantviz]).args(arguments).current_dir(folder).env("RUST_BACKTRACE", "0");
     command.output().expect("every Linux has a shell")
+}
+
+/// Whatever is found, it ends by itself and tells it in lines.
+fn check_lint(output: &Output) -> Result<(), String> {
+    let text = [&output.stdout[..], &output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    match output.status.code() {
+        Some(0..=2) if !text.lines().any(|line| line.contains(char::is_control)) => Ok(()),
+        _ => Err(format!("{}: {text:.2000}", output.status)),
+    }
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use quantviz_cli::{Exit, Stream, run};
 use quantviz_testkit::SafetensorsBuilder;
+use quantviz_testkit::pickle::{Archive, Pickle};
 use screen::{Screen, screen};
 
 /// The error line of a command that fails.
@@ -42,6 +43,45 @@ fn inspect_with_histograms() {
         80,
         &["inspect", "resnet8/resnet8_fp32.onnx", "--layer", "node_linear", "--bins", "60"]
     ));
+}
+
+#[test]
+fn bars_say_how_many_bins_they_stand_for() {
+    in_fixtures();
+    let note = |columns: usize, bins: &str| {
+        let text = screen(
+            columns,
+            &["inspect", "resnet8/resnet8_int8.onnx", "--layer", "node_linear", "--bins", bins],
+        );
+        text.lines().find(|line| line.starts_with("histograms: ")).map(str::to_owned)
+    };
+    assert_eq!(note(80, "32"), None);
+    assert_eq!(note(80, "62").as_deref(), Some("histograms: 62 bins, up to 2 to a bar"));
+    assert_eq!(note(80, "64").as_deref(), Some("histograms: 64 bins, 2 to a bar"));
+    assert_eq!(note(80, "256").as_deref(), Some("histograms: 256 bins, 5 to a bar"));
+    assert_eq!(note(140, "64"), None);
+}
+
+#[test]
+fn callables_that_could_do_harm_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("m.pt").to_string_lossy().into_owned();
+    let attack = Pickle::new().op(b"}").text("x").op(b"cposix\nsystem\n\x8c\x02ls\x85R").op(b"s");
+    let names = "names posix.system, which is not run here; it may be where the file is loaded";
+    std::fs::write(&path, attack.build()).expect("written");
+    let line = error(&["inspect", &path]);
+    assert!(line.ends_with(&format!("torch did not write it; it {names}\n")), "{line}");
+    let with_tensor = attack.text("w").tensor(("FloatStorage", "0", 1), 0, &[1], &[1]).op(b"s").build();
+    std::fs::write(
+        &path,
+        Archive::new().entry("m/data.pkl", &with_tensor).entry("m/data/0", &[0; 4]).build(),
+    )
+    .expect("written");
+    for command in ["inspect", "layers"] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        assert_eq!(run(["quantviz", command, &path], &mut out, &mut err), Exit::Done);
+        assert_eq!(String::from_utf8_lossy(&err), format!("warning: {path}: {names}\n"));
+    }
 }
 
 #[test]
@@ -118,27 +158,6 @@ fn a_model_of_a_foreign_format_is_a_warning_in_a_folder() {
         assert_eq!(err.lines().count(), 1, "{err}");
     }
     assert!(error(&["inspect", &format!("{path}/a.tflite")]).contains("this is a TFLite model"));
-}
-
-#[test]
-fn help_teaches() {
-    let text = screen(80, &["--help"]);
-    assert!(text.contains("quantviz inspect models/"), "{text}");
-    assert!(screen(80, &["inspect", "--help"]).contains("quantviz.inspect/1"));
-    // Examples can be copied: none is broken over two lines.
-    for command in [&["--help"][..], &["inspect", "--help"], &["layers", "--help"]] {
-        let text = screen(80, command);
-        let examples = text.split("Examples:\n").nth(1).expect("there are examples");
-        let broken = examples.lines().take_while(|line| !line.is_empty());
-        assert!(broken.clone().count() > 1, "{text}");
-        assert!(broken.clone().all(|line| line.starts_with("  quantviz ") && line.len() <= 80), "{text}");
-    }
-}
-
-#[test]
-fn completions_and_the_manual_page() {
-    assert!(screen(80, &["completions", "bash"]).contains("--param"));
-    assert!(screen(80, &["man"]).contains(".TH quantviz 1"));
 }
 
 #[test]
@@ -224,6 +243,17 @@ fn what_is_not_finite_is_told() {
     let file = odd_model();
     let text = screen(80, &["inspect", &file.path().to_string_lossy()]);
     assert!(text.contains("1 NaN, 1 -inf") && text.contains("no elements"), "{text}");
+    // What stands in a row is no warning besides, but in JSON it is.
+    let told = |arguments: &[&str]| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let path = file.path().to_string_lossy();
+        run([&["quantviz", "inspect", &path], arguments].concat(), &mut out, &mut err);
+        [out, err].map(|bytes| String::from_utf8(bytes).expect("UTF-8"))
+    };
+    let [out, err] = told(&[]);
+    assert_eq!((out.matches("no elements").count(), err.matches("no elements").count()), (1, 0), "{err}");
+    assert!(err.contains("h.0.a.weight: 2 of its 3 values are NaN or infinite"), "{err}");
+    assert!(told(&["--json"])[0].contains("it has no elements"));
     assert!(text.contains("min to std leave out what is not finite"), "{text}");
     // What is not there is not left out.
     let text = screen(80, &["inspect", &file.path().to_string_lossy(), "--param", "h.0.b.weight"]);

@@ -44,6 +44,17 @@ impl Calibration {
         }
     }
 
+    /// What one code is computed with.
+    pub(crate) fn affine_at(&self, index: u64) -> Affine {
+        let affine = self.affine(self.groups.at(index).0);
+        match &self.outer {
+            Some((groups, scales)) => {
+                Affine { scale: affine.scale * scales.of(groups.at(index).0), ..affine }
+            }
+            None => affine,
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn for_each_run(&self, block: &Block<'_>, mut f: impl FnMut(Run<'_>)) {
         let (mut done, mut walk) = (0, self.groups.walk(block.start));
@@ -162,10 +173,24 @@ pub(crate) fn read_values<S: ParameterSource + ?Sized>(
     range: Range<u64>,
 ) -> Result<Vec<f64>> {
     let mut values = Vec::new();
+    add_values(source, id, part, range, &mut values)?;
+    Ok(values)
+}
+
+/// Adds all values of a range of a part.
+pub(crate) fn add_values<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    part: Part,
+    range: Range<u64>,
+    values: &mut Vec<f64>,
+) -> Result<()> {
     let mut sink = |block: Block<'_>| {
-        push_values(&block.elements, &mut values);
+        dispatch!(Level::new(), simd => simd.vectorize(
+            #[inline(always)]
+            || push_values(&block.elements, values),
+        ));
         ControlFlow::Continue(())
     };
-    let _ = source.read(id, part, range, &mut sink)?;
-    Ok(values)
+    source.read(id, part, range, &mut sink).map(|_| ())
 }

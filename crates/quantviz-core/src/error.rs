@@ -33,12 +33,12 @@ pub enum ErrorKind {
 /// let error = Error::malformed("the header is longer than the file").in_file("model.safetensors").at_byte(0);
 /// assert_eq!(error.to_string(), "model.safetensors: byte 0: the header is longer than the file");
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Details>);
 
 /// Boxed, so that every `Result` stays small.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", self.line(None, None))]
 struct Details {
     kind: ErrorKind,

@@ -106,16 +106,19 @@
     clippy::cast_possible_wrap
 )]
 
+mod activation;
 mod binning;
 mod calibration;
 mod code_counts;
 mod column_sums;
+mod compare;
 mod dequantize;
 mod dtype;
 mod elements;
 mod error;
 mod ext;
 mod few_codes;
+mod fidelity;
 mod group_sums;
 mod groups;
 mod half_counts;
@@ -125,6 +128,9 @@ mod memory;
 mod minifloat;
 mod model;
 mod names;
+mod notes;
+mod numbers;
+mod pairing;
 mod parallel;
 mod preview;
 mod quant;
@@ -144,20 +150,26 @@ mod transformer;
 mod values;
 mod work;
 
+pub use activation::{Activation, QuantizedInput};
+pub use compare::{Compare, ComparedPair, Comparison};
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::SourceExt;
+pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels};
 pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};
 pub use memory::MemorySource;
 pub use minifloat::code_values;
 pub use model::{
-    Activation, Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind,
-    module_path,
+    Format, Layer, LayerId, LayerKind, Model, Parameter, ParameterId, Role, Warning, WarningKind, module_path,
 };
 pub use ndarray;
+pub use notes::Note;
+pub use numbers::{bytes, count, number};
+pub use pairing::{Alignment, Gain, MatchedBy, Pair, Pairs, Split, Unmatched, pair};
+pub use parallel::for_each_job;
 pub use preview::{
     AxisRule, Choice, Clip, EncodedWeight, Preview, PreviewScheme, PreviewedScheme, PreviewedWeight, Weight,
     choose, decibels, quantizable, quantized_weights,

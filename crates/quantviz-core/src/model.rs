@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::names;
 use crate::text::one_line;
-use crate::{DType, DTypeClass, ErrorKind, Operand, QuantDescriptor, Shape};
+use crate::{Activation, DType, DTypeClass, ErrorKind, Note, QuantDescriptor, QuantizedInput, Shape};
 
 names! {
     /// The kind of file, or other place, that a model comes from.
@@ -75,6 +75,8 @@ names! {
         Unsupported "unsupported";
         /// The bytes of this tensor contradict the file.
         Malformed "malformed";
+        /// Its scales or zero-points are not as many, or not arranged, as its codes need them.
+        Misfit "misfit";
         /// The values are not where the file says.
         Missing "missing";
         /// Larger, deeper or more than the limits allow.
@@ -196,35 +198,6 @@ impl Parameter {
     }
 }
 
-/// An activation whose quantization the file fixes: it belongs to the layer that makes it.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Activation {
-    /// The name of the float value.
-    pub tensor: String,
-    /// The type of its codes.
-    pub dtype: DType,
-    /// What codes are multiplied with.
-    pub scale: Operand,
-    /// The code that stands for zero.
-    pub zero_point: Option<Operand>,
-    /// The smallest and the largest code, where the type has such.
-    pub code_range: Option<(f64, f64)>,
-}
-
-impl Activation {
-    /// An activation of this name, whose codes are all that the type has.
-    pub fn new(tensor: impl Into<String>, dtype: DType, scale: Operand, zero_point: Option<Operand>) -> Self {
-        Activation { tensor: tensor.into(), dtype, scale, zero_point, code_range: dtype.range() }
-    }
-
-    /// The parameters that hold its scale and its zero-point.
-    pub fn parameters(&self) -> Vec<ParameterId> {
-        let operands = std::iter::once(&self.scale).chain(&self.zero_point);
-        operands.flat_map(Operand::parameters).collect()
-    }
-}
-
 /// A node of the graph, or a module path where there is none.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -243,6 +216,8 @@ pub struct Layer {
     pub outputs: Vec<String>,
     /// Those of its outputs whose quantization the file fixes.
     pub activations: Vec<Activation>,
+    /// Those of its inputs, parameters among them, that come as codes, or from codes.
+    pub quantized_inputs: Vec<QuantizedInput>,
 }
 
 impl Layer {
@@ -256,6 +231,7 @@ impl Layer {
             inputs: Vec::new(),
             outputs: Vec::new(),
             activations: Vec::new(),
+            quantized_inputs: Vec::new(),
         }
     }
 }
@@ -278,6 +254,8 @@ pub struct Model {
     pub parameters: Vec<Parameter>,
     /// What was odd about the file.
     pub warnings: Vec<Warning>,
+    /// What only the reader of the file could see of its quantization.
+    pub notes: Vec<Note>,
 }
 
 impl Model {
@@ -291,6 +269,7 @@ impl Model {
             layers: Vec::new(),
             parameters: Vec::new(),
             warnings: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -422,7 +401,7 @@ fn is_of_a_module(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Encoding, Granularity};
+    use crate::{Encoding, Granularity, Operand};
 
     #[test]
     fn layers_are_module_paths() {

@@ -7,9 +7,19 @@ use std::thread;
 
 use crate::{Error, Result};
 
-/// Runs `work` on every job, with fewer threads where the system grants no more. `report` hears the sum of the sizes of the jobs done so far, at first nothing; where it
-/// breaks, no further job begins and the result is an error.
-pub(crate) fn for_each_job<J: Sync, R: Send>(
+/// Runs `work` on every job, with fewer threads where the system grants no more; what comes of them is in their order.
+/// `report` hears the sum of the sizes of the jobs done so far, at first nothing; where it breaks, no further job begins
+/// and the result is an error.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use quantviz_core::for_each_job;
+///
+/// let squares = for_each_job(2, &[1u64, 2, 3], |_| 1, &|_done| ControlFlow::Continue(()), |job| job * job)?;
+/// assert_eq!(squares, [1, 4, 9]);
+/// # Ok::<(), quantviz_core::Error>(())
+/// ```
+pub fn for_each_job<J: Sync, R: Send>(
     threads: usize,
     jobs: &[J],
     size: impl Fn(&J) -> u64 + Sync,

@@ -1,5 +1,6 @@
 //! Files that are read at positions, by any number of threads, and that may shrink while they are.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ impl FileId {
         FileId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
+
+/// Enough of a file to tell what it is.
+const HEAD_BYTES: usize = 512;
 
 /// Files of one model that stay open: processes may have a thousand or so, and some models have a file for every tensor.
 const MOST_OPEN: usize = 64;
@@ -73,6 +77,13 @@ impl ModelFile {
         })
     }
 
+    /// What it begins with.
+    pub(crate) fn head(&self) -> Result<Vec<u8>> {
+        let mut head = vec![0; usize::try_from(self.len).map_or(HEAD_BYTES, |len| len.min(HEAD_BYTES))];
+        self.read_at(0, &mut head)?;
+        Ok(head)
+    }
+
     /// All bytes of a file that is known to be small.
     pub(crate) fn read_all(&self, at_most: u64) -> Result<Vec<u8>> {
         if self.len > at_most {
@@ -96,6 +107,15 @@ fn open(path: &Path) -> Result<fs::File> {
         return Err(Error::unsupported("this is not a regular file").in_file(path));
     }
     fs::File::open(path).map_err(|error| Error::io(path, error))
+}
+
+/// The error of a file that ends before what it announces, as a download does that broke off.
+#[cfg_attr(
+    not(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch")),
+    allow(dead_code, reason = "readers need it")
+)]
+pub(crate) fn cut_short(fact: impl Display) -> Error {
+    Error::malformed(format!("{fact}; the file is cut short: download or copy it again"))
 }
 
 #[cfg(unix)]

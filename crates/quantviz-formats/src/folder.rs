@@ -1,6 +1,6 @@
 //! The models in a folder, and which of them are variants of one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,24 +31,72 @@ pub fn models_in(folder: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
     }
 }
 
+/// The models that these paths mean together, sorted: files are taken as they are, folders are searched as
+/// [`models_in`] does. Of a model in several files that are all there, only the index is listed, or else the first.
+pub fn models_among(paths: impl IntoIterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
+    let mut models = BTreeSet::new();
+    let mut files: BTreeMap<PathBuf, Vec<OsString>> = BTreeMap::new();
+    for path in paths {
+        match (path.is_dir(), path.parent(), path.file_name()) {
+            (true, ..) => models.extend(models_in(&path)?),
+            (false, Some(folder), Some(name)) => {
+                files.entry(folder.to_owned()).or_default().push(name.to_owned())
+            }
+            (false, ..) => drop(models.insert(path)),
+        }
+    }
+    for (folder, names) in &files {
+        models.extend(without_hidden_shards(names).map(|(name, _)| folder.join(name)));
+    }
+    Ok(models.into_iter().collect())
+}
+
 fn models_directly_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let in_folder = |error| Error::io(folder, error);
     let entries = fs::read_dir(folder).map_err(in_folder)?;
     let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
     let names = names.collect::<std::io::Result<Vec<OsString>>>().map_err(in_folder)?;
-    let texts: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    let indexes: Vec<IndexName<'_>> = texts.iter().filter_map(|name| IndexName::of(name)).collect();
-    let stands_for_itself = |name: &str| {
-        ShardName::of(name).is_none_or(|shard| {
-            let is_listed = indexes.iter().any(|index| index.lists(&shard));
-            !is_listed && (shard.number == 1 || !texts.contains(&shard.nth(1)))
-        })
+    let listed = without_hidden_shards(&names).filter(|(name, text)| is_model(&folder.join(name), text));
+    Ok(listed.map(|(name, _)| folder.join(name)).collect())
+}
+
+/// The names, and as text, of files of one folder without those that another stands for: an index for the shards that it
+/// lists, the first of several numbered files for the others.
+fn without_hidden_shards(names: &[OsString]) -> impl Iterator<Item = (&OsString, String)> {
+    let texts: HashSet<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+    let indexes: Vec<String> = texts.iter().filter(|name| IndexName::of(name).is_some()).cloned().collect();
+    let is_hidden = move |name: &str| {
+        let Some(shard) = ShardName::of(name) else { return false };
+        let is_listed =
+            || indexes.iter().filter_map(|name| IndexName::of(name)).any(|index| index.lists(&shard));
+        (shard.number > 1 && texts.contains(&shard.nth(1))) || is_listed()
     };
-    let listed = names.iter().zip(&texts).filter(|(_, text)| stands_for_itself(text));
-    Ok(listed
-        .filter(|(name, text)| is_model(&folder.join(name), text))
-        .map(|(name, _)| folder.join(name))
-        .collect())
+    let named = names.iter().map(|name| (name, name.to_string_lossy().into_owned()));
+    named.filter(move |(_, text)| !is_hidden(text))
+}
+
+/// A folder somewhere inside this one that has a model, as far as names tell; the nearest of those that are found
+/// soon.
+pub fn folder_of_models_in(folder: impl AsRef<Path>) -> Option<PathBuf> {
+    /// Entries of folders that are looked at.
+    const MOST: usize = 2000;
+    let mut left = MOST;
+    let mut folders = VecDeque::from([folder.as_ref().to_owned()]);
+    while let Some(folder) = folders.pop_front() {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten().take(left);
+        let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+        left -= names.len();
+        names.sort();
+        for name in names {
+            let (path, text) = (folder.join(&name), name.to_string_lossy());
+            if path.is_dir() && !text.starts_with('.') {
+                folders.push_back(path);
+            } else if FORMATS.iter().any(|entry| entry.has_extension_of(&text)) && path.is_file() {
+                return Some(folder);
+            }
+        }
+    }
+    None
 }
 
 fn is_model(path: &Path, name: &str) -> bool {
@@ -56,7 +104,14 @@ fn is_model(path: &Path, name: &str) -> bool {
         return foreign::by_folder(path).is_some();
     }
     let is_named_like_one = || FORMATS.iter().any(|entry| entry.has_extension_of(name));
-    let looks_like_one = || matches!(look_at(path), Ok(Sight::Known(_) | Sight::Foreign(_)));
+    let looks_like_one = || match look_at(path) {
+        Ok(Sight::Known(_) | Sight::Foreign(_)) => true,
+        // Anything may be a pointer or a web page: here the name has to promise a model.
+        Ok(Sight::StandIn(_)) => {
+            name.to_ascii_lowercase().ends_with(".bin") || foreign::by_name(name).is_some()
+        }
+        _ => false,
+    };
     path.is_file() && (is_named_like_one() || looks_like_one())
 }
 

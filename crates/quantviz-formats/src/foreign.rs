@@ -76,6 +76,12 @@ const FOREIGN: &[Foreign] = &[
         claims: |_| false,
     },
     Foreign {
+        title: "a NumPy array",
+        advice: "save it as safetensors",
+        extensions: &["npy"],
+        claims: |head| head.has(0, b"\x93NUMPY"),
+    },
+    Foreign {
         title: "a GGML file from before GGUF",
         advice: "convert its model again, with the scripts of llama.cpp or whisper.cpp",
         extensions: &[],

@@ -6,7 +6,7 @@ use quantviz_core::{Error, Format, Result};
 
 use crate::file::ModelFile;
 use crate::shards::IndexName;
-use crate::{BoxedSource, Limits, foreign};
+use crate::{BoxedSource, Limits, foreign, stand_in};
 
 type Open = fn(&Path, &Limits) -> Result<BoxedSource>;
 
@@ -120,6 +120,8 @@ pub(crate) enum Sight {
     Known(&'static FormatEntry),
     /// A model, but none that can be read, for this reason.
     Foreign(String),
+    /// Something that lies in the place of a model, as this says.
+    StandIn(String),
     /// No model, for all that is known.
     Other,
 }
@@ -129,6 +131,7 @@ pub fn format_of(path: &Path) -> Result<&'static FormatEntry> {
     let message = match look_at(path)? {
         Sight::Known(entry) => return Ok(entry),
         Sight::Foreign(reason) => reason,
+        Sight::StandIn(reason) => return Err(Error::malformed(reason).in_file(path)),
         Sight::Other => {
             let known: Vec<&str> = FORMATS.iter().map(|entry| entry.title).collect();
             format!("this is no model file; known are {}", known.join(", "))
@@ -145,10 +148,7 @@ pub(crate) fn look_at(path: &Path) -> Result<Sight> {
     if file.len() == 0 {
         return Err(Error::malformed("the file is empty").in_file(path));
     }
-    let mut bytes = [0; 512];
-    let head_len = usize::try_from(file.len()).map_or(bytes.len(), |len| len.min(bytes.len()));
-    file.read_at(0, &mut bytes[..head_len])?;
-    let bytes = &bytes[..head_len];
+    let bytes = &file.head()?[..];
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let entries = bytes.starts_with(b"PK\x03\x04").then(|| entries_of(&file));
     let head = Head { bytes, name: &name, len: file.len(), entries };
@@ -158,14 +158,19 @@ pub(crate) fn look_at(path: &Path) -> Result<Sight> {
 impl Head<'_> {
     fn sight(&self) -> Sight {
         let foreign = foreign::by_bytes(self).map(Sight::Foreign);
+        let stand_in = || stand_in::by_bytes(self.bytes).map(Sight::StandIn);
         let claimed = || FORMATS.iter().find(|entry| (entry.claims)(self)).map(Sight::Known);
         let archive = || {
             let names = self.entries.as_ref()?.as_ref().ok()?;
             foreign::by_entries(names.iter().map(String::as_str)).map(Sight::Foreign)
         };
-        let named = || FORMATS.iter().find(|entry| entry.has_extension_of(self.name)).map(Sight::Known);
+        let named = || {
+            let entry = FORMATS.iter().find(|entry| entry.has_extension_of(self.name))?;
+            Some(stand_in::by_text(self.bytes).map_or(Sight::Known(entry), Sight::StandIn))
+        };
         let named_foreign = || foreign::by_name(self.name).map(Sight::Foreign);
         foreign
+            .or_else(stand_in)
             .or_else(claimed)
             .or_else(archive)
             .or_else(named)

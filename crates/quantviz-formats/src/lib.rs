@@ -39,6 +39,7 @@ mod onnx;
 mod safetensors;
 mod shard_index;
 mod shards;
+mod stand_in;
 #[cfg(feature = "torch")]
 mod torch;
 #[cfg(feature = "safetensors")]
@@ -49,7 +50,9 @@ use std::path::Path;
 
 use quantviz_core::{Error, Model, ParameterSource, Result};
 
-pub use folder::{ModelGroup, Variant, group_models, model_groups, models_in};
+pub use folder::{
+    ModelGroup, Variant, folder_of_models_in, group_models, model_groups, models_among, models_in,
+};
 pub use formats::{FORMATS, FormatEntry, format_of};
 pub use limits::Limits;
 
@@ -65,7 +68,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<BoxedSource> {
 pub fn open_with(path: impl AsRef<Path>, limits: &Limits) -> Result<BoxedSource> {
     let path = path.as_ref();
     let entry = format_of(path)?;
-    let source = entry.open(path, limits).map_err(|error| error.in_file(path))?;
+    let source = entry.open(path, limits).map_err(|error| stand_in::or_cause(error.in_file(path)))?;
     check_texts(source.model(), limits).map_err(|error| error.in_file(path))?;
     Ok(source)
 }

@@ -31,6 +31,14 @@ macro_rules! limits {
             /// The names of all limits, and what each bounds.
             pub const ALL: &[(&str, &str)] = &[$((stringify!($name), concat!($($doc),+)),)*];
 
+            /// The limit of this name.
+            pub fn get(&self, name: &str) -> Option<u64> {
+                match name {
+                    $(stringify!($name) => u64::try_from(self.$name).ok(),)*
+                    _ => None,
+                }
+            }
+
             /// Sets the limit of this name.
             ///
             /// # Errors
@@ -114,8 +122,10 @@ mod tests {
             let mut limits = Limits::default();
             limits.set(name, 7).expect("it is in the list");
             assert_ne!(limits, Limits::default(), "{name}");
+            assert_eq!(limits.get(name), Some(7), "{name}");
             assert!(what.trim().ends_with('.'), "{name}: {what}");
         }
+        assert_eq!(Limits::default().get("patience"), None);
         let error = Limits::default().set("patience", 7).expect_err("there is no such limit");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.message().contains("\"patience\"; there are tensors, rank"), "{error}");

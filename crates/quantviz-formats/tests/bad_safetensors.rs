@@ -5,7 +5,7 @@ mod common;
 
 use std::fs::OpenOptions;
 
-use common::{Folder, assert_error, open, refused};
+use common::{Folder, assert_error, cut_short, open, refused};
 use quantviz_core::ErrorKind::{Limit, Malformed, NotFound, Unsupported};
 use quantviz_core::{DType, Error, Warning, WarningKind};
 use quantviz_formats::{Limits, open_with};
@@ -34,7 +34,7 @@ fn an_empty_file() {
 #[test]
 fn a_file_too_short_for_a_length() {
     let message = "a header needs at least 8 bytes, the file has 7";
-    assert_error(&refused("model.safetensors", [0; 7]), Malformed, None, None, message);
+    assert_error(&refused("model.safetensors", [0; 7]), Malformed, None, None, &cut_short(message));
 }
 
 #[test]
@@ -45,10 +45,11 @@ fn a_header_longer_than_the_file() {
         Malformed,
         None,
         Some(0),
-        "the header is said to have 100 bytes, the file has only 10",
+        &cut_short("the header is said to have 100 bytes, the file has only 10"),
     );
     let error = refused("model.safetensors", raw_claimed(u64::MAX, "{}", &[]));
-    let message = "the header is said to have 18446744073709551615 bytes, the file has only 10";
+    let message = "the header is said to have 18446744073709551615 bytes, the file has only 10: \
+                   this is no safetensors file, or a damaged one";
     assert_error(&error, Malformed, None, Some(0), message);
 }
 
@@ -154,10 +155,10 @@ fn tensors_that_overlap() {
 #[test]
 fn a_tensor_beyond_the_end() {
     let message = "its bytes 4..12 are not within the 8 bytes of data";
-    assert_error(&refused_entry("F32", "[2]", "[4,12]"), Malformed, Some("w"), None, message);
+    assert_error(&refused_entry("F32", "[2]", "[4,12]"), Malformed, Some("w"), None, &cut_short(message));
     let message = "its bytes 18446744073709551615..18446744073709551615 are not within the 8 bytes of data";
     let error = refused_entry("F32", "[0]", "[18446744073709551615,18446744073709551615]");
-    assert_error(&error, Malformed, Some("w"), None, message);
+    assert_error(&error, Malformed, Some("w"), None, &cut_short(message));
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod common;
 use common::{Folder, assert_error, check_refusal};
 use quantviz_core::ErrorKind::{Malformed, NotFound, Unsupported};
 use quantviz_core::Format;
-use quantviz_formats::{FORMATS, format_of, models_in};
+use quantviz_formats::{FORMATS, folder_of_models_in, format_of, models_among, models_in};
 use quantviz_testkit::onnx::Graph;
 use quantviz_testkit::{OnnxBuilder, SafetensorsBuilder};
 
@@ -78,6 +78,49 @@ fn shards_hide_behind_their_index() {
         "other-00001-of-00001.safetensors",
     ];
     assert_eq!(found(&files), expected);
+}
+
+#[test]
+fn paths_that_are_named_together() {
+    let folder = Folder::new();
+    let shard = &safetensors()[..];
+    for name in
+        ["a/model-00001-of-00002.safetensors", "a/model-00002-of-00002.safetensors", "b.onnx", "c/d.onnx"]
+    {
+        folder.put(name, shard);
+    }
+    let among = |names: &[&str]| {
+        let paths = names.iter().map(|name| folder.path().join(name));
+        let models = models_among(paths).expect("readable");
+        let inside = |path: &std::path::PathBuf| {
+            path.strip_prefix(folder.path()).map(|it| it.to_string_lossy().into_owned())
+        };
+        models.iter().map(|path| inside(path).expect("they are in it")).collect::<Vec<_>>()
+    };
+    let (first, second) = ("a/model-00001-of-00002.safetensors", "a/model-00002-of-00002.safetensors");
+    assert_eq!(among(&["c", "b.onnx", second, first, "b.onnx"]), [first, "b.onnx", "c/d.onnx"]);
+    assert_eq!(among(&["a"]), [first]);
+    // Whoever names a file wants to see it, or why not.
+    assert_eq!(among(&[second, "gone.onnx", "c/notes.txt"]), [second, "c/notes.txt", "gone.onnx"]);
+    assert!(models_among([folder.path().join("c"), "".into()]).is_ok_and(|models| models.len() == 2));
+}
+
+#[test]
+fn a_folder_inside_that_has_models() {
+    let folder = Folder::new();
+    let inside = |name: &str| folder.path().join(name);
+    folder.put("empty.txt", "");
+    folder.put(".hidden/model.onnx", onnx());
+    assert_eq!(folder_of_models_in(folder.path()), None);
+    folder.put("b/c/model.onnx", onnx());
+    folder.put("a/x/y/model.onnx", onnx());
+    assert_eq!(folder_of_models_in(folder.path()), Some(inside("b/c")), "the nearest");
+    folder.put("z/model.gguf", "");
+    assert_eq!(folder_of_models_in(folder.path()), Some(inside("z")));
+    assert_eq!(folder_of_models_in(inside("nowhere")), None);
+    // Large folders are not searched to their end.
+    (0..2000).for_each(|number| drop(folder.put(&format!("a/{number}.txt"), "")));
+    assert_eq!(folder_of_models_in(folder.path()), None);
 }
 
 #[test]

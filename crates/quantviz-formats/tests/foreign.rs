@@ -23,6 +23,7 @@ fn known_by_bytes() -> Vec<(&'static str, Vec<u8>)> {
         ("a Core ML model", b"\x08\x05\x12\x1c\x0a\x0d\x0a\x05image".to_vec()),
         ("a Core ML model", [&b"\x08\x04\x12\x9c\x02\x0a\x0d\x0a\x05"[..], &[b'x'; 300]].concat()),
         ("a Keras or other HDF5 file", b"\x89HDF\r\n\x1a\n\0\0\0".to_vec()),
+        ("a NumPy array", b"\x93NUMPY\x01\0v\0{'descr': '<f4'".to_vec()),
         ("a GGML file from before GGUF", b"lmgg\x82\xca\0\0".to_vec()),
         ("a NumPy archive", archive(&["arr_0.npy", "arr_1.npy"])),
         ("a Keras model", archive(&["metadata.json", "config.json", "model.weights.h5"])),
@@ -53,6 +54,7 @@ fn what_is_known_by_its_name() {
         ("inference.pdiparams", "a Paddle model"),
         ("saved_model.pb", "a TensorFlow model"),
         ("model.TFLITE", "a TFLite model"),
+        ("weights.npy", "a NumPy array"),
         ("model.engine", "a TensorRT engine"),
     ] {
         let path = folder.put(name, b"????????");

@@ -1,6 +1,7 @@
 //! Numbers in the cells of a table, rounded.
 
-use crate::numbers::number;
+use quantviz_core::number;
+
 use crate::parameter::{Spread, SummaryView};
 
 /// The values of a tensor in four numbers.

@@ -221,7 +221,7 @@ impl LayerView {
 }
 
 impl ActivationView {
-    fn of(model: &Model, activation: &Activation) -> Self {
+    pub(crate) fn of(model: &Model, activation: &Activation) -> Self {
         let one = |operand: &Operand| match operand {
             Operand::One { value, .. } => finite(Some(*value)),
             _ => None,

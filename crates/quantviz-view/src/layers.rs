@@ -1,9 +1,8 @@
 //! The layers of a model with their parameters, and a badge where something is quantized.
 
-use quantviz_core::{Model, Parameter, ParameterId, Role, one_line};
+use quantviz_core::{Model, Parameter, ParameterId, Role, number, one_line};
 
 use crate::inspection::{ActivationView, LayerView, ModelView, known_warnings};
-use crate::numbers::number;
 use crate::table::{Header, warning_lines};
 use crate::words;
 

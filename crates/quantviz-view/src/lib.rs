@@ -18,12 +18,14 @@
 //! ```
 
 mod cells;
+mod comparison;
+mod fidelity_table;
+mod findings;
 mod group;
 mod inspection;
 mod inspection_stream;
 mod layers;
 mod nearest;
-mod numbers;
 mod oddities;
 mod parameter;
 mod preview;
@@ -33,13 +35,19 @@ mod table;
 mod words;
 
 pub use cells::{RangeCells, SpreadCells};
+pub use comparison::{
+    AlignmentView, ChannelView, ChannelsView, ComparisonView, ModelFidelityView, PairView, SplitView,
+    UnmatchedParameter, UnmatchedView, VariantView,
+};
+pub use fidelity_table::{FidelityRow, FidelityTable, Verdict};
+pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
 pub use group::{GroupHeading, Place, VariantLine};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;
 pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
-pub use numbers::{bytes, count, number};
 pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
+pub use quantviz_core::{bytes, count, number};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use quantviz_core::{
     Granularity, Measured, MeasuredQuantization, Model, Parameter, QuantDescriptor, RangeSummary, Role,
-    Warning, WarningKind,
+    Warning, WarningKind, count,
 };
-
-use crate::numbers::count;
 
 /// Warnings that a scan adds to those of a reader.
 pub(crate) struct Oddities<'a> {
@@ -46,6 +44,13 @@ impl<'a> Oddities<'a> {
     }
 }
 
+/// What is said of an empty tensor.
+pub(crate) const NO_ELEMENTS: &str = "no elements";
+
+pub(crate) fn is_about_emptiness(warning: &Warning) -> bool {
+    warning.kind == WarningKind::Odd && warning.message.strip_prefix("it has ") == Some(NO_ELEMENTS)
+}
+
 pub(crate) fn no_parameters(model: &Model) -> Option<Warning> {
     let is_empty = model.parameters.is_empty();
     is_empty.then(|| Warning::general(WarningKind::Odd, "the model has no parameters"))
@@ -56,7 +61,7 @@ fn odd_values(summary: &RangeSummary, role: Role) -> Option<String> {
     let is_constant = role == Role::Constant;
     let odd = if is_constant { summary.nan() } else { summary.count() - summary.finite() };
     match (summary.count(), odd) {
-        (0, _) if !is_constant => Some("it has no elements".to_owned()),
+        (0, _) if !is_constant => Some(format!("it has {NO_ELEMENTS}")),
         (_, 0) => None,
         (all, odd) => Some(share(odd, all, "values", "NaN or infinite")),
     }

@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 
 use quantviz_core::{
     AxisRule, Choice, Clip, Model, ParameterSource, Preview, PreviewScheme, PreviewedScheme, PreviewedWeight,
-    Progress, Result, Shape, Warning, WarningKind, choose, decibels, one_line, quantized_weights,
+    Progress, Result, Shape, Warning, WarningKind, choose, count, decibels, one_line, quantized_weights,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::inspection::{ModelView, known_warnings};
-use crate::numbers::count;
 
 /// What to simulate.
 #[derive(Clone, Debug)]

@@ -1,8 +1,7 @@
 //! The table of what rounding would cost: a row for each weight, a column for each scheme.
 
-use quantviz_core::{PreviewScheme, one_line};
+use quantviz_core::{PreviewScheme, count, one_line};
 
-use crate::numbers::count;
 use crate::preview::{PreviewReport, SchemeView};
 use crate::table::{Header, warning_lines};
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use quantviz_core::{Role, Warning, one_line};
+use quantviz_core::{Role, Warning, bytes, count, number, one_line};
 
 use crate::cells::{RangeCells, SpreadCells};
 use crate::inspection::{ActivationView, Inspection, LayerView, ModelView};
-use crate::numbers::{bytes, count, number};
+use crate::oddities::{NO_ELEMENTS, is_about_emptiness};
 use crate::parameter::{ParameterView, SummaryView};
 use crate::words;
 
@@ -117,12 +117,19 @@ impl ParameterTable {
         let activations = inspection.layers.iter().flat_map(|layer| {
             layer.activations.iter().map(|activation| ActivationRow::of(activation, layer))
         });
+        let empty: HashSet<&str> =
+            shown.iter().filter(|it| is_empty(it)).map(|it| it.name.as_str()).collect();
+        // The row says it.
+        let is_told = |warning: &&Warning| {
+            warning.parameter.as_deref().is_some_and(|name| empty.contains(name))
+                && is_about_emptiness(warning)
+        };
         ParameterTable {
             header: Header::of(&inspection.model),
             rows: shown.into_iter().map(|it| Row::of(it, layer_of(it))).collect(),
             activations: activations.collect(),
             folded,
-            warnings: warning_lines(&inspection.warnings),
+            warnings: warning_lines(inspection.warnings.iter().filter(|it| !is_told(it))),
         }
     }
 }
@@ -135,12 +142,16 @@ fn told_elsewhere(inspection: &Inspection) -> HashSet<&str> {
     of_tensors.chain(activations.flat_map(|it| &it.parameters)).map(String::as_str).collect()
 }
 
-pub(crate) fn warning_lines(warnings: &[Warning]) -> Vec<String> {
+fn is_empty(parameter: &ParameterView) -> bool {
+    parameter.summary.as_ref().is_some_and(|summary| summary.count == 0)
+}
+
+pub(crate) fn warning_lines<'a>(warnings: impl IntoIterator<Item = &'a Warning>) -> Vec<String> {
     let line = |warning: &Warning| match &warning.parameter {
         Some(parameter) => one_line(&format!("{parameter}: {}", warning.message)),
         None => one_line(&warning.message),
     };
-    warnings.iter().map(line).collect()
+    warnings.into_iter().map(line).collect()
 }
 
 impl Header {
@@ -165,7 +176,7 @@ impl Row {
             None => parameter.summary.as_ref(),
         };
         let logical = quantization.and_then(|it| it.logical.as_ref());
-        let no_elements = parameter.summary.as_ref().is_some_and(|summary| summary.count == 0);
+        let no_elements = is_empty(parameter).then(|| NO_ELEMENTS.to_owned());
         let shares = parameter.shares.as_deref().map(|name| format!("same storage as {}", one_line(name)));
         Row {
             name: one_line(&parameter.name),
@@ -185,7 +196,7 @@ impl Row {
             offset: quantization.and_then(|it| it.offset.as_ref()).map(SpreadCells::of),
             granularity: quantization.and_then(words::granularity_of),
             left_out: real.and_then(left_out),
-            remarks: no_elements.then(|| "no elements".to_owned()).into_iter().chain(shares).collect(),
+            remarks: no_elements.into_iter().chain(shares).collect(),
             histogram: parameter.histogram.as_ref().map(|histogram| {
                 let fullest = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
                 Bars {

@@ -11,14 +11,25 @@
 //! ```
 //!
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
-//! `quantviz-formats` has the files, one feature for each format; [`view`] has what the front ends show.
+//! `quantviz-formats` has the files, one feature for each format; [`insight`] has findings about quantized models, and
+//! [`view`] what the front ends show.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 pub use quantviz_core::{
     // A model without its values.
     Activation,
     // What a source of one's own is made with.
+    Alignment,
     Bins,
     Block,
+    ChannelFidelity,
+    Channels,
+    Compare,
+    ComparedPair,
+    Comparison,
     DType,
     DTypeClass,
     Element,
@@ -27,7 +38,9 @@ pub use quantviz_core::{
     // What can be read and measured.
     Error,
     ErrorKind,
+    Fidelity,
     Format,
+    Gain,
     Granularity,
     GroupIndex,
     Histogram,
@@ -35,19 +48,25 @@ pub use quantviz_core::{
     LayerId,
     LayerKind,
     Layout,
+    Levels,
+    MatchedBy,
     Measured,
     MeasuredQuantization,
     MemorySource,
     Model,
+    Note,
     Operand,
     OuterScale,
     Packed,
+    Pair,
+    Pairs,
     Parameter,
     ParameterId,
     ParameterSource,
     Part,
     Progress,
     QuantDescriptor,
+    QuantizedInput,
     RangeSummary,
     Result,
     Role,
@@ -56,7 +75,9 @@ pub use quantviz_core::{
     Shape,
     Sink,
     SourceExt,
+    Split,
     TransformerPart,
+    Unmatched,
     Warning,
     WarningKind,
     bf16,
@@ -64,6 +85,7 @@ pub use quantviz_core::{
     check_range,
     f16,
     one_line,
+    pair,
     part_len,
     read_derived,
 };
@@ -81,9 +103,14 @@ pub use quantviz_core::{
     choose,
 };
 pub use quantviz_formats::{
-    BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, format_of, group_models, model_groups,
-    models_in, open, open_with,
+    BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
+    group_models, model_groups, models_among, models_in, open, open_with,
 };
+
+/// Findings: what is worth knowing about a quantized model.
+pub mod insight {
+    pub use quantviz_insight::*;
+}
 
 /// What the front ends show, as plain structs.
 pub mod view {

@@ -6,12 +6,13 @@ use crate::process::{cargo, output};
 
 /// Our crates and which of our crates each may use. Dependencies point inward.
 const EDGES: &[(&str, &[&str])] = &[
-    ("quantviz", &["quantviz-core", "quantviz-formats", "quantviz-view"]),
+    ("quantviz", &["quantviz-core", "quantviz-formats", "quantviz-insight", "quantviz-view"]),
     ("quantviz-cli", &["quantviz"]),
     ("quantviz-core", &[]),
     ("quantviz-formats", &["quantviz-core"]),
+    ("quantviz-insight", &["quantviz-core"]),
     ("quantviz-testkit", &["quantviz-core"]),
-    ("quantviz-view", &["quantviz-core"]),
+    ("quantviz-view", &["quantviz-core", "quantviz-insight"]),
 ];
 
 /// Everyone may test with it.
@@ -21,6 +22,7 @@ const TESTKIT: &str = "quantviz-testkit";
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("quantviz-core", &["tokio", "axum", "eframe", "egui", "pyo3", "reqwest", "hyper"]),
     ("quantviz-formats", &["tokio", "axum", "egui", "pyo3"]),
+    ("quantviz-insight", &["tokio", "axum", "egui", "pyo3"]),
 ];
 
 pub(super) fn allowed_edges(metadata: &Metadata) -> Result<Vec<String>> {

@@ -1,4 +1,5 @@
 //! A terminal of some width, and what a command shows on it.
+#![allow(dead_code, reason = "no test needs all of it")]
 
 use std::io::{self, Write};
 

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod calibrating;
+mod comparing;
 mod decoding;
 mod dequantizing;
 mod histograms;

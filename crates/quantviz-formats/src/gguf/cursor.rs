@@ -3,7 +3,7 @@
 use quantviz_core::{Error, Result};
 
 use crate::Limits;
-use crate::file::ModelFile;
+use crate::file::{ModelFile, cut_short};
 
 /// Where the next read begins. No position ever lies beyond the file, or beyond the bytes that a header may have.
 pub(super) struct Cursor<'a> {
@@ -43,7 +43,10 @@ impl<'a> Cursor<'a> {
         if count.checked_mul(least_bytes).is_some_and(|bytes| bytes <= rest) {
             return Ok(());
         }
-        Err(self.malformed(format!("{count} {what} are announced, but only {rest} bytes follow")))
+        let message = format!("{count} {what} are announced, but only {rest} bytes follow");
+        // No header is that long: these bytes are no count.
+        let is_count = count.checked_mul(least_bytes).is_some_and(|bytes| bytes <= self.header_bytes);
+        Err(if is_count { cut_short(message).at_byte(self.position) } else { self.malformed(message) })
     }
 
     pub(super) fn skip(&mut self, bytes: u64) -> Result<()> {

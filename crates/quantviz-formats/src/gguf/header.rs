@@ -7,7 +7,7 @@ use quantviz_core::{DType, Error, Result, Shape, byte_len};
 use super::cursor::Cursor;
 use super::metadata::Metadata;
 use crate::Limits;
-use crate::file::ModelFile;
+use crate::file::{ModelFile, cut_short};
 
 /// What a file says of itself.
 pub(super) struct Header {
@@ -141,9 +141,10 @@ impl Entry {
         if begin % alignment != 0 {
             return Err(Error::malformed(format!("its offset {begin} is no multiple of {alignment}")));
         }
-        if begin.checked_add(bytes).is_none_or(|end| end > data_len) {
+        let end = begin.checked_add(bytes);
+        if end.is_none_or(|end| end > data_len) {
             let message = format!("its {bytes} bytes from {begin} on are not within the {data_len} of data");
-            return Err(Error::malformed(message));
+            return Err(if end.is_some() { cut_short(message) } else { Error::malformed(message) });
         }
         Ok(())
     }

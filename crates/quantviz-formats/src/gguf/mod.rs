@@ -31,7 +31,7 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let mut places = Vec::new();
     let is_split = shards.files.len() > 1;
     for (index, file) in shards.files.iter().enumerate() {
-        let header = Header::read(file, limits)?;
+        let header = Header::read(file, limits).map_err(|error| error.in_file(file.path()))?;
         let most = limits.of_model(model.file_bytes + file.len()).tensors;
         if model.parameters.len() + header.tensors.len() > most {
             return Err(Error::limit(format!("more than {most} tensors"))

@@ -225,6 +225,8 @@ impl<'a> Graph<'a> {
 #[derive(Default)]
 pub(super) struct Layers<'a> {
     pub(super) list: Vec<Layer>,
+    /// Nodes by their index, and the layers that they are.
+    pub(super) of_nodes: Vec<(usize, LayerId)>,
     /// The layer that makes a value.
     makers: HashMap<&'a str, LayerId>,
     /// Values whose quantization is known.
@@ -254,6 +256,7 @@ impl<'a> Layers<'a> {
         for (index, node) in graph.layers() {
             let layer = Layer::new(node_name(node), Some(node.op_type.clone()), LayerKind::Operation);
             let Some(id) = layers.push(layer) else { break };
+            layers.of_nodes.push((index, id));
             let product = graph.products.get(&index).map(|product| product.output);
             let outputs = node.output.iter().map(String::as_str).filter(|name| !name.is_empty());
             match product {

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use onnx_ir::{Message, ModelProto, NodeProto};
 use quantviz_core::{
-    Block, DType, Elements, Error, ErrorKind, Format, Layer, Model, ParameterId, ParameterSource, Part,
+    Block, DType, Elements, Error, ErrorKind, Format, Layer, Model, Note, ParameterId, ParameterSource, Part,
     Result, Role, Sink, check_range, part_len, read_derived, role_from_name,
 };
 
@@ -60,19 +60,31 @@ fn open_within(file: ModelFile, model_bytes: u64, limits: &Limits) -> Result<Box
     drop(bytes);
     let graph = flatten(&mut proto, limits)?;
     let mut tensors = Tensors::new(file, payloads, *limits);
-    let layers = read_graph(&graph, &mut tensors, limits)?;
+    let (layers, notes) = read_graph(&graph, opset(&proto), &mut tensors, limits)?;
 
     let mut model = Model::new(Format::Onnx);
     model.file_bytes = tensors.file_bytes();
     model.parameters = std::mem::take(&mut tensors.parameters);
     model.warnings = std::mem::take(&mut tensors.warnings);
     model.layers = layers;
+    model.notes = notes;
     model.add_module_layers();
     describe_file(&proto, &mut model);
     Ok(Box::new(OnnxSource { model, tensors }))
 }
 
-fn read_graph(flat: &FlatGraph, tensors: &mut Tensors, limits: &Limits) -> Result<Vec<Layer>> {
+/// The version of ONNX's own operators.
+fn opset(proto: &ModelProto) -> Option<i64> {
+    let own = |domain: &str| matches!(domain, "" | "ai.onnx");
+    proto.opset_import.iter().find(|opset| own(&opset.domain)).map(|opset| opset.version)
+}
+
+fn read_graph(
+    flat: &FlatGraph,
+    opset: Option<i64>,
+    tensors: &mut Tensors,
+    limits: &Limits,
+) -> Result<(Vec<Layer>, Vec<Note>)> {
     let mut constants = HashMap::new();
     let mut know = |name, id| match constants.insert(name, id) {
         None => Ok(()),
@@ -100,7 +112,8 @@ fn read_graph(flat: &FlatGraph, tensors: &mut Tensors, limits: &Limits) -> Resul
     for parameter in tensors.parameters.iter_mut().filter(|parameter| parameter.layer.is_none()) {
         parameter.role = role_from_name(&parameter.name, &parameter.shape).unwrap_or(Role::Other);
     }
-    Ok(layers.list)
+    let notes = quant::take_notes(&graph, tensors, opset);
+    Ok((layers.list, notes))
 }
 
 /// The tensor of a Constant node; `None` where it holds texts.

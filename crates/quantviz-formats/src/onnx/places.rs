@@ -13,10 +13,10 @@ use super::flatten::SparseTensor;
 use super::sparse::Sparse;
 use super::typed::TypedValues;
 use super::wire::{Payload, Span};
-use crate::Limits;
 use crate::bytes::{Extent, read_elements, with_buffer};
 use crate::confined::{beside, refuse_link_out};
-use crate::file::ModelFile;
+use crate::file::{ModelFile, cut_short};
+use crate::{Limits, stand_in};
 
 /// The files of a model, and where in them the elements of its tensors are.
 pub(super) struct Places {
@@ -285,19 +285,16 @@ impl Places {
         let file = self.external_file(location)?;
         let file_len = self.files[file].len();
         let offset = number("offset").transpose()?.unwrap_or(0);
-        let len = match number("length").transpose()? {
-            Some(len) => len,
-            None => expected.min(file_len.saturating_sub(offset)),
-        };
+        let len = number("length").transpose()?.unwrap_or(expected);
         if len != expected {
             return Err(Error::malformed(format!("it takes {expected} bytes, its external data has {len}")));
         }
+        let path = self.files[file].path();
+        let message = || format!("its {len} bytes at {offset} are beyond the end, byte {file_len}");
         match offset.checked_add(len) {
             Some(end) if end <= file_len => Ok(Extent { file, offset, len }),
-            _ => {
-                let message = format!("its {len} bytes at {offset} are beyond the end, byte {file_len}");
-                Err(Error::malformed(message).in_file(self.files[file].path()))
-            }
+            Some(_) => Err(stand_in::error_of(path).unwrap_or_else(|| cut_short(message()).in_file(path))),
+            None => Err(Error::malformed(message()).in_file(path)),
         }
     }
 

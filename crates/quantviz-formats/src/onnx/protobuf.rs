@@ -2,7 +2,7 @@
 
 use quantviz_core::{Error, Result};
 
-use crate::file::ModelFile;
+use crate::file::{ModelFile, cut_short};
 
 /// The value behind a tag.
 #[derive(Clone, Copy)]
@@ -14,6 +14,9 @@ pub(super) enum Wire {
 
 /// Bytes of the largest numbers.
 pub(super) const LONGEST_VARINT: u64 = 10;
+
+/// No program writes more: these bytes are no length.
+const LONGEST_MESSAGE: u64 = 1 << 31;
 
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -59,7 +62,7 @@ impl<'a> Cursor<'a> {
 
     fn byte(&mut self, end: u64) -> Result<u8> {
         if self.position >= end {
-            return Err(self.malformed("a message ends in the middle of a field"));
+            return Err(self.ends_at(end, "a message ends in the middle of a field"));
         }
         let byte = self.ahead()?[0];
         self.position += 1;
@@ -118,7 +121,11 @@ impl<'a> Cursor<'a> {
         match wire {
             Wire::Bytes(len) | Wire::Fixed(len) if len > left(self) => {
                 let message = format!("a field of {len} bytes where only {} are left", left(self));
-                Err(self.malformed(&message))
+                Err(if len <= LONGEST_MESSAGE {
+                    self.ends_at(end, &message)
+                } else {
+                    self.malformed(&message)
+                })
             }
             wire => Ok(wire),
         }
@@ -140,6 +147,12 @@ impl<'a> Cursor<'a> {
             self.position += taken as u64;
         }
         Ok(())
+    }
+
+    /// What is announced ends behind this byte: where that is the end of the file, more of it was there once.
+    fn ends_at(&self, end: u64, message: &str) -> Error {
+        let is_cut_short = end == self.file.len();
+        if is_cut_short { cut_short(message).at_byte(self.position) } else { self.malformed(message) }
     }
 
     pub(super) fn malformed(&self, message: &str) -> Error {

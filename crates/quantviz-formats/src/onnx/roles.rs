@@ -70,8 +70,21 @@ pub(super) fn role_in(op: &str, standard: bool, slot: usize, parameter: &Paramet
         // Shapes and other tables of whole numbers are gathered from too.
         Some(Role::Embedding) if rank < 2 || is_index(parameter.dtype) => Role::Constant,
         Some(role) => role,
-        None if parameter.dtype.class() != DTypeClass::Float => Role::Constant,
-        None => by_arithmetic(op, standard, parameter),
+        None => by_real_operator(op, standard, slot, parameter),
+    }
+}
+
+/// Operators that compute on codes as another does on real numbers, and the slots of its operands.
+const OF_CODES: &[(&str, &str, &[usize])] = &[("QLinearAdd", "Add", &[0, 3]), ("QLinearMul", "Mul", &[0, 3])];
+
+/// Codes have the role of what they stand for; other whole numbers are constants.
+fn by_real_operator(op: &str, standard: bool, slot: usize, parameter: &Parameter) -> Role {
+    let real = OF_CODES.iter().find(|(of_codes, _, operands)| *of_codes == op && operands.contains(&slot));
+    let is_float = parameter.dtype.class() == DTypeClass::Float;
+    match real {
+        Some((_, real, _)) => by_arithmetic(real, true, parameter),
+        None if is_float || parameter.quantization.is_some() => by_arithmetic(op, standard, parameter),
+        None => Role::Constant,
     }
 }
 
@@ -80,7 +93,7 @@ pub(super) fn role_in(op: &str, standard: bool, slot: usize, parameter: &Paramet
 fn by_arithmetic(op: &str, standard: bool, parameter: &Parameter) -> Role {
     let elements = parameter.shape.elements();
     let is_vector = elements > 1 && parameter.shape.dims().iter().filter(|&&dim| dim != 1).count() == 1;
-    let by_name = || role_from_name(&parameter.name, &parameter.shape);
+    let by_name = || role_from_name(real_name(&parameter.name), &parameter.shape);
     match op {
         _ if elements <= 1 => Role::Constant,
         "Add" | "Sub" | "Mul" | "Div" => by_name().unwrap_or(match op {
@@ -91,6 +104,11 @@ fn by_arithmetic(op: &str, standard: bool, parameter: &Parameter) -> Role {
         _ if standard => by_name().unwrap_or(Role::Constant),
         _ => by_name().unwrap_or(if parameter.shape.rank() >= 2 { Role::Weight } else { Role::Constant }),
     }
+}
+
+/// The name that a parameter had before onnxruntime made codes of it.
+fn real_name(name: &str) -> &str {
+    name.strip_suffix("_quantized").unwrap_or(name)
 }
 
 /// Whether its name is that of something which nothing learns.

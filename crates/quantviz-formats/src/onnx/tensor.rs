@@ -13,6 +13,7 @@ use quantviz_core::{
 use super::flatten::SparseTensor;
 use super::packed::Packed;
 use super::places::{Location, Places, shape_of};
+use super::quant::Reason;
 use super::wire::Payload;
 use crate::Limits;
 use crate::bytes::Extent;
@@ -175,10 +176,11 @@ impl Tensors {
     }
 
     /// Warns that the quantization of a parameter is not known, and why; of the first reason only.
-    pub(super) fn warn_undescribed(&mut self, parameter: ParameterId, message: String) {
+    pub(super) fn warn_undescribed(&mut self, parameter: ParameterId, reason: impl Into<Reason>) {
         if self.undescribed.insert(parameter) {
+            let Reason { kind, message } = reason.into();
             let name = &self.parameters[parameter.index()].name;
-            self.warnings.push(Warning::about(name, WarningKind::Unsupported, message));
+            self.warnings.push(Warning::about(name, kind, message));
         }
     }
 

@@ -6,7 +6,7 @@ use quantviz_core::{DType, Error, Result, Shape, byte_len};
 
 use super::json::parse;
 use crate::Limits;
-use crate::file::ModelFile;
+use crate::file::{ModelFile, cut_short};
 
 /// What a file says of itself.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ impl Entry {
         let (begin, end) = (self.begin, self.end);
         if begin > end || end > data_len {
             let message = format!("its bytes {begin}..{end} are not within the {data_len} bytes of data");
-            return Err(Error::malformed(message));
+            return Err(if begin > end { Error::malformed(message) } else { cut_short(message) });
         }
         if self.dtype == DType::Unknown {
             return Ok(());
@@ -93,13 +93,18 @@ fn header_bytes(file: &ModelFile, limits: &Limits) -> Result<(u64, Vec<u8>)> {
     let mut length = [0; 8];
     if file.len() < 8 {
         let message = format!("a header needs at least 8 bytes, the file has {}", file.len());
-        return Err(Error::malformed(message).in_file(file.path()));
+        return Err(cut_short(message).in_file(file.path()));
     }
     file.read_at(0, &mut length)?;
     let length = u64::from_le_bytes(length);
     if length > file.len() - 8 {
         let message = format!("the header is said to have {length} bytes, the file has only {}", file.len());
-        return Err(Error::malformed(message).in_file(file.path()).at_byte(0));
+        // No program writes a header that long: these bytes are no length.
+        let is_length = length <= limits.header_bytes;
+        let no_header =
+            || Error::malformed(format!("{message}: this is no safetensors file, or a damaged one"));
+        let error = if is_length { cut_short(&message) } else { no_header() };
+        return Err(error.in_file(file.path()).at_byte(0));
     }
     if length > limits.header_bytes {
         let message = format!("a header of {length} bytes is over the limit of {}", limits.header_bytes);

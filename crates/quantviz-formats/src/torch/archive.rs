@@ -114,9 +114,12 @@ fn read_pickles(catalogue: &mut Catalogue<'_>, whole: &Bytes) -> Result<()> {
         catalogue.set_container("pickle");
         tree::collect(&first, &mut Storages::Nowhere, catalogue, "", None)?;
         if catalogue.model.parameters.is_empty() {
-            return Err(Error::unsupported(
-                "this is a pickle without tensors or arrays: torch did not write it",
-            ));
+            let message = "this is a pickle without tensors or arrays: torch did not write it";
+            let harmful = catalogue.pickles.harmful.warning();
+            return Err(Error::unsupported(match harmful {
+                Some(warning) => format!("{message}; it {warning}"),
+                None => message.to_owned(),
+            }));
         }
         return Ok(());
     }

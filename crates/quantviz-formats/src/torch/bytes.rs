@@ -1,11 +1,12 @@
 //! Where the bytes of pickles and storages are: in the file, or in memory if they were compressed.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use quantviz_core::{Error, Result};
 
 use crate::bytes::Extent;
-use crate::file::ModelFile;
+use crate::file::{ModelFile, cut_short};
 
 /// A run of bytes of a PyTorch file.
 #[derive(Clone, Debug)]
@@ -53,10 +54,16 @@ impl Bytes {
         }
     }
 
+    /// The error of something that goes on behind these bytes. Where they are the last of the file, more were there once.
+    pub(super) fn early_end(&self, file: &ModelFile, message: impl Display) -> Error {
+        let are_last = self.place(self.len()) == Some(file.len());
+        if are_last { cut_short(message) } else { Error::malformed(message.to_string()) }
+    }
+
     /// Fills `buffer` from the bytes at `offset`.
     pub(super) fn read_at(&self, file: &ModelFile, offset: u64, buffer: &mut [u8]) -> Result<()> {
         if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.len()) {
-            return Err(Error::malformed("a storage ends early"));
+            return Err(self.early_end(file, "a storage ends early"));
         }
         match self {
             Bytes::Stored(extent) => file.read_at(extent.offset + offset, buffer),

@@ -257,6 +257,9 @@ impl<'a> Catalogue<'a> {
         if self.model.parameters.is_empty() {
             self.model.warnings.push(Warning::general(WarningKind::Odd, "there is no tensor in this file"));
         }
+        if let Some(warning) = self.pickles.harmful.warning() {
+            self.model.warnings.push(Warning::general(WarningKind::Odd, warning));
+        }
         self.model.add_module_layers();
         for (parameter, class) in self.model.parameters.iter().zip(self.classes) {
             let layer = parameter.layer.and_then(|layer| self.model.layers.get_mut(layer.index()));

@@ -42,7 +42,7 @@ impl<'a> Input<'a> {
         }
         let bytes = self.window[self.taken..].first_chunk().copied();
         self.taken += N;
-        bytes.ok_or_else(early_end)
+        bytes.ok_or_else(|| self.early_end())
     }
 
     /// Everything before the next line break.
@@ -90,7 +90,7 @@ impl<'a> Input<'a> {
     fn check(&self, len: u64) -> Result<()> {
         let position = self.position();
         if len > self.source.len().saturating_sub(position) {
-            return Err(early_end());
+            return Err(self.early_end());
         }
         if len > self.most.saturating_sub(position - self.start) {
             return Err(
@@ -99,8 +99,8 @@ impl<'a> Input<'a> {
         }
         Ok(())
     }
-}
 
-fn early_end() -> Error {
-    Error::malformed("the pickle ends early")
+    fn early_end(&self) -> Error {
+        self.source.early_end(self.file, "the pickle ends early")
+    }
 }

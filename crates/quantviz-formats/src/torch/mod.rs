@@ -6,6 +6,7 @@ mod bytes;
 mod catalogue;
 mod dtypes;
 mod export;
+mod harmful;
 mod input;
 mod pickle;
 mod pickled;

@@ -6,6 +6,7 @@ use quantviz_core::{Error, Result};
 
 use super::arena::{Arena, Node, NodeId, Span};
 use super::bytes::Bytes;
+use super::harmful::Harmful;
 use super::input::Input;
 use crate::Limits;
 use crate::file::ModelFile;
@@ -20,13 +21,15 @@ pub(super) struct Pickle {
 }
 
 /// What the pickles of a file may still cost, all together.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Budget {
     pub(super) bytes: u64,
     /// Values, and references to them.
     items: usize,
     /// How many there were at first.
     most_items: usize,
+    /// What they name so far that could do harm.
+    pub(super) harmful: Harmful,
 }
 
 impl Budget {
@@ -34,7 +37,12 @@ impl Budget {
         /// What an index of 32 bits can reach, whatever the limits say.
         const REACH: usize = 1 << 30;
         let most_items = limits.pickle_items.min(REACH);
-        Budget { bytes: limits.pickle_bytes.min(REACH as u64), items: most_items, most_items }
+        Budget {
+            bytes: limits.pickle_bytes.min(REACH as u64),
+            items: most_items,
+            most_items,
+            harmful: Harmful::default(),
+        }
     }
 }
 
@@ -46,7 +54,7 @@ pub(super) fn read(file: &ModelFile, source: &Bytes, start: u64, budget: &mut Bu
         stack: Vec::new(),
         marks: Vec::new(),
         memo: HashMap::new(),
-        budget: *budget,
+        budget: budget.clone(),
     };
     let mut at = start;
     loop {
@@ -213,7 +221,8 @@ impl Machine<'_> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
-                self.push_node(Node::Global(module, name))?;
+                let global = self.global(module, name);
+                self.push_node(global)?;
             }
             b'P' => {
                 let line = self.input.line()?;
@@ -383,7 +392,15 @@ impl Machine<'_> {
         self.push_text(&name)?;
         let (name, module) = (self.pop()?, self.pop()?);
         self.charge(1)?;
-        Ok(self.arena.add(Node::Global(module, name)))
+        let global = self.global(module, name);
+        Ok(self.arena.add(global))
+    }
+
+    fn global(&mut self, module: NodeId, name: NodeId) -> Node {
+        if let (Some(module), Some(name)) = (self.arena.word(module), self.arena.word(name)) {
+            self.budget.harmful.note(&module, &name);
+        }
+        Node::Global(module, name)
     }
 
     fn mark(&mut self) -> Result<()> {

@@ -73,7 +73,9 @@ impl Storages {
             let (Some(len), Some(end)) = (len, end) else {
                 let message =
                     format!("the storage {key:?} is said to have {count} elements, which are not there");
-                return Err(Error::malformed(message).at_byte(at));
+                let error =
+                    if len.is_some() { whole.early_end(file, message) } else { Error::malformed(message) };
+                return Err(error.at_byte(at));
             };
             if table.insert(key.to_string(), Extent { file: 0, offset: at + 8, len }).is_some() {
                 return Err(Error::malformed(format!("two storages have the key {key:?}")).at_byte(at));

@@ -10,7 +10,7 @@ use quantviz_core::{Error, Result};
 use super::bytes::{Bytes, Held};
 use crate::Limits;
 use crate::bytes::Extent;
-use crate::file::ModelFile;
+use crate::file::{ModelFile, cut_short};
 
 /// A zip archive: a whole file, or an entry of another archive.
 #[derive(Debug)]
@@ -168,8 +168,9 @@ impl Directory {
             end.starts_with(END) && at as u64 + END_LEN + u64::from(end.u16(20)) == tail_len
         });
         let at = at.ok_or_else(|| {
-            Error::malformed("the archive has no directory: its end is missing")
-                .at_byte(region.offset + region.len)
+            let end = region.offset + region.len;
+            let message = "the archive has no directory: its end is missing";
+            if end == file.len() { cut_short(message) } else { Error::malformed(message) }.at_byte(end)
         })?;
         let end = Fields(&tail[at..]);
         let end_at = tail_start + at as u64;

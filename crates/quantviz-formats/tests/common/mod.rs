@@ -118,6 +118,11 @@ pub(crate) fn refused(name: &str, bytes: impl AsRef<[u8]>) -> Error {
     folder.refused(name)
 }
 
+/// What the error of a file that is too short says behind the fact.
+pub(crate) fn cut_short(fact: &str) -> String {
+    format!("{fact}; the file is cut short: download or copy it again")
+}
+
 /// Compares an error with its kind, its tensor, its byte and its message.
 #[track_caller]
 pub(crate) fn assert_error(

@@ -25,8 +25,13 @@ fn real(opened: &Opened) -> Vec<f32> {
 
 #[track_caller]
 fn assert_undescribed(opened: &Opened, message: &str) {
+    assert_warning(opened, WarningKind::Unsupported, message);
+}
+
+#[track_caller]
+fn assert_warning(opened: &Opened, kind: WarningKind, message: &str) {
     let [warning] = opened.warnings("w")[..] else { panic!("{:?}", opened.model().warnings) };
-    assert_eq!((warning.kind, warning.message.as_str()), (WarningKind::Unsupported, message));
+    assert_eq!((warning.kind, warning.message.as_str()), (kind, message));
     assert_eq!(opened.parameter("w").quantization, None);
 }
 
@@ -62,8 +67,9 @@ fn scales_and_zero_points_are_broadcast() {
     assert_eq!((layer_names(&opened), parameters(&opened, "fc")), (vec!["x", "fc"], vec!["w", "z", "s"]));
     assert_eq!((opened.parameter("z").role, opened.parameter("s").role), (Role::ZeroPoint, Role::Scale));
     assert_eq!(real(&open_weight(shifted(&[], &[1])))[..3], [0.0, 0.5, 1.0]);
-    assert_undescribed(
+    assert_warning(
         &open_weight(shifted(&[3], &[1, 2, 3])),
+        WarningKind::Misfit,
         "its zero-points are not shaped as its scales",
     );
 }
@@ -83,7 +89,11 @@ fn scales_are_for_what_the_codes_are_arranged_to() {
 #[test]
 fn what_does_not_fit_is_said_once() {
     let misfit = codes().floats("s", &[2], &[0.5; 2]).node(node("Mul", &["c", "s"], &["real"]));
-    assert_undescribed(&open_weight(misfit), "its scales of shape 2 do not fit its shape 2×3");
+    assert_warning(
+        &open_weight(misfit),
+        WarningKind::Misfit,
+        "its scales of shape 2 do not fit its shape 2×3",
+    );
     let twice = codes().floats("s", &[], &[0.5]).node(node("Mul", &["c", "s"], &["once"])).node(node(
         "Mul",
         &["once", "s"],

@@ -14,9 +14,11 @@ mod encodings;
 mod integer;
 mod layers;
 mod nested;
+mod notes;
 mod outputs;
 mod qdq;
 mod quantized_floats;
+mod quantized_inputs;
 mod roles;
 mod whole_model;
 

@@ -23,10 +23,21 @@ fn real(opened: &Opened) -> Vec<f32> {
 /// The warning about `w`, which has no descriptor for that reason.
 #[track_caller]
 fn assert_undescribed(graph: Graph, message: &str) {
+    assert_warning(graph, WarningKind::Unsupported, message);
+}
+
+/// The same where its scales or zero-points contradict the file.
+#[track_caller]
+fn assert_misfit(graph: Graph, message: &str) {
+    assert_warning(graph, WarningKind::Misfit, message);
+}
+
+#[track_caller]
+fn assert_warning(graph: Graph, kind: WarningKind, message: &str) {
     let opened = open_weight(graph);
     assert_eq!(opened.parameter("w").quantization, None);
     let [warning] = opened.warnings("w")[..] else { panic!("{:?}", opened.model().warnings) };
-    assert_eq!((warning.kind, warning.message.as_str()), (WarningKind::Unsupported, message));
+    assert_eq!((warning.kind, warning.message.as_str()), (kind, message));
     assert!(opened.source.values(opened.id("w"), Part::Stored).is_ok());
 }
 
@@ -181,7 +192,7 @@ fn operators_of_microsoft_have_no_default_axis() {
     assert_eq!(opened.quantization("w").granularity, Granularity::Tensor);
     let opened = open_weight(microsoft(rows().floats("s", &[2], &[0.5, 1.0]), Some(0)));
     assert_eq!(opened.quantization("w").granularity, Granularity::Axis(0));
-    assert_undescribed(microsoft(rows().floats("s", &[3], &[1.0; 3]), None), "it has 3 scales and no axis");
+    assert_misfit(microsoft(rows().floats("s", &[3], &[1.0; 3]), None), "it has 3 scales and no axis");
 }
 
 #[test]
@@ -189,26 +200,23 @@ fn an_axis_that_is_not_there() {
     for axis in [2, -3, i64::MAX, i64::MIN] {
         let graph = rows().floats("s", &[3], &[1.0; 3]);
         let message = format!("its scales are for axis {axis}, its shape is 2×3");
-        assert_undescribed(
-            graph.node(dequantize(&["w", "s"]).attribute("axis", Attribute::Int(axis))),
-            &message,
-        );
+        assert_misfit(graph.node(dequantize(&["w", "s"]).attribute("axis", Attribute::Int(axis))), &message);
     }
     // The default axis is 1, and a vector has none.
     let graph = graph().int8s("w", &[3], &[1, 2, 3]).floats("s", &[3], &[1.0; 3]);
-    assert_undescribed(graph.node(dequantize(&["w", "s"])), "its scales are for axis 1, its shape is 3");
+    assert_misfit(graph.node(dequantize(&["w", "s"])), "its scales are for axis 1, its shape is 3");
 }
 
 #[test]
 fn scales_that_do_not_fit() {
     let graph = rows().floats("s", &[2], &[1.0; 2]);
     let message = "its scales of shape 2 do not fit the 3 channels of axis 1";
-    assert_undescribed(graph.node(dequantize(&["w", "s"])), message);
+    assert_misfit(graph.node(dequantize(&["w", "s"])), message);
     let graph = rows().floats("s", &[3, 1], &[1.0; 3]);
     let message = "its scales of shape 3×1 do not fit the 3 channels of axis 1";
-    assert_undescribed(graph.node(dequantize(&["w", "s"])), message);
+    assert_misfit(graph.node(dequantize(&["w", "s"])), message);
     let graph = rows().floats("s", &[3], &[1.0; 3]).int8s("z", &[2], &[0; 2]);
-    assert_undescribed(graph.node(dequantize(&["w", "s", "z"])), "it has 2 zero-points for 3 scales");
+    assert_misfit(graph.node(dequantize(&["w", "s", "z"])), "it has 2 zero-points for 3 scales");
     for (block, message) in [
         (2, "its scales of shape 2×3 do not fit blocks of 2 along axis 1"),
         (-1, "its block size is -1"),
@@ -216,7 +224,7 @@ fn scales_that_do_not_fit() {
     ] {
         let graph = rows().floats("s", &[2, 3], &[1.0; 6]);
         let blocked = dequantize(&["w", "s"]).attribute("block_size", Attribute::Int(block));
-        assert_undescribed(graph.node(blocked), message);
+        assert_misfit(graph.node(blocked), message);
     }
 }
 

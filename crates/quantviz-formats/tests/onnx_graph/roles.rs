@@ -1,7 +1,7 @@
 //! What parameters are for, as the nodes that read them tell.
 
 use quantviz_core::Role::{self, Bias, Constant, Embedding, Norm, RunningStat, Weight};
-use quantviz_testkit::onnx::{Storage, data_type};
+use quantviz_testkit::onnx::{Graph, Storage, data_type};
 
 use crate::common::Opened;
 use crate::{Tensors, graph, node, open_graph};
@@ -129,6 +129,65 @@ fn codes_have_the_role_of_what_they_stand_for() {
     let expected = [("table", Embedding), ("w", Weight), ("b", Bias), ("s", Role::Scale)];
     for (name, role) in expected {
         assert_eq!(role_of(&opened, name), role, "{name}");
+    }
+}
+
+/// What a float model adds and multiplies with, as onnxruntime's quantizers leave it.
+#[test]
+fn codes_that_are_added_have_the_role_of_what_they_stand_for() {
+    let names = ["fc.bias", "v", "ln.beta", "ln.gamma", "pos_embed", "inv_freq"];
+    let dims = |name: &str| if name == "pos_embed" { &[2, 2][..] } else { &[4] };
+    let operator = |name: &str| if name == "ln.gamma" { "Mul" } else { "Add" };
+    let roles = |graph: Graph, end: &str| {
+        let opened = open_graph(graph);
+        let count = opened.model().parameter_count();
+        (names.map(|name| role_of(&opened, &format!("{name}{end}"))), count)
+    };
+    let scales = || graph().floats("s", &[], &[0.5]).int8s("z", &[], &[0]);
+    let float = names.iter().fold(graph(), |graph, name| {
+        graph.floats(name, dims(name), &[0.0; 4]).node(node(
+            operator(name),
+            &["x", name],
+            &[&format!("{name}.y")],
+        ))
+    });
+    let codes = |graph: Graph, name: &str| graph.int8s(&format!("{name}_quantized"), dims(name), &[0; 4]);
+    let qdq = names.iter().fold(scales(), |graph, name| {
+        let [quantized, real, y] = ["_quantized", "_real", ".y"].map(|end| format!("{name}{end}"));
+        codes(graph, name).node(node("DequantizeLinear", &[&quantized, "s", "z"], &[&real])).node(node(
+            operator(name),
+            &["x", &real],
+            &[&y],
+        ))
+    });
+    let on_codes = names.iter().fold(scales(), |graph, name| {
+        let [quantized, y] = ["_quantized", ".y"].map(|end| format!("{name}{end}"));
+        let inputs = ["x", "s", "z", &quantized, "s", "z", "s", "z"];
+        let operator = format!("QLinear{}", operator(name));
+        codes(graph, name).node(node(&operator, &inputs, &[&y]).domain("com.microsoft"))
+    });
+    let expected = ([Bias, Bias, Norm, Norm, Embedding, Constant], 20);
+    assert_eq!(roles(float, ""), expected);
+    assert_eq!(roles(qdq, "_quantized"), expected, "of QDQ");
+    assert_eq!(roles(on_codes, "_quantized"), expected, "of QOperator");
+}
+
+/// A MatMul and an Add, whose bias has whole numbers of 32 bits.
+#[test]
+fn a_bias_of_32_bits_counts() {
+    let scales = || graph().floats("s", &[], &[0.5]).int8s("z", &[], &[0]);
+    let with_weights = || scales().int8s("w", &[2, 3], &[0; 6]).int32s("b", &[3], &[0; 3]);
+    let qdq = with_weights()
+        .node(node("DequantizeLinear", &["w", "s", "z"], &["w_real"]))
+        .node(node("DequantizeLinear", &["b", "s"], &["b_real"]))
+        .node(node("MatMul", &["x", "w_real"], &["h"]))
+        .node(node("Add", &["h", "b_real"], &["y"]));
+    let on_codes = with_weights()
+        .node(node("QLinearMatMul", &["x", "s", "z", "w", "s", "z", "s", "z"], &["h"]))
+        .node(node("QLinearAdd", &["h", "s", "z", "b", "s", "z", "s", "z"], &["y"]).domain("com.microsoft"));
+    for graph in [qdq, on_codes] {
+        let opened = open_graph(graph);
+        assert_eq!((role_of(&opened, "b"), opened.model().parameter_count()), (Bias, 9));
     }
 }
 

@@ -123,7 +123,7 @@ fn bytes() {
 
 #[test]
 fn parts_that_do_not_fit() {
-    use WarningKind::{Malformed, Missing};
+    use WarningKind::{Misfit, Missing};
     let with = |index: usize, tensor: Tensor<'static>| {
         let mut tensors = tensors();
         tensors.resize(tensors.len().max(index + 1), tensor.clone());
@@ -133,17 +133,17 @@ fn parts_that_do_not_fit() {
     let no_shape = "its weight_shape does not fit its words";
     let cases: [(Vec<Tensor<'_>>, WarningKind, &str); 6] = [
         (tensors().into_iter().step_by(2).collect(), Missing, "its scales are missing"),
-        (with(2, shape([2, 33])), Malformed, no_shape),
-        (with(2, shape([3, 8])), Malformed, no_shape),
-        (with(2, shape([2, i64::MIN])), Malformed, no_shape),
+        (with(2, shape([2, 33])), Misfit, no_shape),
+        (with(2, shape([3, 8])), Misfit, no_shape),
+        (with(2, shape([2, i64::MIN])), Misfit, no_shape),
         (
             with(3, ("fc.weight_zero_point", "I32", &[2, 2], i32s(&[0; 4]))),
-            Malformed,
+            Misfit,
             "its zero-points of shape [2, 2] do not fit its scales",
         ),
         (
             with(3, ("fc.weight_g_idx", "I32", &[9], i32s(&[0; 9]))),
-            Malformed,
+            Misfit,
             "its g_idx of shape [9] is not for 8 columns",
         ),
     ];

@@ -90,7 +90,7 @@ fn scales_that_do_not_fit() {
         ("fc.weight_scale", "F32", &[3], f32s(&[1.0; 3])),
     ]);
     let message = "its scales of shape [3] do not fit its shape [2, 2]";
-    assert_eq!(model.only_warning("fc.weight"), (WarningKind::Malformed, message));
+    assert_eq!(model.only_warning("fc.weight"), (WarningKind::Misfit, message));
     assert_eq!(model.values("fc.weight"), [1.0, 2.0, -1.0, 448.0]);
 }
 

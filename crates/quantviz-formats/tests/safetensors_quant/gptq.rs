@@ -122,7 +122,7 @@ fn one_group_for_each_column() {
 
 #[test]
 fn parts_that_do_not_fit() {
-    use WarningKind::{Malformed, Missing, Unsupported};
+    use WarningKind::{Misfit, Missing, Unsupported};
     let without = |name: &str| tensors([0x77; 2]).into_iter().filter(|it| it.0 != name).collect::<Vec<_>>();
     let with = |index: usize, tensor: Tensor<'static>| {
         let mut tensors = tensors([0x77; 2]);
@@ -135,7 +135,7 @@ fn parts_that_do_not_fit() {
         (without("fc.qzeros"), Missing, "its qzeros are missing"),
         (
             with(1, ("fc.qzeros", "I32", &[3, 1], i32s(&[0x77; 3]))),
-            Malformed,
+            Misfit,
             "its qzeros of shape [3, 1] do not fit its scales",
         ),
         (

@@ -63,15 +63,15 @@ fn scales_that_are_codes() {
 
 #[test]
 fn four_bits_that_do_not_fit() {
-    use WarningKind::{Malformed, Unsupported};
+    use WarningKind::{Misfit, Unsupported};
     let cases = [
-        (r#"{"blocksize": 4, "shape": [2, 5]}"#, Malformed),
-        (r#"{"blocksize": 2, "shape": [2, 4]}"#, Malformed),
-        (r#"{"blocksize": 0, "shape": [2, 4]}"#, Malformed),
+        (r#"{"blocksize": 4, "shape": [2, 5]}"#, Misfit),
+        (r#"{"blocksize": 2, "shape": [2, 4]}"#, Misfit),
+        (r#"{"blocksize": 0, "shape": [2, 4]}"#, Misfit),
         (r#"{"blocksize": 18446744073709551615, "shape": [2, 4]}"#, Unsupported),
-        (r#"{"blocksize": 4, "shape": [18446744073709551615, 4]}"#, Malformed),
-        (r#"{"blocksize": 4, "shape": []}"#, Malformed),
-        ("[]", Malformed),
+        (r#"{"blocksize": 4, "shape": [18446744073709551615, 4]}"#, Misfit),
+        (r#"{"blocksize": 4, "shape": []}"#, Misfit),
+        ("[]", Misfit),
         (r#"{"blocksize": 3, "shape": [2, 2, 2]}"#, Unsupported),
     ];
     for (state, kind) in cases {
@@ -138,7 +138,7 @@ fn five_bits_across_words() {
 #[test]
 fn words_that_do_not_fit() {
     let model = opened(&mlx(i32s(&[0; 7]), &[1, 7]));
-    assert_eq!(model.only_warning("fc.weight").0, WarningKind::Malformed);
+    assert_eq!(model.only_warning("fc.weight").0, WarningKind::Misfit);
     model.unreadable("fc.weight");
     let mut tensors = mlx(i32s(&[0; 8]), &[1, 8]);
     tensors.pop();
@@ -236,7 +236,7 @@ fn groups_of_hqq_down_the_columns() {
 fn layers_of_hqq_that_do_not_fit() {
     let words =
         |shape: &'static [u64]| ("fc.W_q", "U8", shape, vec![0; shape.iter().product::<u64>() as usize]);
-    use WarningKind::{Malformed, Unsupported};
+    use WarningKind::{Misfit, Unsupported};
     let mut scaleless = hqq(4, 1, words(&[2, 2]));
     scaleless.remove(1);
     let mut odd_groups = hqq(4, 1, words(&[2, 2]));
@@ -250,10 +250,10 @@ fn layers_of_hqq_that_do_not_fit() {
         (odd_columns, Unsupported, "unsupported: HQQ with groups of 3 in columns of 2"),
         (hqq(9, 1, words(&[2, 2])), Unsupported, "unsupported: HQQ without its number of bits"),
         (hqq(7, 1, words(&[4, 2])), Unsupported, "unsupported: HQQ with 7 bits in u8"),
-        (hqq(4, 1, words(&[3, 2])), Malformed, "its words of shape [3, 2] are not for 2×4"),
+        (hqq(4, 1, words(&[3, 2])), Misfit, "its words of shape [3, 2] are not for 2×4"),
         (scaleless, Unsupported, "unsupported: HQQ without its scale"),
         (odd_groups, Unsupported, "unsupported: HQQ with groups of 3 in rows of 4"),
-        (long, Malformed, "its scales and zero-points are not for 8 groups"),
+        (long, Misfit, "its scales and zero-points are not for 8 groups"),
     ] {
         let model = open(MODEL, file(&tensors));
         assert_eq!(model.only_warning("fc.W_q"), (kind, message));

@@ -190,5 +190,11 @@ fn check_layers(model: &Model) {
             check_operand(model, &owner, &activation.scale);
             activation.zero_point.iter().for_each(|zero_point| check_operand(model, &owner, zero_point));
         }
+        for input in &layer.quantized_inputs {
+            let owner = format!("input {} of layer {name:?}", input.slot);
+            assert!(input.slot < layer.inputs.len(), "{owner}: there is no such input");
+            let operands = input.scale.iter().chain(&input.zero_point);
+            operands.for_each(|operand| check_operand(model, &owner, operand));
+        }
     }
 }

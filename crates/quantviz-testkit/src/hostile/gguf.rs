@@ -24,7 +24,7 @@ fn heads() -> Vec<Hostile> {
         Hostile::new(FILE, "an empty file", Refused("the file is empty"), Vec::new),
         Hostile::new(FILE, "four bytes", Refused("byte 4"), || b"GGUF".to_vec()),
         Hostile::new(FILE, "something else", Refused("does not begin with"), || {
-            b"GGML is something else".to_vec()
+            b"GGML is something else\0".to_vec()
         }),
         file("a version of the future", Refused("version 4"), empty().version(4)),
         file("the other order of bytes", Refused("big-endian"), empty().version(3 << 24)),

@@ -135,7 +135,7 @@ fn opcodes() -> Vec<Hostile> {
     ]
 }
 
-/// Everything that a pickle that wants to run code can do about it. None of it happens.
+/// Everything that a pickle that wants to run code can do about it. None of it happens, and that it was tried is told.
 fn attacks() -> Vec<Hostile> {
     let attacks: &[&[u8]] = &[
         b"cos\nsystem\n\x8c\x0ctouch hacked\x85R",
@@ -148,7 +148,8 @@ fn attacks() -> Vec<Hostile> {
         b"crunpy\n_run_code\n\x8c\x04pass}\x86R",
     ];
     let attack = |attack: &&'static [u8]| {
-        pickle(format!("the attack {}", attack.escape_ascii()), Sound, small().text("x").op(attack).op(b"s"))
+        let what = format!("the attack {}", attack.escape_ascii());
+        pickle(what, Warned("not run here"), small().text("x").op(attack).op(b"s"))
     };
     attacks.iter().map(attack).collect()
 }

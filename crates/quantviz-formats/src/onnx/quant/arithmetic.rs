@@ -7,7 +7,7 @@ use quantviz_core::{
 
 use super::arrange::Arrangement;
 use super::scales::Scales;
-use super::{Constants, broadcast, descriptor, int_attribute};
+use super::{Constants, Reason, broadcast, descriptor, int_attribute};
 use crate::onnx::graph::{Graph, input, is_linear, is_product, is_shift};
 use crate::onnx::tensor::{Tensors, dtype_of};
 
@@ -71,7 +71,7 @@ impl<'a> Path<'a> {
         (is_cast && is_plain).then_some(Path { parameter, nodes })
     }
 
-    fn describe(&self, product: &NodeProto, constants: &Constants<'_>) -> Result<QuantDescriptor, String> {
+    fn describe(&self, product: &NodeProto, constants: &Constants<'_>) -> Result<QuantDescriptor, Reason> {
         let parameter = &constants.tensors.parameters[self.parameter.index()];
         let mut steps = self.nodes.iter().enumerate().filter(|(_, node)| is_product(node) || is_shift(node));
         let shift = match (steps.next(), steps.next(), steps.next()) {
@@ -88,7 +88,7 @@ impl<'a> Path<'a> {
             let of_zero_points = self.granularity(at, &parameter.shape, &zero_points.shape, constants)?;
             match is_one || of_zero_points == granularity {
                 true => Ok(zero_points),
-                false => Err("its zero-points are not shaped as its scales".to_owned()),
+                false => Err(Reason::misfit("its zero-points are not shaped as its scales")),
             }
         });
         let zero_points = zero_points.transpose()?;
@@ -122,10 +122,10 @@ impl<'a> Path<'a> {
         stored: &Shape,
         numbers: &Shape,
         constants: &Constants<'_>,
-    ) -> Result<Granularity, String> {
+    ) -> Result<Granularity, Reason> {
         let arrangement = Arrangement::of(stored, self.nodes[..nodes].iter().copied(), constants)?;
         let arranged = Shape::new(arrangement.dims.clone()).map_err(|error| error.message().to_owned())?;
-        arrangement.back(broadcast(&arranged, numbers)?)
+        Ok(arrangement.back(broadcast(&arranged, numbers)?)?)
     }
 }
 

@@ -5,14 +5,14 @@ use quantviz_core::{
     DType, Encoding, Granularity, GroupIndex, Operand, ParameterId, QuantDescriptor, Scheme, Shape,
 };
 
-use super::{Constants, axis_at, constant_input, int_attribute};
+use super::{Constants, Reason, axis_at, constant_input, int_attribute};
 use crate::bit_rows::BitRows;
 use crate::onnx::graph::{Graph, input};
 use crate::onnx::packed::Packed;
 use crate::onnx::tensor::Tensors;
 
 /// Why a parameter cannot be described.
-type Described = Result<QuantDescriptor, String>;
+type Described = Result<QuantDescriptor, Reason>;
 
 struct BlockOperator {
     op: &'static str,
@@ -101,7 +101,10 @@ fn gather_block_quantized(
     let mut sizes = vec![1; logical.rank()];
     sizes[axis] = block;
     let granularity = Granularity::Block(sizes);
-    let groups = granularity.groups(&logical).ok_or("its blocks do not fit its shape")?.count();
+    let groups = granularity
+        .groups(&logical)
+        .ok_or_else(|| Reason::misfit("its blocks do not fit its shape"))?
+        .count();
     let scale = scales(graph, tensors, node, 2, Some(groups))?;
     let zero_point = optional(graph, node, 3)?;
     if !packed {
@@ -119,7 +122,7 @@ fn gather_block_quantized(
             scale,
             zero_point,
         )
-        .ok_or_else(|| format!("{} cannot hold codes", parameter.dtype));
+        .ok_or_else(|| format!("{} cannot hold codes", parameter.dtype).into());
     }
     let row = logical.dims().last().copied().unwrap_or(1);
     let mut descriptor = QuantDescriptor::of_packed(
@@ -173,7 +176,7 @@ fn matmul_bnb4(graph: &Graph<'_>, tensors: &mut Tensors, node: &NodeProto, codes
     descriptor.table = Some(match int_attribute(node, "quant_type") {
         Some(0) => FP4.to_vec(),
         Some(1) | None => NF4.to_vec(),
-        Some(other) => return Err(format!("its quant_type is {other}")),
+        Some(other) => return Err(format!("its quant_type is {other}").into()),
     });
     tensors.pack_codes(codes, Packed::numbers(codes, layout));
     Ok(descriptor)
@@ -224,13 +227,13 @@ fn scales(
     node: &NodeProto,
     slot: usize,
     expected: Option<u64>,
-) -> Result<Operand, String> {
+) -> Result<Operand, Reason> {
     let name = input(node, slot).ok_or_else(|| format!("{} has no scales for it", node.op_type))?;
     let scales = Constants { graph, tensors }.scales(name)?;
     let found = scales.shape.elements();
     match scales.outer {
         None if Some(found) == expected => Ok(scales.operand),
-        None => Err(format!("{name} has {found} elements, not one for every block")),
+        None => Err(Reason::misfit(format!("{name} has {found} elements, not one for every block"))),
         Some(_) => Err("its scales are quantized themselves".into()),
     }
 }
@@ -243,15 +246,15 @@ fn optional(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Result<Option<P
     input(node, slot).map(known).transpose()
 }
 
-fn fits(tensors: &Tensors, id: ParameterId, expected: Option<u64>, what: &str) -> Result<(), String> {
+fn fits(tensors: &Tensors, id: ParameterId, expected: Option<u64>, what: &str) -> Result<(), Reason> {
     let parameter = &tensors.parameters[id.index()];
     match expected {
         Some(expected) if parameter.shape.elements() == expected && parameter.dtype.bits() == Some(8) => {
             Ok(())
         }
-        _ => Err(format!(
+        _ => Err(Reason::misfit(format!(
             "its {what} are not packed as its operator says: {} {}",
             parameter.dtype, parameter.shape
-        )),
+        ))),
     }
 }

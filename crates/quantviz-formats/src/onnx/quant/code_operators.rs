@@ -4,9 +4,10 @@ use onnx_ir::NodeProto;
 use quantviz_core::{DType, Encoding, Granularity, Operand, ParameterId, QuantDescriptor, Role, Shape};
 
 use super::activations::add_activation;
+use super::integer::is_integer_product;
 use super::{
-    Constants, claim_input, constant_input, descriptor, float_attribute, gathered_from, int_attribute,
-    per_axis,
+    Constants, Reason, claim_input, constant_input, descriptor, float_attribute, gathered_from,
+    int_attribute, per_axis,
 };
 use crate::onnx::graph::{Graph, Layers, Source, input};
 use crate::onnx::tensor::Tensors;
@@ -95,18 +96,33 @@ const CODE_OPERATORS: &[CodeOperator] = &[
 /// `QLinearConcat(scale, zero_point, codes, scale, zero_point, codes, …)`: those of the output come first.
 const CONCAT: &str = "QLinearConcat";
 
+/// Slots of the codes that an operator computes on, of their scale and their zero-point, where it has such.
+pub(super) fn operand_slots(node: &NodeProto) -> Vec<(usize, Option<usize>, usize)> {
+    let slots = |&CodeOperand(codes, scale, zero_point, _): &CodeOperand| (codes, Some(scale), zero_point);
+    match CODE_OPERATORS.iter().find(|operator| operator.op == node.op_type) {
+        Some(operator) => operator.operands.iter().map(slots).collect(),
+        None if node.op_type == CONCAT => concatenated(node).iter().map(slots).collect(),
+        None if is_integer_product(node) => vec![(0, None, 2), (1, None, 3)],
+        None => Vec::new(),
+    }
+}
+
+fn concatenated(node: &NodeProto) -> Vec<CodeOperand> {
+    let slots = (2..node.input.len()).step_by(3);
+    slots.map(|slot| CodeOperand(slot, slot + 1, slot + 2, First)).collect()
+}
+
 /// Describes the operands of operators that compute on codes.
 pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: &mut Tensors) {
     for node in graph.nodes {
         let Some(layer) = node.output.first().and_then(|output| layers.maker(output)) else { continue };
         let operator = CODE_OPERATORS.iter().find(|operator| operator.op == node.op_type);
-        let concatenated: Vec<CodeOperand>;
+        let of_concat: Vec<CodeOperand>;
         let (operands, output) = match operator {
             Some(operator) => (operator.operands, operator.output),
             None if node.op_type == CONCAT => {
-                let slots = (2..node.input.len()).step_by(3);
-                concatenated = slots.map(|slot| CodeOperand(slot, slot + 1, slot + 2, First)).collect();
-                (&concatenated[..], Some((0, 1)))
+                of_concat = concatenated(node);
+                (&of_concat[..], Some((0, 1)))
             }
             None => continue,
         };
@@ -161,7 +177,8 @@ fn describe_operand(
         return;
     }
     let constants = Constants { graph, tensors };
-    let described = constants.scales(input(node, scale).unwrap_or_default()).and_then(|scales| {
+    let scales = constants.scales(input(node, scale).unwrap_or_default()).map_err(Reason::from);
+    let described = scales.and_then(|scales| {
         let granularity = match scales.shape.elements() {
             1 => Granularity::Tensor,
             _ => {
@@ -208,7 +225,7 @@ fn describe_bias(
         Some((&last, outer)) if last == channels && fits => Granularity::Axis(outer.len()),
         _ => {
             let message = format!("{channels} scales do not fit its shape {}", parameter.shape);
-            return tensors.warn_undescribed(bias, message);
+            return tensors.warn_undescribed(bias, Reason::misfit(message));
         }
     };
     let mut factors: Vec<Operand> = scales.into_iter().map(|scales| scales.operand).collect();
@@ -222,7 +239,7 @@ fn describe_bias(
 
 impl Channels {
     /// Which elements share one of many scales.
-    fn granularity(self, node: &NodeProto, shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
+    fn granularity(self, node: &NodeProto, shape: &Shape, scales: &Shape) -> Result<Granularity, Reason> {
         let axis = match self {
             First => 0,
             Last => -1,
@@ -234,7 +251,8 @@ impl Channels {
                 let ends = (sizes.first().copied(), sizes.last().copied());
                 if sizes.len() < 2 || ends != (scales.dims().first().copied(), scales.dims().last().copied())
                 {
-                    return Err(format!("its scales of shape {scales} do not fit its shape {shape}"));
+                    let message = format!("its scales of shape {scales} do not fit its shape {shape}");
+                    return Err(Reason::misfit(message));
                 }
                 let last = sizes.len() - 1;
                 (sizes[0], sizes[last]) = (1, 1);

@@ -3,7 +3,7 @@
 use onnx_ir::NodeProto;
 use quantviz_core::{DType, Encoding, Parameter, QuantDescriptor, Scheme};
 
-use super::{Constants, broadcast, int_attribute};
+use super::{Constants, Reason, broadcast, int_attribute};
 use crate::onnx::graph::{Graph, Source, input, is_fake_quantize};
 use crate::onnx::tensor::Tensors;
 
@@ -20,7 +20,7 @@ pub(super) fn describe(graph: &Graph<'_>, tensors: &mut Tensors) {
         let described = match origin.carrier {
             None if is_bipolar(node) => describe_signs(node, parameter, &constants),
             None => describe_weight(node, parameter, &constants),
-            Some(_) => Err("it is rearranged before it is quantized".to_owned()),
+            Some(_) => Err("it is rearranged before it is quantized".into()),
         };
         match described {
             Ok(descriptor) => tensors.parameters[id.index()].quantization = Some(descriptor),
@@ -34,10 +34,10 @@ fn describe_weight(
     node: &NodeProto,
     parameter: &Parameter,
     constants: &Constants<'_>,
-) -> Result<QuantDescriptor, String> {
+) -> Result<QuantDescriptor, Reason> {
     let mode = node.attribute.iter().find(|attribute| attribute.name == "rounding_mode");
     if let Some(mode) = mode.filter(|mode| !mode.s.eq_ignore_ascii_case(b"ROUND")) {
-        return Err(format!("rounding {} is not supported", String::from_utf8_lossy(&mode.s)));
+        return Err(format!("rounding {} is not supported", String::from_utf8_lossy(&mode.s)).into());
     }
     let scales = constants.scales(input(node, 1).unwrap_or_default())?;
     let zero_points = input(node, 2).map(|name| constants.zero_points(name)).transpose()?;
@@ -47,7 +47,7 @@ fn describe_weight(
     if let Some(zero_points) = zero_points.as_ref().filter(|it| it.shape.elements() != 1)
         && broadcast(&parameter.shape, &zero_points.shape)? != granularity
     {
-        return Err("its zero-points are not shaped as its scales".into());
+        return Err(Reason::misfit("its zero-points are not shaped as its scales"));
     }
     let zero_point = zero_points.map(|it| it.operand);
     let mut descriptor = QuantDescriptor::of_stored(
@@ -70,7 +70,7 @@ fn describe_signs(
     node: &NodeProto,
     parameter: &Parameter,
     constants: &Constants<'_>,
-) -> Result<QuantDescriptor, String> {
+) -> Result<QuantDescriptor, Reason> {
     let scales = constants.scales(input(node, 1).unwrap_or_default())?;
     let granularity = broadcast(&parameter.shape, &scales.shape)?;
     let (encoding, operator) = (Encoding::Other, &node.op_type);

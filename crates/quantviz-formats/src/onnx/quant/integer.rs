@@ -6,7 +6,7 @@ use onnx_ir::NodeProto;
 use quantviz_core::{Encoding, Granularity, ParameterId, QuantDescriptor, Role, Shape};
 
 use super::scales::leaves;
-use super::{Constants, claim_input, descriptor, gathered_from, per_axis};
+use super::{Constants, Reason, claim_input, descriptor, gathered_from, per_axis};
 use crate::onnx::graph::{Graph, Layers, Source, input};
 use crate::onnx::tensor::Tensors;
 
@@ -22,7 +22,7 @@ pub(in crate::onnx) struct IntegerProduct<'a> {
 }
 
 /// Whether its output are products of codes without a scale.
-fn is_integer_product(node: &NodeProto) -> bool {
+pub(super) fn is_integer_product(node: &NodeProto) -> bool {
     matches!(node.op_type.as_str(), "MatMulInteger" | "ConvInteger")
 }
 
@@ -129,7 +129,7 @@ pub(super) fn describe<'a>(graph: &Graph<'a>, layers: &mut Layers<'a>, tensors: 
                     }
                     describe_codes(graph, tensors, node, codes, &factors, (slot, zero_point), axis)
                 }
-                None => Err("no constant scale follows its product".to_owned()),
+                None => Err("no constant scale follows its product".into()),
             };
             match described {
                 Ok(descriptor) => tensors.parameters[codes.index()].quantization = Some(descriptor),
@@ -183,11 +183,11 @@ fn describe_codes(
     factors: &[&str],
     (slot, zero_point): (usize, usize),
     axis: i64,
-) -> Result<QuantDescriptor, String> {
+) -> Result<QuantDescriptor, Reason> {
     let parameter = &tensors.parameters[codes.index()];
     let constants = Constants { graph, tensors };
     let [factor] = factors else {
-        return Err(format!("{} constants scale its product, not one", factors.len()));
+        return Err(format!("{} constants scale its product, not one", factors.len()).into());
     };
     let mut scales = constants.scales(factor)?;
     let granularity = match scales.shape.elements() {

@@ -7,7 +7,7 @@ use quantviz_core::{
 
 use super::arrange::{Arrangement, sizes_of};
 use super::scales::Scales;
-use super::{Constants, int_attribute, resolve_axis, zero_points_fit};
+use super::{Constants, Reason, int_attribute, resolve_axis, zero_points_fit};
 use crate::onnx::graph::{Graph, Source, input, is_dequantize, is_product, is_quantize};
 use crate::onnx::packed::Packed;
 use crate::onnx::tensor::{Tensors, dtype_of};
@@ -63,7 +63,7 @@ impl<'a> Path<'a> {
         Some(Path { parameter, nodes, gathered })
     }
 
-    fn describe(&self, node: &NodeProto, constants: &Constants<'_>) -> Result<QuantDescriptor, String> {
+    fn describe(&self, node: &NodeProto, constants: &Constants<'_>) -> Result<QuantDescriptor, Reason> {
         if self.nodes.iter().any(|node| is_dequantize(node) || is_product(node)) {
             return Err("it is computed with before it is quantized".into());
         }
@@ -73,13 +73,13 @@ impl<'a> Path<'a> {
         let quantizer = self.nodes.iter().copied().find(|node| is_quantize(node));
         let codes = match quantizer {
             Some(quantizer) => quantized_type(quantizer, constants),
-            None => self.code_type(parameter.dtype),
+            None => code_type(&self.nodes, parameter.dtype),
         };
         let is_fp8_in_bytes = node.op_type == "TRT_FP8DequantizeLinear" && codes == DType::U8;
         let codes = if is_fp8_in_bytes { DType::F8E4M3Fn } else { codes };
         let is_float = |dtype: DType| dtype.class() == DTypeClass::Float;
         if quantizer.is_some() && !(is_float(parameter.dtype) && parameter.dtype.bits() >= Some(16)) {
-            return Err(format!("{} is quantized although it holds codes already", parameter.dtype));
+            return Err(format!("{} is quantized although it holds codes already", parameter.dtype).into());
         }
 
         let granularity = self.granularity(node, parameter, &scales.shape, constants)?;
@@ -113,20 +113,13 @@ impl<'a> Path<'a> {
         Ok(descriptor)
     }
 
-    /// The type of codes that are stored as another: a Cast may narrow them.
-    fn code_type(&self, stored: DType) -> DType {
-        let casts = self.nodes.iter().filter(|node| node.op_type == "Cast");
-        let casts = casts.filter_map(|node| int_attribute(node, "to"));
-        casts.map(|to| dtype_of(i32::try_from(to).unwrap_or(0))).next_back().unwrap_or(stored)
-    }
-
     fn granularity(
         &self,
         node: &NodeProto,
         parameter: &Parameter,
         scales: &Shape,
         constants: &Constants<'_>,
-    ) -> Result<Granularity, String> {
+    ) -> Result<Granularity, Reason> {
         if scales.elements() == 1 {
             return Ok(Granularity::Tensor);
         }
@@ -145,7 +138,7 @@ impl<'a> Path<'a> {
             0 => super::per_axis(&arranged, scales, axis)?,
             block => per_block(&arranged, scales, axis.unwrap_or(1), block)?,
         };
-        arrangement.back(granularity)
+        Ok(arrangement.back(granularity)?)
     }
 
     /// Takes codes beyond the bounds of a Clip out of the range.
@@ -155,6 +148,13 @@ impl<'a> Path<'a> {
             descriptor.code_range = constants.clipped(node, descriptor.code_range);
         }
     }
+}
+
+/// The type of codes that are stored as another: a Cast on their way may narrow them.
+pub(super) fn code_type(path: &[&NodeProto], stored: DType) -> DType {
+    let casts = path.iter().filter(|node| node.op_type == "Cast");
+    let casts = casts.filter_map(|node| int_attribute(node, "to"));
+    casts.map(|to| dtype_of(i32::try_from(to).unwrap_or(0))).next_back().unwrap_or(stored)
 }
 
 /// The type of codes that the operator's name or an attribute of QuantizeLinear says.
@@ -171,7 +171,7 @@ pub(super) fn said_type(node: &NodeProto) -> Option<DType> {
 }
 
 /// The type that a QuantizeLinear makes.
-fn quantized_type(node: &NodeProto, constants: &Constants<'_>) -> DType {
+pub(super) fn quantized_type(node: &NodeProto, constants: &Constants<'_>) -> DType {
     let said = said_type(node);
     let zero_points = || constants.zero_points(input(node, 2)?).ok();
     said.or_else(|| zero_points().map(|zero_points| zero_points.dtype)).unwrap_or(DType::U8)
@@ -182,7 +182,7 @@ fn outer_scale(
     scales: &Scales,
     granularity: &Granularity,
     shape: &Shape,
-) -> Result<Option<OuterScale>, String> {
+) -> Result<Option<OuterScale>, Reason> {
     let Some((outer, scale)) = &scales.outer else { return Ok(None) };
     let granularity = match outer {
         Granularity::Tensor => Granularity::Tensor,
@@ -194,19 +194,20 @@ fn outer_scale(
                 sizes.map(|((size, times), dim)| size.saturating_mul(times).min(*dim)).collect(),
             )
         }
-        _ => return Err("the scales of its scales do not fit its shape".into()),
+        _ => return Err(Reason::misfit("the scales of its scales do not fit its shape")),
     };
     Ok(Some(OuterScale { granularity, scale: scale.clone() }))
 }
 
-fn per_block(shape: &Shape, scales: &Shape, axis: i64, block: i64) -> Result<Granularity, String> {
+fn per_block(shape: &Shape, scales: &Shape, axis: i64, block: i64) -> Result<Granularity, Reason> {
     let index = resolve_axis(shape, axis)?;
-    let block = u64::try_from(block).map_err(|_| format!("its block size is {block}"))?;
+    let block = u64::try_from(block).map_err(|_| Reason::misfit(format!("its block size is {block}")))?;
     let mut sizes = vec![1; shape.rank()];
     sizes[index] = block;
     let blocks: Vec<u64> = shape.dims().iter().zip(&sizes).map(|(dim, size)| dim.div_ceil(*size)).collect();
     if scales.dims() != blocks {
-        return Err(format!("its scales of shape {scales} do not fit blocks of {block} along axis {axis}"));
+        let message = format!("its scales of shape {scales} do not fit blocks of {block} along axis {axis}");
+        return Err(Reason::misfit(message));
     }
     Ok(Granularity::Block(sizes))
 }

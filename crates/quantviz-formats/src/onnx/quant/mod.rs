@@ -8,9 +8,12 @@ mod blocks;
 mod code_operators;
 mod encodings;
 mod fake;
+mod inputs;
 mod integer;
 mod linear;
+mod notes;
 mod outputs;
+mod reason;
 mod scales;
 
 use onnx_ir::NodeProto;
@@ -24,6 +27,8 @@ use super::graph::{Graph, Layers, Origin, Source, input, is_linear, is_product, 
 use super::tensor::Tensors;
 use arrange::{Arrangement, granularity_of};
 pub(super) use integer::{IntegerProduct, integer_products};
+pub(super) use notes::take as take_notes;
+pub(super) use reason::Reason;
 use scales::Scales;
 
 /// Describes what constants stand for, as far as that does not depend on layers.
@@ -48,6 +53,7 @@ pub(super) fn describe_layers<'a>(
     integer::describe(graph, layers, tensors);
     annotations::describe(graph, annotations, layers, tensors);
     encodings::describe(&model, graph, layers, tensors);
+    inputs::describe(graph, layers, tensors);
     outputs::find(graph, tensors);
     warn_of_unknown_operators(graph, tensors);
 }
@@ -164,12 +170,12 @@ fn descriptor(
     granularity: Granularity,
     scales: Scales,
     zero_points: Option<Scales>,
-) -> Result<QuantDescriptor, String> {
+) -> Result<QuantDescriptor, Reason> {
     zero_points_fit(&granularity, &parameter.shape, zero_points.as_ref())?;
     let zero_point = zero_points.map(|zero_points| zero_points.operand);
     QuantDescriptor::of_stored(encoding, source, parameter.dtype, granularity, scales.operand, zero_point)
         .filter(|_| scales.outer.is_none())
-        .ok_or_else(|| format!("{} cannot hold codes", parameter.dtype))
+        .ok_or_else(|| format!("{} cannot hold codes", parameter.dtype).into())
 }
 
 /// Whether there is a zero-point for each group, or one for all.
@@ -177,22 +183,23 @@ fn zero_points_fit(
     granularity: &Granularity,
     shape: &Shape,
     zero_points: Option<&Scales>,
-) -> Result<(), String> {
-    let groups = granularity.groups(shape).ok_or("its scales do not fit its shape")?.count();
+) -> Result<(), Reason> {
+    let groups =
+        granularity.groups(shape).ok_or_else(|| Reason::misfit("its scales do not fit its shape"))?.count();
     match zero_points.map(|zero_points| zero_points.shape.elements()) {
         Some(count) if count != groups && count != 1 => {
-            Err(format!("it has {count} zero-points for {groups} scales"))
+            Err(Reason::misfit(format!("it has {count} zero-points for {groups} scales")))
         }
         _ => Ok(()),
     }
 }
 
 /// Which elements share a scale, where the shapes are made to fit as numpy does.
-fn broadcast(shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
+fn broadcast(shape: &Shape, scales: &Shape) -> Result<Granularity, Reason> {
     if scales.elements() == 1 {
         return Ok(Granularity::Tensor);
     }
-    let misfit = || format!("its scales of shape {scales} do not fit its shape {shape}");
+    let misfit = || Reason::misfit(format!("its scales of shape {scales} do not fit its shape {shape}"));
     let missing = shape.rank().checked_sub(scales.rank()).ok_or_else(misfit)?;
     let scale_dims = std::iter::repeat_n(1, missing).chain(scales.dims().iter().copied());
     let sizes = shape.dims().iter().zip(scale_dims).map(|(&dim, count)| match count {
@@ -204,22 +211,23 @@ fn broadcast(shape: &Shape, scales: &Shape) -> Result<Granularity, String> {
     Ok(granularity_of(sizes, shape.dims()))
 }
 
-fn per_axis(shape: &Shape, scales: &Shape, axis: Option<i64>) -> Result<Granularity, String> {
+fn per_axis(shape: &Shape, scales: &Shape, axis: Option<i64>) -> Result<Granularity, Reason> {
     let Some(axis) = axis else {
-        return Err(format!("it has {} scales and no axis", scales.elements()));
+        return Err(Reason::misfit(format!("it has {} scales and no axis", scales.elements())));
     };
     let index = resolve_axis(shape, axis)?;
     let channels = shape.dims()[index];
     if scales.rank() != 1 || scales.elements() != channels {
-        return Err(format!(
+        return Err(Reason::misfit(format!(
             "its scales of shape {scales} do not fit the {channels} channels of axis {axis}"
-        ));
+        )));
     }
     Ok(Granularity::Axis(index))
 }
 
-fn resolve_axis(shape: &Shape, axis: i64) -> Result<usize, String> {
-    axis_at(axis, shape.rank()).ok_or_else(|| format!("its scales are for axis {axis}, its shape is {shape}"))
+fn resolve_axis(shape: &Shape, axis: i64) -> Result<usize, Reason> {
+    let misfit = || Reason::misfit(format!("its scales are for axis {axis}, its shape is {shape}"));
+    axis_at(axis, shape.rank()).ok_or_else(misfit)
 }
 
 /// The index of an axis that may be counted from the end.

@@ -110,7 +110,8 @@ fn zero_points(
         Some(code) if u32::from(code) == (1 << (bits - 1)) - 1 => {}
         _ => catalogue.warn(Warning::general(
             WarningKind::Odd,
-            "nothing says whether GPTQ's qzeros are less by one than the zero-points (checkpoint_format); taken as such",
+            "quantize_config.json names no checkpoint_format: qzeros are read as one less than the zero-points (\"gptq\"); \
+             if they are not, set it to \"gptq_v2\"",
         )),
     }
     ZeroPoints::LessOne

@@ -100,7 +100,7 @@ impl Quantized {
 
 impl Misfit {
     fn malformed(reason: impl Into<String>) -> Self {
-        Misfit { kind: WarningKind::Malformed, reason: reason.into(), zero_points: None }
+        Misfit { kind: WarningKind::Misfit, reason: reason.into(), zero_points: None }
     }
 
     fn missing(what: &str) -> Self {

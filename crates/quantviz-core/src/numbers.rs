@@ -3,7 +3,7 @@
 /// A number with four significant digits; below a million never fewer than stand before its point.
 ///
 /// ```
-/// use quantviz_view::number;
+/// use quantviz_core::number;
 ///
 /// assert_eq!(number(-0.594_866), "-0.5949");
 /// assert_eq!(number(127.0), "127");
@@ -23,6 +23,7 @@ pub fn number(value: f64) -> String {
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         return format!("{}e{exponent}", without_trailing_zeros(digits));
     }
+    #[expect(clippy::cast_possible_truncation, reason = "between -3 and 6")]
     let before_point = size.log10().floor() as i32 + 1;
     let decimals = usize::try_from(4 - before_point).unwrap_or(0);
     without_trailing_zeros(&format!("{value:.decimals$}")).to_owned()
@@ -35,7 +36,7 @@ fn without_trailing_zeros(digits: &str) -> &str {
 /// A count with its thousands apart.
 ///
 /// ```
-/// assert_eq!(quantviz_view::count(124_439_808), "124,439,808");
+/// assert_eq!(quantviz_core::count(124_439_808), "124,439,808");
 /// ```
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
@@ -47,13 +48,14 @@ pub fn count(value: u64) -> String {
 /// A number of bytes, in powers of a thousand.
 ///
 /// ```
-/// assert_eq!(quantviz_view::bytes(97_476), "97.5 kB");
+/// assert_eq!(quantviz_core::bytes(97_476), "97.5 kB");
 /// ```
 pub fn bytes(value: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if value < 1000 {
         return format!("{value} B");
     }
+    #[expect(clippy::cast_precision_loss, reason = "it is rounded to four digits")]
     let mut scaled = value as f64 / 1000.0;
     let mut unit = 0;
     while scaled >= 999.95 && unit + 1 < UNITS.len() {

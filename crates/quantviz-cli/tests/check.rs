@@ -1,0 +1,109 @@
+//! Whether the ResNet8 variants may ship, in every form that a judgement is written.
+
+use quantviz_cli::{Exit, run};
+use serde_json::Value;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/resnet8");
+
+fn path(name: &str) -> String {
+    format!("{FOLDER}/{name}")
+}
+
+fn check(arguments: &[&str]) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = run(["quantviz", "check"].iter().chain(arguments), &mut out, &mut err);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8").replace(&format!("{FOLDER}/"), "");
+    (exit, text(out), text(err))
+}
+
+fn int8(more: &[&str]) -> (Exit, String, String) {
+    let models = [path("resnet8_fp32.onnx"), path("resnet8_int8.onnx")];
+    let arguments: Vec<&str> = models.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    check(&arguments)
+}
+
+#[test]
+fn a_clean_folder_holds() {
+    let (exit, out, err) = check(&[FOLDER]);
+    assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+    assert_eq!(out, "resnet8_int8.onnx: holds\nresnet8_uint8.onnx: holds\n");
+}
+
+#[test]
+fn limits_that_are_not_held() {
+    let (exit, out, _) = int8(&["--min-sqnr", "40"]);
+    assert_eq!(exit, Exit::FallsShort);
+    assert_eq!(
+        out,
+        "resnet8_int8.onnx: falls short of 1 limit\n  min-sqnr layer3.conv2.weight_quantized: 39.6 dB, at least 40 are asked for\n"
+    );
+    assert_eq!(int8(&["--min-sqnr", "39"]).0, Exit::Done);
+    // Every activation that is clamped at zero has a finding for information.
+    let (exit, out, _) = int8(&["--deny", "QV009"]);
+    assert_eq!(exit, if out.contains("QV009") { Exit::FallsShort } else { Exit::Done });
+}
+
+#[test]
+fn a_file_of_limits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("limits.toml");
+    let judged = |text: &str| {
+        std::fs::write(&config, text).expect("written");
+        int8(&["--config", &config.to_string_lossy()])
+    };
+    assert_eq!(judged("[check]\nmin-sqnr = 45\n").1.lines().count(), 1 + 6);
+    let exempt =
+        "[check]\nmin-sqnr = 45\n[[check.rule]]\nlayer = \"layer*\"\nencoding = \"qdq\"\nmin-sqnr = 39\n";
+    assert_eq!(judged(exempt).0, Exit::Done);
+    for (text, said) in [
+        ("[check]\nmin-snr = 45\n", "line 2: unknown field `min-snr`"),
+        ("[check]\n\nmin-sqnr = \"much\"\n", "line 3: "),
+        ("[check]\ndeny = [\"QV999\"]\n", "there is no finding QV999"),
+    ] {
+        let (exit, out, err) = judged(text);
+        assert_eq!((exit, out.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
+        assert!(err.contains(said) && err.contains("limits.toml"), "{err}");
+    }
+}
+
+/// What has no counterpart is not judged, and that is said.
+#[test]
+fn what_cannot_be_told() {
+    let (exit, out, _) = check(&[&path("resnet8_fp32.onnx"), &path("resnet8_int8.onnx")]);
+    assert_eq!(exit, Exit::Done, "{out}");
+    let other = tempfile::tempdir().expect("a folder");
+    let stranger = other.path().join("stranger.safetensors");
+    let values: Vec<u8> = (0..64u32).flat_map(|it| (it as f32).sin().to_le_bytes()).collect();
+    let bytes = quantviz_testkit::SafetensorsBuilder::new().tensor("w", "F32", [8, 8], &values).build();
+    std::fs::write(&stranger, bytes).expect("written");
+    let (exit, out, _) = check(&[&stranger.to_string_lossy(), &path("resnet8_int8.onnx")]);
+    assert_eq!(exit, Exit::Trouble);
+    assert!(out.contains("has no counterpart: "), "{out}");
+}
+
+#[test]
+fn other_forms() {
+    let (exit, out, _) = int8(&["--min-sqnr", "40", "--format", "json"]);
+    let document: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((exit, &document["schema"]), (Exit::FallsShort, &Value::from("quantviz.check/1")));
+    assert_eq!(
+        (&document["holds"], &document["limits"]["min-sqnr"]),
+        (&Value::from(false), &Value::from(40.0))
+    );
+    let failure = &document["failures"][0];
+    assert_eq!((&failure["limit"], &failure["bound"]), (&Value::from("min-sqnr"), &Value::from(40.0)));
+
+    let (_, out, _) = int8(&["--min-sqnr", "40", "--format", "junit"]);
+    assert!(out.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{out}");
+    assert!(out.contains("<failure message=\"min-sqnr layer3.conv2.weight_quantized: 39.6 dB"), "{out}");
+
+    let (_, out, _) = int8(&["--min-sqnr", "40", "--format", "sarif"]);
+    let document: Value = serde_json::from_str(&out).expect("JSON");
+    let run = &document["runs"][0];
+    assert_eq!(
+        (&document["version"], &run["results"][0]["ruleId"]),
+        (&Value::from("2.1.0"), &Value::from("min-sqnr"))
+    );
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("a list");
+    assert!(rules.iter().any(|rule| rule["id"] == "QV018"));
+}

@@ -1,0 +1,142 @@
+//! What quantization cost the ResNet8 set, as people see it and as scripts do.
+
+mod screen;
+
+use quantviz_cli::{Exit, run};
+use screen::screen;
+use serde_json::Value;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/resnet8");
+
+fn path(name: &str) -> String {
+    format!("{FOLDER}/{name}")
+}
+
+fn shown(columns: usize, arguments: &[&str]) -> String {
+    screen(columns, arguments).replace(&format!("{FOLDER}/"), "")
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let arguments = ["quantviz", "compare", "--json"].iter().chain(arguments);
+    assert_eq!(run(arguments, &mut out, &mut err), Exit::Done, "{}", String::from_utf8_lossy(&err));
+    serde_json::from_slice(&out).expect("JSON")
+}
+
+#[test]
+fn a_folder_at_80_columns() {
+    let text = shown(80, &["compare", FOLDER]);
+    assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_wide_terminal_has_a_line_for_every_weight() {
+    insta::assert_snapshot!(shown(120, &["compare", &path("resnet8.pt"), &path("resnet8_uint8.onnx")]));
+}
+
+/// The unfolded PyTorch model is as good a reference as the graph that was quantized: the same pairs, the same errors.
+#[test]
+fn references_of_two_formats_agree() {
+    let quantized = path("resnet8_int8.onnx");
+    let graph = json(&[&path("resnet8_fp32.onnx"), &quantized]);
+    let unfolded = json(&[&path("resnet8.pt"), &quantized]);
+    let pairs = |comparison: &Value| {
+        let variant = &comparison["variants"][0];
+        assert_eq!(variant["unmatched"]["quantized"], Value::Array(Vec::new()));
+        let pairs = variant["pairs"].as_array().expect("a list").iter();
+        let mut pairs: Vec<(String, f64)> = pairs
+            .map(|pair| {
+                let name = pair["quantized"].as_str().expect("a name").to_owned();
+                (name, pair["sqnr_db"].as_f64().expect("it is not exact"))
+            })
+            .collect();
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pairs
+    };
+    let (graph_pairs, unfolded_pairs) = (pairs(&graph), pairs(&unfolded));
+    assert_eq!(graph_pairs.len(), 20);
+    for ((name, one), (other_name, other)) in graph_pairs.iter().zip(&unfolded_pairs) {
+        assert_eq!(name, other_name);
+        // Folding in f32 rounds; that shows where biases of 32 bits are nearly exact.
+        assert!((one - other).abs() < 0.02, "{name}: {one} and {other}");
+    }
+    let gains = unfolded["variants"][0]["pairs"].as_array().expect("a list").iter();
+    let folded = gains.filter(|pair| {
+        pair["alignment"]["gain"].as_str().is_some_and(|gain| gain.starts_with("batchnorm:model."))
+    });
+    assert_eq!(folded.count(), 14);
+    let model = &graph["variants"][0]["model"];
+    assert!((model["sqnr_db"].as_f64().expect("a number") - 40.49).abs() < 0.01, "{model}");
+    assert_eq!(model["basis"], "weights");
+}
+
+#[test]
+fn json_has_what_it_promises() {
+    let comparison = json(&[FOLDER, "--channels", "all"]);
+    assert_eq!(comparison["schema"], "quantviz.compare/1");
+    let variants = comparison["variants"].as_array().expect("a list");
+    assert_eq!(variants.len(), 2);
+    let pair = &variants[0]["pairs"][0];
+    for key in [
+        "reference",
+        "quantized",
+        "encoding",
+        "bits_per_weight",
+        "matched_by",
+        "alignment",
+        "sqnr_db",
+        "exact",
+        "rtn_sqnr_db",
+        "headroom_db",
+        "mse",
+        "max_abs_error",
+        "mean_error",
+        "cosine",
+        "relative_error",
+        "clipped",
+        "clip_noise",
+        "rounding_share",
+        "at_ends",
+        "off_grid",
+        "levels",
+        "levels_used",
+        "dead",
+        "reach",
+        "outlier_gain_db",
+        "importance_sqnr_db",
+        "non_finite",
+        "reference_range",
+        "quantized_range",
+        "channel_axis",
+        "channels",
+    ] {
+        assert!(pair.get(key).is_some(), "{key} in {pair}");
+    }
+    assert_eq!(pair["channels"]["all"].as_array().map(Vec::len), Some(64));
+    assert_eq!(pair["channels"]["worst"].as_array().map(Vec::len), Some(16));
+    assert!(variants[0]["activations"].as_array().is_some_and(|it| it.len() > 10));
+    // Worst first.
+    let db = |pair: &Value| pair["sqnr_db"].as_f64().expect("not exact");
+    let pairs = variants[0]["pairs"].as_array().expect("a list");
+    assert!(pairs.windows(2).all(|two| db(&two[0]) <= db(&two[1])));
+}
+
+#[test]
+fn what_cannot_be_compared() {
+    let told = |arguments: &[&str]| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let arguments = ["quantviz", "compare"].iter().chain(arguments);
+        assert_eq!(run(arguments, &mut out, &mut err), Exit::Trouble);
+        assert!(out.is_empty());
+        let text = String::from_utf8(err).expect("UTF-8");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text
+    };
+    let float = path("resnet8_fp32.onnx");
+    assert!(told(&[&float]).contains("there is nothing to compare it with"));
+    assert!(told(&[&path("resnet8_int8.onnx"), &float]).contains("nothing in it is quantized"));
+    assert!(told(&[&float, &path("none.onnx")]).contains("none.onnx"));
+    let empty = tempfile::tempdir().expect("a folder");
+    assert!(told(&[&empty.path().to_string_lossy()]).contains("no model"));
+}

@@ -1,0 +1,321 @@
+//! What quantization cost a model: every pair of it, measured in parallel, and the whole in one line.
+
+#![expect(clippy::cast_possible_truncation, reason = "indices into what is in memory")]
+#![expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
+
+use std::ops::{ControlFlow, Range};
+use std::thread::available_parallelism;
+
+use crate::fidelity::{Compared, ErrorSums, Grid, Levels, Piece, Simulated, measure, simulate};
+use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair};
+use crate::parallel::for_each_job;
+use crate::{
+    Error, Fidelity, Granularity, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
+    Result, Role, SourceExt, byte_len,
+};
+
+/// What is compared of two models, and with how many threads.
+#[derive(Clone, Debug, Default)]
+pub struct Compare {
+    threads: Option<usize>,
+}
+
+/// A quantized model beside its reference.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// Every pair, in the order of the quantized model.
+    pub pairs: Vec<ComparedPair>,
+    /// Weights of the reference that nothing was made of.
+    pub unmatched_reference: Vec<Unmatched>,
+    /// Quantized parameters without a reference.
+    pub unmatched_quantized: Vec<Unmatched>,
+    /// The energy of all weights by that of their errors, in decibels, each weight as much as it has elements. `None`
+    /// where there are no errors, or nothing to say it of.
+    pub sqnr_db: Option<f64>,
+    /// The bits that a weight takes with its scales and zero-points.
+    pub bits_per_weight: Option<f64>,
+}
+
+/// A pair, and what it cost.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ComparedPair {
+    /// Who.
+    pub pair: Pair,
+    /// What it cost; or why that is not known.
+    pub fidelity: Result<Fidelity>,
+    /// The bits that an element takes, with its scales and zero-points.
+    pub bits_per_weight: f64,
+}
+
+impl Compare {
+    /// With a thread for every core.
+    pub fn new() -> Self {
+        Compare::default()
+    }
+
+    /// Uses this many threads.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads.max(1));
+        self
+    }
+
+    /// Compares `quantized` with `reference`. `progress` hears of every step and calls it off by breaking.
+    ///
+    /// # Errors
+    /// When `progress` breaks. What cannot be read is told where it stands.
+    pub fn run(
+        &self,
+        reference: &(dyn ParameterSource + Sync),
+        quantized: &(dyn ParameterSource + Sync),
+        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    ) -> Result<Comparison> {
+        let found = pair(reference, quantized)?;
+        let sides = Sides { reference, quantized };
+        let threads = self.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
+        let mut pairs = found.pairs;
+        let elements = |pair: &Pair| sides.parameter(pair).logical_shape().elements();
+        // Codes are looked at twice: what occurs of them says how their ends are meant.
+        let all: u64 = pairs.iter().map(|pair| 2 * elements(pair)).fold(0, u64::saturating_add);
+        let report = |done: u64| progress(Progress { done, total: all });
+        let prepared = for_each_job(threads, &pairs, elements, &report, |pair| sides.prepare(pair))?;
+        let mut ready = Vec::with_capacity(pairs.len());
+        for (pair, prepared) in pairs.iter_mut().zip(prepared) {
+            ready.push(prepared.map(|prepared| {
+                pair.alignment.gain = prepared.gain;
+                (prepared.grid, prepared.levels)
+            }));
+        }
+        let compared: Vec<Result<Compared<'_>>> = pairs
+            .iter()
+            .zip(&ready)
+            .map(|(pair, ready)| match ready {
+                Ok((grid, _)) => Ok(sides.compared(pair, grid.clone())),
+                Err(error) => Err(error.clone()),
+            })
+            .collect();
+        let jobs: Vec<(usize, Range<u64>)> = compared
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, compared)| Some((slot, compared.as_ref().ok()?)))
+            .flat_map(|(slot, compared)| compared.pieces().map(move |range| (slot, range)))
+            .collect();
+        let half = all / 2;
+        let report = |done: u64| progress(Progress { done: half.saturating_add(done).min(all), total: all });
+        let pieces = for_each_job(
+            threads,
+            &jobs,
+            |(_, range)| range.end - range.start,
+            &report,
+            |(slot, range)| {
+                compared[*slot]
+                    .as_ref()
+                    .map_err(Error::clone)
+                    .and_then(|compared| measure(compared, range.clone()))
+            },
+        )?;
+        let mut sums: Vec<Result<Vec<ErrorSums>>> = compared
+            .iter()
+            .map(|it| match it {
+                Ok(compared) => Ok(vec![ErrorSums::default(); compared.channels().count() as usize]),
+                Err(error) => Err(error.clone()),
+            })
+            .collect();
+        for ((slot, _), piece) in jobs.iter().zip(pieces) {
+            add(&mut sums[*slot], piece);
+        }
+        let gains = sides.outlier_gains(&compared, &sums, threads)?;
+        drop(compared);
+        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains);
+        let pairs: Vec<ComparedPair> = pairs
+            .map(|(((pair, sums), ready), outlier_gain_db)| {
+                let fidelity = sums.and_then(|sums| {
+                    let (_, levels) = ready?;
+                    let axis = sides.channel_axis(&pair).map(|axis| match pair.alignment.transposed {
+                        true => 1 - axis,
+                        false => axis,
+                    });
+                    Ok(Fidelity { outlier_gain_db, ..Fidelity::of_channels(axis, &sums, levels) })
+                });
+                let bits_per_weight = bits_per_weight(quantized.model(), pair.quantized);
+                ComparedPair { pair, fidelity, bits_per_weight }
+            })
+            .collect();
+        Ok(Comparison::of(quantized.model(), pairs, found.reference, found.quantized))
+    }
+}
+
+fn add(sums: &mut Result<Vec<ErrorSums>>, piece: Result<Piece>) {
+    match (&mut *sums, piece) {
+        (Ok(sums), Ok(piece)) => {
+            let there = &mut sums[piece.first_channel as usize..];
+            there.iter_mut().zip(&piece.channels).for_each(|(here, more)| here.merge(more));
+        }
+        (Ok(_), Err(error)) => *sums = Err(error),
+        _ => {}
+    }
+}
+
+/// What is known of a pair before its numbers are compared.
+struct Prepared {
+    gain: Gain,
+    grid: Grid,
+    levels: Option<Levels>,
+}
+
+struct Sides<'a> {
+    reference: &'a (dyn ParameterSource + Sync),
+    quantized: &'a (dyn ParameterSource + Sync),
+}
+
+impl<'a> Sides<'a> {
+    fn parameter(&self, pair: &Pair) -> &'a Parameter {
+        self.quantized.model().parameter(pair.quantized)
+    }
+
+    fn aligned(&self, pair: &'a Pair) -> Aligned<'a> {
+        Aligned {
+            source: self.reference,
+            id: pair.reference,
+            alignment: &pair.alignment,
+            dims: self.parameter(pair).logical_shape().dims().to_vec(),
+            gain_axis: pair.output_axis,
+        }
+    }
+
+    fn compared(&self, pair: &'a Pair, grid: Grid) -> Compared<'a> {
+        Compared {
+            reference: self.aligned(pair),
+            source: self.quantized,
+            id: pair.quantized,
+            grid,
+            channel_axis: self.channel_axis(pair),
+        }
+    }
+
+    /// The axis of the scale where that has one; that of the outputs else.
+    fn channel_axis(&self, pair: &Pair) -> Option<usize> {
+        let parameter = self.parameter(pair);
+        let rank = parameter.logical_shape().rank();
+        match parameter.quantization.as_ref().map(|it| &it.granularity) {
+            Some(Granularity::Axis(axis)) if rank > 1 => Some(*axis),
+            _ => Some(pair.output_axis).filter(|_| rank > 1),
+        }
+    }
+
+    fn prepare(&self, pair: &Pair) -> Result<Prepared> {
+        let parameter = self.parameter(pair);
+        let descriptor =
+            parameter.quantization.as_ref().ok_or_else(|| Error::malformed("it has no codes"))?;
+        let counts = self.quantized.code_counts(pair.quantized)?;
+        let mut grid = Grid::of(descriptor, parameter.dtype);
+        if let Some(counts) = &counts
+            && self.is_symmetric(pair, descriptor)?
+            && counts.first().is_some_and(|(code, _)| *code > grid.ends().0)
+        {
+            grid = grid.narrowed();
+        }
+        let levels = counts.and_then(|counts| Levels::of(&counts, &grid));
+        let gain = fit_gain(&self.aligned(pair), self.quantized, pair)?;
+        Ok(Prepared { gain, grid, levels })
+    }
+
+    /// Whether all zero-points are zero, where there are any.
+    fn is_symmetric(&self, pair: &Pair, descriptor: &QuantDescriptor) -> Result<bool> {
+        if descriptor.offset.is_some() {
+            return Ok(false);
+        }
+        if descriptor.zero_point.is_none() {
+            return Ok(true);
+        }
+        Ok(self.quantized.values(pair.quantized, crate::Part::ZeroPoints)?.iter().all(|&zero| zero == 0.0))
+    }
+
+    /// What a scale for each channel would gain, where there is one for all of a matrix.
+    fn outlier_gains(
+        &self,
+        compared: &[Result<Compared<'_>>],
+        sums: &[Result<Vec<ErrorSums>>],
+        threads: usize,
+    ) -> Result<Vec<Option<f64>>> {
+        let largest: Vec<Option<(u32, Vec<f64>)>> = compared
+            .iter()
+            .zip(sums)
+            .map(|(compared, sums)| {
+                let (compared, sums) = (compared.as_ref().ok()?, sums.as_ref().ok()?);
+                let descriptor = self.quantized.model().parameter(compared.id).quantization.as_ref()?;
+                let is_whole =
+                    descriptor.granularity == Granularity::Tensor && compared.channel_axis.is_some();
+                let is_even = matches!(compared.grid, Grid::Even { .. });
+                (is_whole && is_even)
+                    .then(|| (descriptor.bits, sums.iter().map(ErrorSums::max_reference).collect()))
+            })
+            .collect();
+        let jobs: Vec<(usize, Range<u64>)> = (0..)
+            .zip(compared.iter().zip(&largest))
+            .filter_map(|(slot, (compared, largest))| {
+                Some((slot, compared.as_ref().ok()?, largest.as_ref()?))
+            })
+            .flat_map(|(slot, compared, _)| compared.pieces().map(move |range| (slot, range)))
+            .collect();
+        let goes_on = |_| ControlFlow::Continue(());
+        let pieces = for_each_job(
+            threads,
+            &jobs,
+            |_| 0,
+            &goes_on,
+            |(slot, range)| {
+                let (bits, largest) = largest[*slot].as_ref()?;
+                simulate(compared[*slot].as_ref().ok()?, *bits, largest, range.clone()).ok()
+            },
+        )?;
+        let mut all = vec![None; compared.len()];
+        for ((slot, _), piece) in jobs.iter().zip(pieces) {
+            all[*slot].get_or_insert_with(Simulated::default).merge(piece.unwrap_or_default());
+        }
+        Ok(all.into_iter().map(|simulated| simulated.and_then(Simulated::gain_db)).collect())
+    }
+}
+
+/// The bits of an element, with what its codes are scaled by.
+fn bits_per_weight(model: &Model, id: ParameterId) -> f64 {
+    let parameter = model.parameter(id);
+    let own = byte_len(parameter.dtype, &parameter.shape).unwrap_or(0);
+    let others = parameter.quantization.as_ref().map(QuantDescriptor::parameters).unwrap_or_default();
+    let others = others.into_iter().filter(|&other| other != id).map(|other| model.parameter(other));
+    let bytes = others.filter_map(|it| byte_len(it.dtype, &it.shape).ok()).fold(own, u64::saturating_add);
+    8.0 * bytes as f64 / (parameter.logical_shape().elements() as f64).max(1.0)
+}
+
+impl Comparison {
+    fn of(
+        model: &Model,
+        pairs: Vec<ComparedPair>,
+        unmatched_reference: Vec<Unmatched>,
+        unmatched_quantized: Vec<Unmatched>,
+    ) -> Self {
+        let (mut elements, mut noise, mut bits) = (0.0, 0.0, 0.0);
+        for it in pairs.iter().filter(|it| is_weight(model.parameter(it.pair.quantized))) {
+            let count = model.parameter(it.pair.quantized).logical_shape().elements() as f64;
+            if let Ok(Some(ratio)) = it.fidelity.as_ref().map(|fidelity| fidelity.noise_to_signal) {
+                (elements, noise) = (elements + count, noise + count * ratio);
+                bits += count * it.bits_per_weight;
+            }
+        }
+        let any = elements > 0.0;
+        Comparison {
+            pairs,
+            unmatched_reference,
+            unmatched_quantized,
+            sqnr_db: (any && noise > 0.0).then(|| -10.0 * (noise / elements).log10()),
+            bits_per_weight: any.then(|| bits / elements),
+        }
+    }
+}
+
+/// What the line of a model speaks of.
+fn is_weight(parameter: &Parameter) -> bool {
+    matches!(parameter.role, Role::Weight | Role::Embedding) && parameter.logical_shape().rank() > 1
+}

@@ -1,0 +1,185 @@
+//! What quantization cost, as rows of text: worst first, judged by what the encoding can do.
+
+use quantviz_core::{Encoding, Role, bytes, number, one_line};
+
+use crate::comparison::{PairView, VariantView};
+
+/// A quantized model beside its reference, to be read.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FidelityTable {
+    /// The path of the quantized model.
+    pub title: String,
+    /// What to say of the whole, in a line.
+    pub facts: Vec<String>,
+    /// Its weights, worst first.
+    pub rows: Vec<FidelityRow>,
+    /// Its biases, in a line; `None` where it has none.
+    pub biases: Option<String>,
+    /// Everything that has no counterpart, a line each.
+    pub unmatched: Vec<String>,
+    /// What is to be kept in mind, a line each.
+    pub notes: Vec<String>,
+}
+
+/// One weight.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FidelityRow {
+    /// Its name in the reference.
+    pub name: String,
+    /// How it is quantized: `qdq 8 bit`.
+    pub encoding: String,
+    /// The decibels that it keeps: `39.6`, `exact`, `>120`.
+    pub sqnr: String,
+    /// What rounding to the nearest would keep beyond that.
+    pub headroom: String,
+    /// The range of the reference.
+    pub reference_range: String,
+    /// The range of what the codes stand for.
+    pub quantized_range: String,
+    /// Where the error comes from: `rounding`, or shares of rounding, clipping and what is off the grid.
+    pub error: String,
+    /// How it is to be taken.
+    pub verdict: Verdict,
+    /// How the reference had to be turned, and what else is to be known.
+    pub remarks: Vec<String>,
+}
+
+/// How much a weight suffers, beside what its encoding can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// As good as rounding to the nearest can be.
+    Fine,
+    /// Better scales or rounding would help.
+    Improvable,
+    /// Much is lost that need not be.
+    Poor,
+}
+
+/// Headroom in decibels that is worth a look, and that is much.
+const LOOK_DB: f64 = 1.0;
+const POOR_DB: f64 = 3.0;
+
+impl FidelityTable {
+    /// The table of a variant.
+    pub fn of(variant: &VariantView) -> Self {
+        let is_bias = |pair: &&PairView| pair.role == Role::Bias || pair.shape.len() < 2;
+        let rows = variant.pairs.iter().filter(|pair| !is_bias(pair)).map(FidelityRow::of).collect();
+        let biases: Vec<&PairView> = variant.pairs.iter().filter(is_bias).collect();
+        let model = &variant.model;
+        let facts = [
+            Some(match model.sqnr_db {
+                Some(db) => format!("{db:.1} dB, {} only", model.basis),
+                None if variant.pairs.iter().any(|it| !is_bias(&it)) => "exact".to_owned(),
+                None => "nothing to compare".to_owned(),
+            }),
+            model.bits_per_weight.map(|bits| format!("{bits:.2} bits per weight")),
+            Some(format!("{} instead of {}", bytes(model.quantized_bytes), bytes(model.reference_bytes))),
+        ];
+        let unmatched = |what: &'static str, all: &[crate::UnmatchedParameter]| {
+            all.iter()
+                .map(move |it| one_line(&format!("{what} {}: {}", it.parameter, it.why)))
+                .collect::<Vec<_>>()
+        };
+        let mut lines = unmatched("quantized", &variant.unmatched.quantized);
+        lines.extend(unmatched("reference", &variant.unmatched.reference));
+        FidelityTable {
+            title: variant.path.clone(),
+            facts: facts.into_iter().flatten().collect(),
+            rows,
+            biases: biases.first().map(|worst| {
+                format!(
+                    "{} biases, the worst at {} dB: {}",
+                    biases.len(),
+                    sqnr(worst),
+                    one_line(&worst.reference)
+                )
+            }),
+            unmatched: lines,
+            notes: vec![
+                "dB: signal to quantization noise of the weights. It says nothing of activations.".to_owned(),
+                "best: what rounding to the nearest keeps with the same scales".to_owned(),
+            ],
+        }
+    }
+}
+
+impl FidelityRow {
+    fn of(pair: &PairView) -> Self {
+        let range = |range: Option<[f64; 2]>| {
+            range.map_or_else(|| "–".to_owned(), |[low, high]| format!("{} … {}", number(low), number(high)))
+        };
+        let verdict = match (pair.sqnr_db, pair.headroom_db) {
+            (None, _) if pair.exact => Verdict::Fine,
+            (None, _) => Verdict::Poor,
+            (_, Some(headroom)) if headroom > POOR_DB => Verdict::Poor,
+            (_, Some(headroom)) if headroom > LOOK_DB => Verdict::Improvable,
+            _ => Verdict::Fine,
+        };
+        FidelityRow {
+            name: pair.reference.clone(),
+            encoding: format!("{} {:.1} bit", encoding(pair.encoding), pair.bits_per_weight),
+            sqnr: sqnr(pair),
+            headroom: pair.rtn_sqnr_db.map_or_else(String::new, |best| format!("{best:.1}")),
+            reference_range: range(pair.reference_range),
+            quantized_range: range(pair.quantized_range),
+            error: error(pair),
+            verdict,
+            remarks: remarks(pair),
+        }
+    }
+}
+
+fn encoding(encoding: Encoding) -> &'static str {
+    encoding.name()
+}
+
+fn sqnr(pair: &PairView) -> String {
+    match pair.sqnr_db {
+        Some(db) if db > 120.0 => ">120".to_owned(),
+        Some(db) => format!("{db:.1}"),
+        None if pair.exact => "exact".to_owned(),
+        None => "–".to_owned(),
+    }
+}
+
+/// Where the error comes from, in percent of its energy.
+fn error(pair: &PairView) -> String {
+    let (Some(rounding), Some(clipping)) = (pair.rounding_share, pair.clip_noise) else {
+        return String::new();
+    };
+    let off_grid = (1.0 - rounding - clipping).max(0.0);
+    let parts = [("rounding", rounding), ("clipping", clipping), ("off grid", off_grid)];
+    let told: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, share)| *share >= 0.005)
+        .map(
+            |(what, share)| {
+                if share > 0.995 { what.to_owned() } else { format!("{:.0} % {what}", share * 100.0) }
+            },
+        )
+        .collect();
+    told.join(", ")
+}
+
+fn remarks(pair: &PairView) -> Vec<String> {
+    let alignment = &pair.alignment;
+    let turned = alignment.transposed.then(|| "transposed".to_owned());
+    let split =
+        alignment.split.as_ref().map(|it| format!("{} to {} along axis {}", it.start, it.end - 1, it.axis));
+    let gain = match alignment.gain.as_str() {
+        "none" => None,
+        "output" => Some("each output multiplied".to_owned()),
+        "input" => Some("each input multiplied".to_owned()),
+        folded => folded.strip_prefix("batchnorm:").map(|name| format!("{} folded in", one_line(name))),
+    };
+    let aligned: Vec<String> = [turned, split, gain].into_iter().flatten().collect();
+    let aligned = (!aligned.is_empty()).then(|| format!("reference {}", aligned.join(", ")));
+    let outlier = pair.outlier_gain_db.filter(|&gain| gain >= 6.0);
+    let outlier = outlier.map(|gain| format!("a scale for each channel would gain {gain:.1} dB"));
+    let left_out = (pair.non_finite > 0).then(|| format!("{} not finite, left out", pair.non_finite));
+    let error = pair.error.as_ref().map(|error| one_line(error));
+    [aligned, outlier, left_out, error].into_iter().flatten().collect()
+}

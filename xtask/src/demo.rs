@@ -28,6 +28,10 @@ pub(crate) fn run(args: &[String]) -> Result {
     title("What the model is made of");
     show(Command::new(&quantviz).args(["layers", &int8]))?;
 
+    title("What rounding the float model would cost, and the best within 5.5 bits per weight");
+    let float = format!("{MODELS}/resnet8_fp32.onnx");
+    show(Command::new(&quantviz).args(["preview", &float, "--target-bits", "5.5"]))?;
+
     title("A report of all of them for a program, with a histogram of every parameter");
     let report = workspace.target_directory.join("demo").join("inspect.json");
     write_report(&quantviz, &report)?;

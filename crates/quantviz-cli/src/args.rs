@@ -56,6 +56,7 @@ Examples:
   quantviz check models/             whether these variants may ship
   quantviz preview model.onnx        what rounding its weights would cost
   quantviz lint model_int8.onnx      what is wrong with a quantized model
+  quantviz preview model.onnx        what rounding a float model would cost
   quantviz inspect model.onnx --json | jq '.parameters[].name'
 
 'quantviz help COMMAND' explains a command.";

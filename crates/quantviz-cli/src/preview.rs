@@ -31,14 +31,15 @@ use crate::trouble::Trouble;
 /// With --target-bits, the best scheme for each weight is found so that all together take that many bits per weight at
 /// most, scales and zero-points included.
 ///
-/// Of a folder, the float model of each group of variants is previewed. Exit code 0: done. 2: bad input or usage.
+/// Of a folder, or of several files, the float model of each group of variants is previewed. Exit code 0: done. 2: bad input or usage.
 ///
-/// With --json, one object (for a folder, an array of them) of the schema quantviz.preview/1 is printed.
+/// With --json, one object (for a folder or several files, an array of them) of the schema quantviz.preview/1 is printed.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
 pub(crate) struct PreviewOptions {
-    /// A model file, or a folder of them
-    path: PathBuf,
+    /// Model files, or folders of them
+    #[arg(required = true, value_name = "MODEL")]
+    paths: Vec<PathBuf>,
 
     /// The schemes to simulate, with commas between them
     #[arg(long = "scheme", value_name = "NAMES", value_delimiter = ',', default_value = DEFAULT_SCHEMES)]
@@ -94,13 +95,14 @@ fn bits(text: &str) -> Result<f64, String> {
 pub(crate) fn run(options: &PreviewOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
     let previewer =
         Previewer { request: options.request()?, limits: options.limits.limits(), json: options.json };
-    if let Choice::Several(groups) = Choice::of(std::slice::from_ref(&options.path))? {
-        return previewer.print_all(&references(groups), terminal);
+    match Choice::of(&options.paths)? {
+        Choice::One(path) => {
+            let report = previewer.preview(&path, terminal).map_err(|error| Trouble::with(&path, error))?;
+            previewer.print(&report, "", terminal)?;
+            Ok(Exit::Done)
+        }
+        Choice::Several(groups) => previewer.print_all(&references(groups), terminal),
     }
-    let report =
-        previewer.preview(&options.path, terminal).map_err(|error| Trouble::with(&options.path, error))?;
-    previewer.print(&report, "", terminal)?;
-    Ok(Exit::Done)
 }
 
 impl PreviewOptions {
@@ -168,22 +170,22 @@ impl Previewer {
         Ok(terminal.warn(&table.header.title, &table.warnings)?)
     }
 
-    /// The models of a folder. One that cannot be previewed does not hide the others.
+    /// Many models. One that cannot be previewed does not hide the others.
     fn print_all(&self, paths: &[PathBuf], terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
-        let (mut outcome, mut printed) = (Outcome::default(), 0);
-        let (first, between) = if self.json { ("[", ",") } else { ("", "\n") };
+        let mut outcome = Outcome::default();
+        let (mut before, between) = if self.json { ("[", ",") } else { ("", "\n") };
         for path in paths {
             match self.preview(path, terminal) {
                 Ok(report) => {
-                    self.print(&report, if printed == 0 { first } else { between }, terminal)?;
+                    self.print(&report, before, terminal)?;
+                    before = between;
                     outcome.read();
-                    printed += 1;
                 }
                 Err(error) => outcome.tell_unreadable(path, &error, terminal)?,
             }
         }
         if self.json {
-            terminal.out.write_all(if printed == 0 { b"[]\n" } else { b"]\n" })?;
+            terminal.out.write_all(if before == between { b"]\n" } else { b"[]\n" })?;
         }
         Ok(outcome.end(terminal)?)
     }

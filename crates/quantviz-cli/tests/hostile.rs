@@ -150,6 +150,10 @@ fn check(file: &Hostile) -> Result<(), String> {
     }
     check_lint(&bounded(folder.path(), &["lint", &name]))
         .map_err(|problem| format!("{}: {}: lint: {problem}", file.file, file.what))?;
+    // Of most there is nothing to round, and a weight that cannot be read is a warning.
+    let output = bounded(folder.path(), &["preview", &name, "--json"]);
+    check_output(&output, Outcome::Bounded, "preview", folder.path())
+        .map_err(|problem| format!("{}: {}: preview: {problem}", file.file, file.what))?;
     if let Outcome::Unreadable { parameter, why } = outcome {
         let output = bounded(folder.path(), &["inspect", &name, "--param", parameter]);
         check_output(&output, Outcome::Refused(why), "inspect", folder.path())

@@ -80,6 +80,23 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 //!
+//! **What rounding would cost** a float model is a [`Preview`]: schemes simulated on its weights, and by [`choose`] the
+//! best of them for each weight within a budget of bits.
+//!
+//! ```
+//! # use ndarray::arr2;
+//! # use quantviz_core::MemorySource;
+//! use std::ops::ControlFlow;
+//! use quantviz_core::Preview;
+//! # let source = MemorySource::new().with("fc.weight", arr2(&[[0.5f32, -1.5, 2.0], [0.0, 0.25, 0.75]]));
+//!
+//! let preview = Preview::of(["int8".parse()?, "int4-block32".parse()?]);
+//! for weight in preview.run(&source, &|_progress| ControlFlow::Continue(()))? {
+//!     println!("{:?} {:?}", weight.schemes[0].sqnr_db(), weight.schemes[1].bits_per_weight());
+//! }
+//! # Ok::<(), quantviz_core::Error>(())
+//! ```
+//!
 //! Your own type becomes a source by two methods; see [`ParameterSource`] for an example, and `quantviz-testkit` for
 //! the conformance suite that it should pass.
 #![warn(

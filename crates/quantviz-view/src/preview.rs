@@ -4,12 +4,11 @@ use std::ops::ControlFlow;
 
 use quantviz_core::{
     AxisRule, Choice, Clip, Model, ParameterSource, Preview, PreviewScheme, PreviewedScheme, PreviewedWeight,
-    Progress, Result, Shape, Warning, WarningKind, choose, decibels, one_line, quantized_weights,
+    Progress, Result, Shape, Warning, WarningKind, choose, count, decibels, one_line, quantized_weights,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::inspection::{ModelView, known_warnings};
-use quantviz_core::count;
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -123,7 +122,7 @@ impl PreviewReport {
     /// ```
     ///
     /// # Errors
-    /// Where nothing can be rounded, or the schemes do not fit the target.
+    /// Where nothing can be rounded or read, or the schemes do not fit the target.
     pub fn of(
         source: &(dyn ParameterSource + Sync),
         path: impl Into<String>,
@@ -131,7 +130,12 @@ impl PreviewReport {
         progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
     ) -> Result<Self> {
         let model = source.model();
-        let previewed = request.preview().run(source, progress)?;
+        let mut previewed = request.preview().run(source, progress)?;
+        if previewed.iter().all(|weight| weight.error.is_some())
+            && let Some(error) = previewed.first_mut().and_then(|weight| weight.error.take())
+        {
+            return Err(error.in_tensor(&model.parameter(previewed[0].weight.parameter).name));
+        }
         let choice = request.target_bits.map(|bits| choose(&previewed, bits)).transpose()?;
         let chosen = |index: usize| choice.as_ref().and_then(|choice| choice.schemes[index]);
         let mut layers: Vec<(f64, PreviewLayer)> = previewed
@@ -264,3 +268,92 @@ fn warnings(model: &Model, previewed: &[PreviewedWeight]) -> Vec<Warning> {
 }
 
 const QUANTIZED: &str = "left out, because what is quantized already is no reference";
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+    use quantviz_core::{DType, Encoding, Granularity, MemorySource, Operand, QuantDescriptor};
+
+    use super::*;
+    use crate::PreviewTable;
+
+    fn report(source: &MemorySource, request: &PreviewRequest) -> PreviewReport {
+        PreviewReport::of(source, "m", request, &|_| ControlFlow::Continue(())).expect("it can be rounded")
+    }
+
+    fn request(names: &[&str]) -> PreviewRequest {
+        PreviewRequest::of(names.iter().map(|name| name.parse().expect("a known name")))
+    }
+
+    /// One weight with an outlier, one that nothing is lost of, and one that is quantized already.
+    fn source() -> MemorySource {
+        let scale = Operand::One { value: 0.5, parameter: None };
+        let codes = QuantDescriptor::of_stored(
+            Encoding::Other,
+            "a test",
+            DType::I8,
+            Granularity::Tensor,
+            scale,
+            None,
+        );
+        MemorySource::new()
+            .with("exact.weight", arr2(&[[127.0f32, 1.0], [0.0, -5.0]]))
+            .with("far.weight", arr2(&[[1000.0f32, 0.7], [0.3, -0.9]]))
+            .with("codes.weight", arr2(&[[1i8, 2], [3, 4]]))
+            .quantized(codes.expect("i8 holds codes"))
+            .expect("one scale")
+    }
+
+    #[test]
+    fn what_loses_most_comes_first() {
+        let report = report(&source(), &request(&["int8"]));
+        let names: Vec<&str> = report.layers.iter().map(|layer| layer.parameter.as_str()).collect();
+        assert_eq!(names, ["far.weight", "exact.weight"]);
+        let exact = &report.layers[1].schemes[0];
+        assert_eq!((exact.sqnr_db, exact.exact, report.model.schemes[0].exact), (None, true, false));
+        assert_eq!(report.warnings.len(), 1);
+        assert_eq!(
+            (report.warnings[0].parameter.as_deref(), &*report.warnings[0].message),
+            (Some("codes.weight"), QUANTIZED)
+        );
+    }
+
+    #[test]
+    fn there_and_back() {
+        let request = PreviewRequest { target_bits: Some(30.0), ..request(&["int8", "uint8-channel"]) };
+        let report = report(&source(), &request);
+        let text = serde_json::to_string(&report).expect("it can be written");
+        let read: PreviewReport = serde_json::from_str(&text).expect("it can be read");
+        // The last digit of a number may be lost on the way.
+        let of = |report: &PreviewReport| -> Vec<_> {
+            report
+                .layers
+                .iter()
+                .map(|it| (it.parameter.clone(), it.shape.clone(), it.chosen.clone()))
+                .collect()
+        };
+        assert_eq!(
+            (&read.schema, of(&read), &read.warnings),
+            (&report.schema, of(&report), &report.warnings)
+        );
+    }
+
+    #[test]
+    fn cells_say_what_is_low_chosen_or_exact() {
+        let request = PreviewRequest { target_bits: Some(30.0), ..request(&["int8", "nf4-block2"]) };
+        let table = PreviewTable::of(&report(&source(), &request));
+        let texts =
+            |row: usize| table.rows[row].cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>();
+        assert_eq!((table.rows[1].name.as_str(), texts(1)[0]), ("exact.weight", "exact"));
+        assert!(table.rows[1].cells[0].is_chosen && !table.rows[1].cells[1].is_chosen);
+        assert!(table.choice.is_some_and(|choice| choice.starts_with("* best within 30 bits per weight: ")));
+        let cell = |sqnr_db| {
+            let view = SchemeView { scheme: "int8".into(), sqnr_db, exact: false, bits_per_weight: None };
+            let cell = crate::SqnrCell::of(&view, None);
+            (cell.text, cell.is_low)
+        };
+        assert_eq!(cell(Some(130.0)), (">120".to_owned(), false));
+        assert_eq!(cell(Some(33.0)), ("33.0".to_owned(), false));
+        assert_eq!(cell(Some(32.7)), ("32.7".to_owned(), true));
+    }
+}

@@ -1,10 +1,9 @@
 //! The table of what rounding would cost: a row for each weight, a column for each scheme.
 
-use quantviz_core::{PreviewScheme, one_line};
+use quantviz_core::{PreviewScheme, count, one_line};
 
 use crate::preview::{PreviewReport, SchemeView};
 use crate::table::{Header, warning_lines};
-use quantviz_core::count;
 
 /// What schemes would cost, as text; the rows that lose most come first.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +79,7 @@ impl PreviewTable {
 const LOW_DB: f64 = 6.0;
 
 impl SqnrCell {
-    fn of(view: &SchemeView, chosen: Option<&str>) -> Self {
+    pub(crate) fn of(view: &SchemeView, chosen: Option<&str>) -> Self {
         let good = view.scheme.parse().ok().map(|scheme: PreviewScheme| scheme.good_sqnr_db());
         SqnrCell {
             text: decibels(view.sqnr_db),

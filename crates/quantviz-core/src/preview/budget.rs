@@ -51,7 +51,7 @@ const STEPS: u64 = 50_000;
 /// Where the smallest schemes take more than that.
 pub fn choose(previewed: &[PreviewedWeight], target_bits: f64) -> Result<Choice> {
     let readable = || previewed.iter().filter(|weight| !weight.schemes.is_empty());
-    let numbers = as_f64(readable().map(|weight| weight.elements).sum());
+    let numbers = as_f64(readable().map(|weight| weight.elements).sum::<u64>().max(1));
     let weights: Vec<Vec<Item>> =
         readable().map(|weight| weight.schemes.iter().map(PreviewedScheme::item).collect()).collect();
     let least: u64 = weights.iter().flat_map(|items| items.iter().map(|item| item.bits).min()).sum();

@@ -70,7 +70,7 @@ pub struct Preview {
 pub struct PreviewedWeight {
     /// Which one, and the axis of scales per channel.
     pub weight: Weight,
-    /// How many numbers it has.
+    /// How many numbers it has; none where it cannot be read.
     pub elements: u64,
     /// How many of them are NaN or infinite: they are left out.
     pub non_finite: u64,

@@ -10,7 +10,7 @@ use super::tiles::{Tile, View, steps};
 use super::weights::{Weight, find_weights};
 use super::{Preview, PreviewedScheme, PreviewedWeight};
 use crate::parallel::for_each_job;
-use crate::{Error, ParameterSource, Progress, Result};
+use crate::{Block, Error, ParameterSource, Part, Progress, Result};
 
 type Report<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Sync);
 
@@ -40,8 +40,9 @@ pub(super) fn run<S: ParameterSource + Sync + ?Sized>(
         while elements < BATCH
             && let Some(weight) = weights.next()
         {
-            batch.tasks.push(Task::new(weight, elements_of(&weight)));
-            elements = elements.saturating_add(elements_of(&weight));
+            let task = Task::new(source, weight, elements_of(&weight));
+            elements = elements.saturating_add(task.elements);
+            batch.tasks.push(task);
         }
         let end = done.saturating_add(elements.saturating_mul(looks));
         let report = |here: u64| progress(Progress { done: done.saturating_add(here).min(end), total });
@@ -189,8 +190,13 @@ impl<S: ParameterSource + Sync + ?Sized> Batch<'_, S> {
 }
 
 impl Task {
-    fn new(weight: Weight, elements: u64) -> Self {
-        Task { weight, elements, survey: Survey::default(), plans: Vec::new(), error: None }
+    /// A shape can claim any size without a byte behind it: there has to be something before anything is planned for it.
+    fn new<S: ParameterSource + ?Sized>(source: &S, weight: Weight, elements: u64) -> Self {
+        let mut nothing = |_: Block<'_>| ControlFlow::Break(());
+        let last = elements.saturating_sub(1)..elements;
+        let error = source.read(weight.parameter, Part::Stored, last, &mut nothing).err();
+        let elements = if error.is_some() { 0 } else { elements };
+        Task { weight, elements, survey: Survey::default(), plans: Vec::new(), error }
     }
 
     /// The first error stays.

@@ -336,3 +336,36 @@ fn what_cannot_be_previewed_says_so() {
     let quantized = quantized.quantized(codes.expect("i8 holds codes")).expect("one scale");
     assert!(error(&quantized).starts_with("its 1 weights are quantized already"));
 }
+
+/// A model one weight of which cannot be read.
+struct Broken(MemorySource);
+
+impl ParameterSource for Broken {
+    fn model(&self) -> &crate::Model {
+        self.0.model()
+    }
+
+    fn read(
+        &self,
+        id: ParameterId,
+        part: crate::Part,
+        range: std::ops::Range<u64>,
+        sink: &mut dyn crate::Sink,
+    ) -> Result<ControlFlow<()>> {
+        match self.0.model().parameter(id).name.as_str() {
+            "broken.weight" => Err(Error::malformed("it is torn")),
+            _ => self.0.read(id, part, range, sink),
+        }
+    }
+}
+
+#[test]
+fn one_bad_weight_does_not_hide_the_others() {
+    let weight = ndarray::arr2(&[[1f32, 0.3], [-0.2, 0.7]]);
+    let source = MemorySource::new().with("broken.weight", weight.clone()).with("fc.weight", weight);
+    let previewed = Preview::of([scheme("int8")]).run(&Broken(source), &go_on).expect("one can be rounded");
+    assert_eq!(previewed[0].error.as_ref().map(Error::message), Some("it is torn"));
+    assert_eq!((previewed[0].schemes.len(), previewed[1].schemes.len()), (0, 1));
+    let choice = choose(&previewed, 20.0).expect("there is room");
+    assert_eq!((choice.schemes, choice.bits_per_weight), (vec![None, Some(0)], 18.0));
+}

@@ -13,7 +13,7 @@ use crate::Exit;
 use crate::args::{CompareOptions, Show};
 use crate::fidelity;
 use crate::progress::ScanProgress;
-use crate::stream::Terminal;
+use crate::stream::{Terminal, write_json};
 use crate::threads;
 use crate::trouble::Trouble;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     }
     let view = ComparisonView::of(asked.reference.to_string_lossy(), variants);
     if options.json {
-        serde_json::to_writer(&mut terminal.out, &view).map_err(std::io::Error::from)?;
+        write_json(&view, terminal.out)?;
         terminal.out.write_all(b"\n")?;
         return Ok(Exit::Done);
     }

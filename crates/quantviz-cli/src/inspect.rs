@@ -1,19 +1,18 @@
 //! `quantviz inspect`: a table, or JSON.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use quantviz::view::{GroupHeading, Inspection, ParameterTable, Place, Request};
 use quantviz::{Error, Limits, format_of};
-use serde::Serialize;
 
 use crate::Exit;
 use crate::args::InspectOptions;
 use crate::models::{self, Choice, Chosen};
 use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
-use crate::stream::{Stream, Terminal};
+use crate::stream::{Terminal, write_json};
 use crate::table;
 use crate::threads;
 use crate::trouble::Trouble;
@@ -200,11 +199,4 @@ fn print_table(
 fn unreadable(path: &Path, error: &Error) -> Inspection {
     let format = format_of(path).ok().map(|entry| entry.format);
     Inspection::unreadable(path.to_string_lossy(), format, error)
-}
-
-/// Written as it is made: the text of a model of many tensors takes more memory than all that is known of it.
-fn write_json(inspection: &impl Serialize, out: &mut dyn Stream) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 16, out);
-    serde_json::to_writer(&mut out, inspection).map_err(io::Error::from)?;
-    out.flush()
 }

@@ -1,6 +1,5 @@
 //! `quantviz lint`: findings about models, one by one.
 
-use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -14,7 +13,7 @@ use crate::limits::{LimitOptions, help_behind};
 use crate::models::Choice;
 use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
-use crate::stream::{Paint, Terminal};
+use crate::stream::{Paint, Terminal, write_json};
 use crate::threads;
 use crate::trouble::Trouble;
 
@@ -82,10 +81,8 @@ pub(crate) fn run(options: &LintOptions, terminal: &mut Terminal<'_>) -> Result<
         }
     };
     if options.json {
-        let mut out = BufWriter::new(&mut *terminal.out);
-        serde_json::to_writer(&mut out, &LintReport::of(models)).map_err(io::Error::from)?;
-        out.write_all(b"\n")?;
-        out.flush()?;
+        write_json(&LintReport::of(models), terminal.out)?;
+        terminal.out.write_all(b"\n")?;
     } else {
         let width = terminal.out.columns().unwrap_or(PIPE_WIDTH);
         let texts = models.iter().map(|model| render(model, width, terminal.paint()));

@@ -13,7 +13,7 @@ use crate::models::{Choice, Chosen};
 use crate::outcome::Outcome;
 use crate::preview_table;
 use crate::progress::ScanProgress;
-use crate::stream::Terminal;
+use crate::stream::{Terminal, write_json};
 use crate::threads;
 use crate::trouble::Trouble;
 
@@ -160,8 +160,9 @@ impl Previewer {
         terminal: &mut Terminal<'_>,
     ) -> Result<(), Trouble> {
         if self.json {
-            let json = serde_json::to_string(report).map_err(std::io::Error::from)?;
-            return Ok(writeln!(terminal.out, "{before}{json}")?);
+            terminal.out.write_all(before.as_bytes())?;
+            write_json(report, terminal.out)?;
+            return Ok(terminal.out.write_all(b"\n")?);
         }
         let table = PreviewTable::of(report);
         let text = preview_table::render(&table, terminal.out.columns(), terminal.paint());

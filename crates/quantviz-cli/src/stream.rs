@@ -1,9 +1,10 @@
 //! Where a command writes to: a terminal of some width, a file, a test.
 
-use std::io::{self, IsTerminal, Stderr, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
 
 use anstyle::{AnsiColor, Style};
 use quantviz::one_line;
+use serde::Serialize;
 
 use crate::args::Color;
 use crate::layout::wrap;
@@ -17,6 +18,13 @@ pub trait Stream: Write + Send {
 }
 
 impl Stream for Vec<u8> {}
+
+/// Written as it is made: the text of a model of many tensors takes more memory than all that is known of it.
+pub(crate) fn write_json(value: &impl Serialize, out: &mut dyn Stream) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    serde_json::to_writer(&mut out, value).map_err(io::Error::from)?;
+    out.flush()
+}
 
 impl Stream for Stdout {
     fn columns(&self) -> Option<usize> {

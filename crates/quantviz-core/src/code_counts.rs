@@ -53,15 +53,17 @@ impl CodeCounts {
             _ => return None,
         };
         let place = |code: usize| (code + first) % CODES;
-        let value = |code: usize| code_value(self.dtype, place(code));
+        let value_of = code_values_of(self.dtype);
+        let value = |code: usize| value_of(place(code));
         let occurs = |code: &usize| self.counts[place(*code)] > 0;
         Some((value((0..CODES).find(occurs)?), value((0..CODES).rev().find(occurs)?)))
     }
 
     /// Every number that the codes are, with the number of times it occurs.
     pub(crate) fn values(&self) -> impl Iterator<Item = (f64, u64)> + Clone + use<'_> {
+        let value = code_values_of(self.dtype);
         let occurring = self.counts.iter().enumerate().filter(|(_, times)| **times > 0);
-        occurring.map(move |(code, &times)| (code_value(self.dtype, code), times))
+        occurring.map(move |(code, &times)| (value(code), times))
     }
 }
 
@@ -81,14 +83,10 @@ pub(crate) fn add(counts: &mut [u64; CODES], table: &[u32; CODES]) {
     counts.iter_mut().zip(table).for_each(|(count, &times)| *count += u64::from(times));
 }
 
-/// What the bits of a code mean; NaN where there is no such code.
-pub(crate) fn code_value(dtype: DType, code: usize) -> f64 {
-    let byte = code.to_le_bytes()[0];
-    match dtype {
-        DType::U8 => f64::from(byte),
-        DType::I8 => f64::from(byte.cast_signed()),
-        _ => code_values(dtype).and_then(|table| table.get(code)).map_or(f64::NAN, |&value| f64::from(value)),
-    }
+/// What the bits of a code mean, of a type that is looked up once; NaN where there is no such code.
+pub(crate) fn code_values_of(dtype: DType) -> impl Fn(usize) -> f64 + Copy {
+    let table = code_values(dtype).unwrap_or_default();
+    move |code| table.get(code).map_or(f64::NAN, |&value| f64::from(value))
 }
 
 fn count_packed(packed: &Packed<'_>, tables: &mut Tables) {

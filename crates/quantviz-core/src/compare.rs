@@ -11,7 +11,7 @@ use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair};
 use crate::parallel::for_each_job;
 use crate::{
     Error, Fidelity, Granularity, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
-    Result, Role, SourceExt, byte_len,
+    Result, SourceExt, byte_len,
 };
 
 /// What is compared of two models, and with how many threads.
@@ -300,7 +300,7 @@ impl Comparison {
         unmatched_quantized: Vec<Unmatched>,
     ) -> Self {
         let (mut elements, mut noise, mut bits) = (0.0, 0.0, 0.0);
-        for it in pairs.iter().filter(|it| is_weight(model.parameter(it.pair.quantized))) {
+        for it in pairs.iter().filter(|it| model.parameter(it.pair.quantized).is_weight()) {
             let count = model.parameter(it.pair.quantized).logical_shape().elements() as f64;
             if let Ok(Some(ratio)) = it.fidelity.as_ref().map(|fidelity| fidelity.noise_to_signal) {
                 (elements, noise) = (elements + count, noise + count * ratio);
@@ -316,9 +316,4 @@ impl Comparison {
             bits_per_weight: any.then(|| bits / elements),
         }
     }
-}
-
-/// What the line of a model speaks of.
-fn is_weight(parameter: &Parameter) -> bool {
-    matches!(parameter.role, Role::Weight | Role::Embedding) && parameter.logical_shape().rank() > 1
 }

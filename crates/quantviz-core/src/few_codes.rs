@@ -3,7 +3,7 @@
 
 use fearless_simd::{Select, Simd, SimdBase, SimdMask, f64x4, u8x32};
 
-use crate::code_counts::{CODES, CodeCounts, code_value};
+use crate::code_counts::{CODES, CodeCounts, code_values_of};
 use crate::dequantize::{Affine, Run, in_table};
 use crate::{DType, Elements, RangeSummary};
 
@@ -55,10 +55,8 @@ impl FewCodes {
             Elements::Packed(packed) => packed.bits() <= 4 && table.is_none(),
             _ => false,
         };
-        let value = |code| match table {
-            Some(table) => in_table(table, code_value(DType::U8, code)),
-            None => code_value(dtype, code),
-        };
+        let code_value = code_values_of(dtype);
+        let value = |code| table.map_or(code_value(code), |table| in_table(table, code_value(code)));
         let sums = Sums::near(0.0);
         fits.then(|| FewCodes {
             dtype,

@@ -35,7 +35,7 @@ const LANES: usize = 4;
 const AT_ONCE: usize = 256;
 
 /// The most codes that a group may have: the sum of the squares of so many, in each of eight lanes, is exact in `f32`.
-pub(crate) const LONGEST: usize = 2048;
+const LONGEST: usize = 2048;
 
 /// The furthest that codes may lie from the one that stands for about zero.
 const FURTHEST: f64 = 255.0;

@@ -189,6 +189,12 @@ impl Parameter {
         }
     }
 
+    /// Whether it is a matrix, or has more axes, that a layer multiplies with or looks rows up in: what is said of the
+    /// weights of a model is said of these.
+    pub fn is_weight(&self) -> bool {
+        matches!(self.role, Role::Weight | Role::Embedding) && self.logical_shape().rank() > 1
+    }
+
     /// The shape of what the parameter means: that of its codes, where they are packed into fewer elements.
     pub fn logical_shape(&self) -> &Shape {
         self.quantization

@@ -116,8 +116,8 @@ impl RealSums {
         let groups = &calibration.groups;
         let run = groups.even_run().unwrap_or_else(|| groups.walk(block.start).here().1);
         let is_short = run < WORTH_COUNTING as u64;
-        let few = FewCodes::of(&block.elements, calibration.table.as_deref()).filter(|_| is_short);
-        if let Some(mut codes) = few {
+        let few = is_short.then(|| FewCodes::of(&block.elements, calibration.table.as_deref()));
+        if let Some(mut codes) = few.flatten() {
             let mut added = 0;
             simd.vectorize(
                 #[inline(always)]

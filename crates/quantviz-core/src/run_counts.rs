@@ -3,7 +3,7 @@
 
 use fearless_simd::{Select, Simd, SimdBase, SimdInt, SimdSplit, SimdWiden, f32x8, f64x4, f64x8, u32x8};
 
-use crate::code_counts::{CODES, CodeCounts, TABLES, Tables, add, code_value, count};
+use crate::code_counts::{CODES, CodeCounts, TABLES, Tables, add, code_values_of, count};
 use crate::dequantize::{Affine, Run, in_table};
 use crate::{DType, Elements, RangeSummary};
 
@@ -24,10 +24,8 @@ impl RunCounts {
     pub(crate) fn of(elements: &Elements<'_>, table: Option<&[f32]>) -> Option<Self> {
         let dtype = elements.dtype();
         dtype.bits().filter(|&bits| bits <= 8)?;
-        let value = |code| {
-            let value = code_value(dtype, code);
-            table.map_or(value, |table| in_table(table, value))
-        };
+        let code_value = code_values_of(dtype);
+        let value = |code| table.map_or(code_value(code), |table| in_table(table, code_value(code)));
         let values = std::array::from_fn(value);
         Some(RunCounts { dtype, values, tables: [[0; CODES]; TABLES], all: [0; CODES] })
     }

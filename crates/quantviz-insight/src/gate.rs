@@ -1,6 +1,6 @@
 //! Whether a quantized model may ship: limits that it has to hold.
 
-use quantviz_core::{Comparison, Fidelity, Model, ParameterId, Role, number};
+use quantviz_core::{Comparison, Fidelity, Model, number};
 use serde::{Deserialize, Serialize};
 
 use crate::{Finding, Level};
@@ -112,11 +112,13 @@ impl Gate {
                 message: finding.message.clone(),
             });
         }
-        for unmatched in comparison.unmatched_quantized.iter().filter(|it| is_weight(of, it.parameter)) {
+        for unmatched in
+            comparison.unmatched_quantized.iter().filter(|it| of.parameter(it.parameter).is_weight())
+        {
             let name = &of.parameter(unmatched.parameter).name;
             judgement.undecided.push(format!("{name} has no counterpart: {}", unmatched.why));
         }
-        for pair in comparison.pairs.iter().filter(|it| is_weight(of, it.pair.quantized)) {
+        for pair in comparison.pairs.iter().filter(|it| of.parameter(it.pair.quantized).is_weight()) {
             let parameter = of.parameter(pair.pair.quantized);
             let reference = &from.parameter(pair.pair.reference).name;
             let encoding = parameter.quantization.as_ref().map_or("", |it| it.encoding.name());
@@ -152,11 +154,6 @@ impl Gate {
             ..limits
         })
     }
-}
-
-fn is_weight(model: &Model, id: ParameterId) -> bool {
-    let parameter = model.parameter(id);
-    matches!(parameter.role, Role::Weight | Role::Embedding) && parameter.logical_shape().rank() > 1
 }
 
 /// Of so many that are off the grid, codes were not meant to be the nearest.

@@ -1,7 +1,7 @@
 //! What quantization cost each channel, and what of that is worth telling.
 
-use super::sqnr_db;
 use super::sums::ErrorSums;
+use super::{rank, sqnr_db};
 
 /// Channel by channel: how the measure spreads, and the channels that suffer most.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,10 +81,6 @@ fn of_one(index: u64, sums: &ErrorSums) -> ChannelFidelity {
 
 impl ChannelFidelity {
     fn rank(&self) -> f64 {
-        match self.sqnr_db {
-            Some(sqnr) => sqnr,
-            None if self.exact => f64::INFINITY,
-            None => f64::NEG_INFINITY,
-        }
+        rank(self.sqnr_db, self.exact)
     }
 }

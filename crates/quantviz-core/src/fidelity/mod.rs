@@ -139,12 +139,13 @@ impl Fidelity {
 
     /// Worst first: no reference but errors, then by decibels, then what is exact.
     pub fn rank(&self) -> f64 {
-        match self.sqnr_db {
-            Some(sqnr) => sqnr,
-            None if self.exact => f64::INFINITY,
-            None => f64::NEG_INFINITY,
-        }
+        rank(self.sqnr_db, self.exact)
     }
+}
+
+/// What is exact comes last, and what is nothing but error first.
+fn rank(sqnr_db: Option<f64>, exact: bool) -> f64 {
+    sqnr_db.unwrap_or(if exact { f64::INFINITY } else { f64::NEG_INFINITY })
 }
 
 impl Levels {

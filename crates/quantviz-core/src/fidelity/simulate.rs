@@ -6,6 +6,7 @@ use fearless_simd::{Level, Simd, dispatch};
 
 use super::lanes::LANES;
 use super::measure::Compared;
+use super::sqnr_db;
 use crate::Result;
 
 /// The energies of the errors that symmetric rounding to the nearest makes.
@@ -23,8 +24,7 @@ impl Simulated {
 
     /// What channels gain, in decibels.
     pub(crate) fn gain_db(self) -> Option<f64> {
-        (self.by_tensor > 0.0 && self.by_channel > 0.0)
-            .then(|| 10.0 * (self.by_tensor / self.by_channel).log10())
+        sqnr_db(self.by_tensor, self.by_channel)
     }
 }
 

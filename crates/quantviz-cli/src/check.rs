@@ -103,13 +103,13 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let reference = Side::open(&asked.reference, &limits)?;
     let how = compare::How { threads: options.threads, target: options.target };
     let mut all = Vec::new();
-    for path in &asked.quantized {
-        let quantized = Side::open(path, &limits)?;
+    asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
         let (from, of) = (reference.source.model(), quantized.source.model());
         let judgement = gate.judge(from, of, &comparison, &findings);
-        all.push(Judged { path: path.to_string_lossy().into_owned(), judgement });
-    }
+        all.push(Judged { path: quantized.path.to_string_lossy().into_owned(), judgement });
+        Ok(())
+    })?;
     let reference = asked.reference.to_string_lossy();
     let report = match options.format {
         ReportFormat::Text => reports::text(&all, terminal.paint()),

@@ -24,12 +24,12 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     let how = How { threads: options.threads, target: options.target };
     let all_channels = options.channels == Some(Show::All);
     let mut variants = Vec::new();
-    for path in &asked.quantized {
-        let quantized = Side::open(path, &limits)?;
+    asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
-        let (from, of) = (&*reference.source, &*quantized.source);
-        variants.push(VariantView::of(path.to_string_lossy(), from, of, &comparison, findings, all_channels));
-    }
+        let (path, from, of) = (quantized.path.to_string_lossy(), &*reference.source, &*quantized.source);
+        variants.push(VariantView::of(path, from, of, &comparison, findings, all_channels));
+        Ok(())
+    })?;
     let view = ComparisonView::of(asked.reference.to_string_lossy(), variants);
     if options.json {
         write_json(&view, terminal.out)?;
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
 
 /// A model that is compared.
 pub(crate) struct Side {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     pub(crate) source: BoxedSource,
 }
 
@@ -55,6 +55,10 @@ impl Side {
     pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, Trouble> {
         let source = quantviz::open_with(path, limits).map_err(|error| Trouble::with(path, error))?;
         Ok(Side { path: path.to_owned(), source })
+    }
+
+    fn is_quantized(&self) -> bool {
+        self.source.model().parameters.iter().any(|it| it.quantization.is_some())
     }
 }
 
@@ -73,8 +77,7 @@ impl How {
         terminal: &mut Terminal<'_>,
     ) -> Result<(Comparison, Vec<Finding>), Trouble> {
         let (path, source) = (&quantized.path, &*quantized.source);
-        let has_codes = source.model().parameters.iter().any(|it| it.quantization.is_some());
-        if !has_codes {
+        if !quantized.is_quantized() {
             let message = "nothing in it is quantized: name the reference first, then what was made of it";
             return Err(Trouble::with(path, Error::new(ErrorKind::Unsupported, message)));
         }
@@ -104,7 +107,27 @@ impl How {
 /// The files that the arguments mean.
 pub(crate) struct Asked {
     pub(crate) reference: PathBuf,
-    pub(crate) quantized: Vec<PathBuf>,
+    /// In the order of the arguments.
+    others: Vec<Other>,
+}
+
+/// A model that is to be compared with the reference.
+struct Other {
+    path: PathBuf,
+    /// Whether it was named, and not found in a folder, where float variants may be too.
+    is_named: bool,
+}
+
+impl Other {
+    fn named(path: &Path) -> Self {
+        Other { path: path.to_owned(), is_named: true }
+    }
+
+    /// The models of a group, without the reference.
+    fn found<'a>(group: ModelGroup, reference: &'a Path) -> impl Iterator<Item = Self> + use<'a> {
+        let others = group.variants.into_iter().map(|variant| variant.path);
+        others.filter(move |path| path != reference).map(|path| Other { path, is_named: false })
+    }
 }
 
 impl Asked {
@@ -112,51 +135,60 @@ impl Asked {
         if reference.is_dir() && named.is_empty() {
             return Asked::in_folder(reference);
         }
-        let mut quantized = Vec::new();
+        let mut others = Vec::new();
         for path in named {
             if path.is_dir() {
-                let groups = groups(path)?;
-                let others = groups.into_iter().flat_map(|group| group.variants).map(|it| it.path);
-                quantized.extend(others.filter(|other| other != reference));
+                others.extend(groups(path)?.into_iter().flat_map(|group| Other::found(group, reference)));
             } else {
-                quantized.push(path.clone());
+                others.push(Other::named(path));
             }
         }
-        if quantized.is_empty() {
-            let message = "there is nothing to compare it with: name the quantized models behind it";
-            return Err(Trouble::with(reference, Error::not_found(message)));
-        }
-        Ok(Asked { reference: reference.to_owned(), quantized })
+        Ok(Asked { reference: reference.to_owned(), others })
     }
 
     /// The one model of a folder that has a reference and variants beside it.
     fn in_folder(folder: &Path) -> Result<Self, Trouble> {
-        let groups = groups(folder)?;
-        let whole = groups.into_iter().filter(|group| group.reference.is_some() && group.variants.len() > 1);
-        let whole: Vec<ModelGroup> = whole.collect();
-        let several = |count: usize| format!("{count} models in it have variants: name the files of one");
-        match &whole[..] {
-            [] => {
+        let whole = groups(folder)?.into_iter().filter(|group| group.variants.len() > 1);
+        let whole = whole.filter_map(|group| Some((group.reference.clone()?, group)));
+        let mut whole: Vec<(PathBuf, ModelGroup)> = whole.collect();
+        match (whole.pop(), whole.len()) {
+            (None, _) => {
                 let message = "no model in it has a float reference with variants beside it: name both files";
                 Err(Trouble::with(folder, Error::not_found(message)))
             }
-            [group] => {
-                let reference = group.reference.clone().unwrap_or_default();
-                let others = group.variants.iter().map(|it| it.path.clone());
-                let quantized = others.filter(|path| *path != reference && is_quantized(path)).collect();
-                Ok(Asked { reference, quantized })
+            (Some((reference, group)), 0) => {
+                let others = Other::found(group, &reference).collect();
+                Ok(Asked { reference, others })
             }
-            several_groups => Err(Trouble::with(folder, Error::unsupported(several(several_groups.len())))),
+            (Some(_), others) => {
+                let message = format!("{} models in it have variants: name the files of one", others + 1);
+                Err(Trouble::with(folder, Error::unsupported(message)))
+            }
         }
+    }
+
+    /// Opens one after the other. That nothing is compared is an error: nothing would look as if all were well.
+    pub(crate) fn for_each(
+        &self,
+        limits: &Limits,
+        mut each: impl FnMut(Side) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let mut is_any = false;
+        for other in &self.others {
+            let side = Side::open(&other.path, limits)?;
+            if other.is_named || side.is_quantized() {
+                is_any = true;
+                each(side)?;
+            }
+        }
+        if is_any {
+            return Ok(());
+        }
+        let message = "there is nothing to compare it with: name the quantized models behind it";
+        Err(Trouble::with(&self.reference, Error::not_found(message)))
     }
 }
 
 fn groups(folder: &Path) -> Result<Vec<ModelGroup>, Trouble> {
     model_groups(folder).map_err(|error| Trouble::with(folder, error))
-}
-
-/// Other float variants are no quantized models, and what cannot be opened is told when it is compared.
-fn is_quantized(path: &Path) -> bool {
-    quantviz::open(path)
-        .map_or(true, |source| source.model().parameters.iter().any(|it| it.quantization.is_some()))
 }

@@ -29,6 +29,30 @@ fn a_clean_folder_holds() {
     assert_eq!(out, "resnet8_int8.onnx: holds\nresnet8_uint8.onnx: holds\n");
 }
 
+/// Float variants are not judged; and where there are no others, nothing holds.
+#[test]
+fn a_folder_of_floats_does_not_hold() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, of: &str| {
+        std::fs::copy(path(of), folder.path().join(name)).expect("copied");
+    };
+    put("m.onnx", "resnet8_fp32.onnx");
+    put("m_fp16.onnx", "resnet8_fp32.onnx");
+    let inside = folder.path().to_string_lossy().into_owned();
+    let reference = folder.path().join("m.onnx").to_string_lossy().into_owned();
+    for arguments in [&[inside.as_str()][..], &[&reference, &inside]] {
+        let (exit, out, err) = check(arguments);
+        assert_eq!((exit, out.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
+        assert!(err.contains("there is nothing to compare it with"), "{err}");
+    }
+    put("m_int8.onnx", "resnet8_int8.onnx");
+    for arguments in [&[inside.as_str()][..], &[&reference, &inside]] {
+        let (exit, out, _) = check(arguments);
+        assert_eq!((exit, out.lines().count()), (Exit::Done, 1), "{out}");
+        assert!(out.contains("m_int8.onnx: holds"), "{out}");
+    }
+}
+
 #[test]
 fn limits_that_are_not_held() {
     let (exit, out, _) = int8(&["--min-sqnr", "40"]);

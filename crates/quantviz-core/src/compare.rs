@@ -4,13 +4,17 @@
 #![expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use crate::fidelity::{Compared, ErrorSums, Grid, Levels, Piece, Simulated, measure, simulate};
-use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair};
+use crate::fidelity::{
+    Compared, ErrorSums, Grid, Levels, Piece, Simulated, Weighted, measure, simulate, weigh,
+};
+use crate::importance::{InputWeights, Listed};
+use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair, set_axes};
 use crate::parallel::for_each_job;
 use crate::{
-    Error, Fidelity, Granularity, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
+    AxisRule, Claim, Error, Fidelity, Granularity, Importance, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
     Result, SourceExt, byte_len,
 };
 
@@ -18,6 +22,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
     threads: Option<usize>,
+    axes: Vec<AxisRule>,
+    importance: Option<Arc<Importance>>,
 }
 
 /// A quantized model beside its reference.
@@ -33,6 +39,8 @@ pub struct Comparison {
     /// The energy of all weights by that of their errors, in decibels, each weight as much as it has elements. `None`
     /// where there are no errors, or nothing to say it of.
     pub sqnr_db: Option<f64>,
+    /// The same of the weights whose importance is known, weighted by it, where that was given.
+    pub importance: Option<Claim>,
     /// The bits that a weight takes with its scales and zero-points.
     pub bits_per_weight: Option<f64>,
 }
@@ -62,10 +70,26 @@ impl Compare {
         self
     }
 
+    /// Says where outputs lie of parameters of the reference, in its coordinates; the first rule that fits counts. Scales
+    /// for each channel and factors that were found say it themselves.
+    #[must_use]
+    pub fn axes(mut self, rules: impl IntoIterator<Item = AxisRule>) -> Self {
+        self.axes = rules.into_iter().collect();
+        self
+    }
+
+    /// Measures errors once more, weighted by how much inputs matter.
+    #[must_use]
+    pub fn importance(mut self, importance: impl Into<Arc<Importance>>) -> Self {
+        self.importance = Some(importance.into());
+        self
+    }
+
     /// Compares `quantized` with `reference`. `progress` hears of every step and calls it off by breaking.
     ///
     /// # Errors
-    /// When `progress` breaks. What cannot be read is told where it stands.
+    /// When `progress` breaks, a rule fits nothing, or importance is not of these models. What cannot be read is told where
+    /// it stands.
     pub fn run(
         &self,
         reference: &(dyn ParameterSource + Sync),
@@ -76,6 +100,7 @@ impl Compare {
         let sides = Sides { reference, quantized };
         let threads = self.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
         let mut pairs = found.pairs;
+        set_axes(reference.model(), quantized.model(), &mut pairs, &self.axes)?;
         let elements = |pair: &Pair| sides.parameter(pair).logical_shape().elements();
         // Codes are looked at twice: what occurs of them says how their ends are meant.
         let all: u64 = pairs.iter().map(|pair| 2 * elements(pair)).fold(0, u64::saturating_add);
@@ -127,23 +152,37 @@ impl Compare {
             add(&mut sums[*slot], piece);
         }
         let gains = sides.outlier_gains(&compared, &sums, threads)?;
+        let weighted = match &self.importance {
+            Some(importance) => sides.weigh_all(importance, &pairs, &compared, threads)?,
+            None => vec![None; pairs.len()],
+        };
         drop(compared);
-        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains);
+        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains.into_iter().zip(weighted));
         let pairs: Vec<ComparedPair> = pairs
-            .map(|(((pair, sums), ready), outlier_gain_db)| {
+            .map(|(((pair, sums), ready), (outlier_gain_db, weighted))| {
                 let fidelity = sums.and_then(|sums| {
                     let (_, levels) = ready?;
                     let axis = sides.channel_axis(&pair).map(|axis| match pair.alignment.transposed {
                         true => 1 - axis,
                         false => axis,
                     });
-                    Ok(Fidelity { outlier_gain_db, ..Fidelity::of_channels(axis, &sums, levels) })
+                    let weighted = weighted.transpose()?;
+                    Ok(Fidelity {
+                        outlier_gain_db,
+                        importance_sqnr_db: weighted.and_then(Weighted::sqnr_db),
+                        importance_noise_to_signal: weighted.and_then(Weighted::noise_to_signal),
+                        ..Fidelity::of_channels(axis, &sums, levels)
+                    })
                 });
                 let bits_per_weight = bits_per_weight(quantized.model(), pair.quantized);
                 ComparedPair { pair, fidelity, bits_per_weight }
             })
             .collect();
-        Ok(Comparison::of(quantized.model(), pairs, found.reference, found.quantized))
+        let comparison = Comparison::of(quantized.model(), pairs, found.reference, found.quantized);
+        Ok(match self.importance {
+            Some(_) => comparison.with_importance(quantized.model()),
+            None => comparison,
+        })
     }
 }
 
@@ -282,6 +321,52 @@ impl<'a> Sides<'a> {
     }
 }
 
+impl Sides<'_> {
+    /// Errors once more, of the pairs that importance is listed for.
+    fn weigh_all(
+        &self,
+        importance: &Importance,
+        pairs: &[Pair],
+        compared: &[Result<Compared<'_>>],
+        threads: usize,
+    ) -> Result<Vec<Option<Result<Weighted>>>> {
+        let listed = Listed::of(importance);
+        let (from, of) = (self.reference.model(), self.quantized.model());
+        let weights: Vec<Option<InputWeights>> =
+            pairs.iter().map(|pair| InputWeights::of(&listed, from, of, pair)).collect::<Result<_>>()?;
+        if weights.iter().all(Option::is_none) && !pairs.is_empty() {
+            let message =
+                format!("none of the {} names that importance is listed for is a weight of it", importance.len());
+            return Err(Error::not_found(message));
+        }
+        let jobs: Vec<_> = (0..)
+            .zip(compared.iter().zip(&weights))
+            .filter_map(|(slot, (compared, weights))| Some((slot, compared.as_ref().ok()?, weights.as_ref()?)))
+            .flat_map(|(slot, compared, weights)| {
+                compared.pieces().map(move |range| (slot, compared, weights, range))
+            })
+            .collect();
+        let goes_on = |_| ControlFlow::Continue(());
+        let pieces = for_each_job(
+            threads,
+            &jobs,
+            |_| 0,
+            &goes_on,
+            |(_, compared, weights, range)| weigh(compared, weights, range.clone()),
+        )?;
+        let mut all: Vec<Option<Result<Weighted>>> = vec![None; compared.len()];
+        for ((slot, ..), piece) in jobs.iter().zip(pieces) {
+            let slot: &mut Option<Result<Weighted>> = &mut all[*slot];
+            match (slot.get_or_insert_with(|| Ok(Weighted::default())), piece) {
+                (Ok(sum), Ok(piece)) => sum.merge(piece),
+                (Err(_), _) => {}
+                (_, Err(error)) => *slot = Some(Err(error)),
+            }
+        }
+        Ok(all)
+    }
+}
+
 /// The bits of an element, with what its codes are scaled by.
 fn bits_per_weight(model: &Model, id: ParameterId) -> f64 {
     let parameter = model.parameter(id);
@@ -313,7 +398,18 @@ impl Comparison {
             unmatched_reference,
             unmatched_quantized,
             sqnr_db: (any && noise > 0.0).then(|| -10.0 * (noise / elements).log10()),
+            importance: None,
             bits_per_weight: any.then(|| bits / elements),
         }
+    }
+
+    fn with_importance(mut self, model: &Model) -> Self {
+        let weights = self.pairs.iter().map(|it| (model.parameter(it.pair.quantized), it));
+        let weights = weights.filter(|(parameter, _)| parameter.is_weight()).map(|(parameter, it)| {
+            let ratio = it.fidelity.as_ref().ok().and_then(|it| it.importance_noise_to_signal);
+            (parameter.logical_shape().elements() as f64, ratio)
+        });
+        self.importance = Some(Claim::of(weights));
+        self
     }
 }

@@ -109,6 +109,7 @@
 mod activation;
 mod binning;
 mod calibration;
+mod claim;
 mod code_counts;
 mod column_sums;
 mod compare;
@@ -123,6 +124,7 @@ mod group_sums;
 mod groups;
 mod half_counts;
 mod histogram;
+mod importance;
 mod job;
 mod memory;
 mod minifloat;
@@ -151,6 +153,7 @@ mod values;
 mod work;
 
 pub use activation::{Activation, QuantizedInput};
+pub use claim::Claim;
 pub use compare::{Compare, ComparedPair, Comparison};
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
@@ -160,6 +163,7 @@ pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels};
 pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};
+pub use importance::Importance;
 pub use memory::MemorySource;
 pub use minifloat::code_values;
 pub use model::{

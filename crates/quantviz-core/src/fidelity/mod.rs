@@ -13,6 +13,7 @@ mod lanes;
 mod measure;
 mod simulate;
 mod sums;
+mod weighted;
 
 pub use channels::{ChannelFidelity, Channels};
 pub(crate) use grid::Grid;
@@ -20,6 +21,7 @@ pub(crate) use measure::{Compared, Piece, measure};
 pub(crate) use simulate::{Simulated, simulate};
 
 pub(crate) use sums::ErrorSums;
+pub(crate) use weighted::{Weighted, weigh};
 
 /// What the codes of a parameter cost, measured in f64 against the numbers they were made of.
 ///
@@ -65,6 +67,9 @@ pub struct Fidelity {
     pub outlier_gain_db: Option<f64>,
     /// The same measure as `sqnr_db`, of errors weighted by importance, where that was given.
     pub importance_sqnr_db: Option<f64>,
+    /// The same as `noise_to_signal`, of errors weighted by importance. `None` where none was given, or there is nothing
+    /// but errors where it counts.
+    pub importance_noise_to_signal: Option<f64>,
     /// The smallest and the largest number of the reference.
     pub reference_range: Option<(f64, f64)>,
     /// The smallest and the largest number that the codes stand for.
@@ -123,6 +128,7 @@ impl Fidelity {
             levels,
             outlier_gain_db: None,
             importance_sqnr_db: None,
+            importance_noise_to_signal: None,
             reference_range: sums.reference_range,
             quantized_range: sums.quantized_range,
             noise_to_signal: ratio(sums.error, sums.reference),

@@ -30,6 +30,7 @@ mod foreign;
 mod formats;
 #[cfg(feature = "gguf")]
 mod gguf;
+mod importance;
 #[cfg(any(feature = "gguf", feature = "safetensors"))]
 mod layer_order;
 mod limits;
@@ -54,6 +55,7 @@ pub use folder::{
     ModelGroup, Variant, folder_of_models_in, group_models, model_groups, models_among, models_in,
 };
 pub use formats::{FORMATS, FormatEntry, format_of};
+pub use importance::open_importance;
 pub use limits::Limits;
 
 /// A source that any thread may read.

@@ -139,6 +139,7 @@ mod quant;
 mod quantize;
 mod real;
 mod real_sums;
+mod recordings;
 mod roles;
 mod run_counts;
 mod scales;
@@ -180,6 +181,7 @@ pub use preview::{
 };
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
+pub use recordings::{ComparedActivations, ComparedTensor, Recording, UnmatchedTensor, compare_recordings};
 pub use roles::role_from_name;
 pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};

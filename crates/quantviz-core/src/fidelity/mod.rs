@@ -136,6 +136,18 @@ impl Fidelity {
         }
     }
 
+    /// Of numbers beside others that are not codes: nothing is said of rounding, of clipping and of levels.
+    pub(crate) fn of_values(sums: &ErrorSums) -> Self {
+        Fidelity {
+            clipped: None,
+            clip_noise: None,
+            rounding_share: None,
+            at_ends: None,
+            off_grid: None,
+            ..Fidelity::of(sums, None, None)
+        }
+    }
+
     /// Of all channels along an axis of the reference, or of all there is.
     pub(crate) fn of_channels(axis: Option<usize>, sums: &[ErrorSums], levels: Option<Levels>) -> Self {
         let mut all = ErrorSums::default();

@@ -36,6 +36,7 @@ mod layer_order;
 mod limits;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod recordings;
 #[cfg(feature = "safetensors")]
 mod safetensors;
 mod shard_index;
@@ -57,6 +58,7 @@ pub use folder::{
 pub use formats::{FORMATS, FormatEntry, format_of};
 pub use importance::open_importance;
 pub use limits::Limits;
+pub use recordings::open_recordings;
 
 /// A source that any thread may read.
 pub type BoxedSource = Box<dyn ParameterSource + Send + Sync>;

@@ -1,4 +1,18 @@
-//! What can be said of a whole model, and of how much of it that is said.
+//! What can be said of a whole model, what it is said by, and of how much of it.
+
+use crate::names::names;
+
+names! {
+    /// What a measure of a whole model goes by; the later ones say more of what the model does.
+    Basis {
+        /// The errors of weights.
+        Weights "weights";
+        /// The errors of weights, each as much as the input matters that it is multiplied with.
+        Importance "importance";
+        /// The errors of what the model makes of inputs.
+        Activations "activations";
+    }
+}
 
 /// A measure of a whole model: of all its weights, of those whose importance is known, of recorded activations.
 ///
@@ -29,7 +43,8 @@ impl Claim {
         let mut claim = Claim::default();
         for (count, ratio) in tensors {
             claim.of += 1;
-            if let Some(ratio) = ratio {
+            // What is nothing but error has no place in a sum.
+            if let Some(ratio) = ratio.filter(|ratio| ratio.is_finite()) {
                 claim.counted += 1;
                 (elements, noise) = (elements + count, noise + count * ratio);
             }

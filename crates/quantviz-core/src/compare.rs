@@ -14,7 +14,7 @@ use crate::importance::{InputWeights, Listed};
 use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair, set_axes};
 use crate::parallel::for_each_job;
 use crate::{
-    AxisRule, Claim, Error, Fidelity, Granularity, Importance, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
+    AxisRule, Basis, Claim, ComparedActivations, Error, Fidelity, Granularity, Importance, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
     Result, SourceExt, byte_len,
 };
 
@@ -36,11 +36,12 @@ pub struct Comparison {
     pub unmatched_reference: Vec<Unmatched>,
     /// Quantized parameters without a reference.
     pub unmatched_quantized: Vec<Unmatched>,
-    /// The energy of all weights by that of their errors, in decibels, each weight as much as it has elements. `None`
-    /// where there are no errors, or nothing to say it of.
-    pub sqnr_db: Option<f64>,
-    /// The same of the weights whose importance is known, weighted by it, where that was given.
+    /// All weights together, each as much as it has elements.
+    pub weights: Claim,
+    /// The same of those whose importance is known, weighted by it, where that was given.
     pub importance: Option<Claim>,
+    /// What both networks make of their inputs, where somebody has recorded and compared it.
+    pub activations: Option<ComparedActivations>,
     /// The bits that a weight takes with its scales and zero-points.
     pub bits_per_weight: Option<f64>,
 }
@@ -170,7 +171,7 @@ impl Compare {
                     Ok(Fidelity {
                         outlier_gain_db,
                         importance_sqnr_db: weighted.and_then(Weighted::sqnr_db),
-                        importance_noise_to_signal: weighted.and_then(Weighted::noise_to_signal),
+                        importance_noise_to_signal: weighted.map(Weighted::noise_to_signal),
                         ..Fidelity::of_channels(axis, &sums, levels)
                     })
                 });
@@ -178,11 +179,12 @@ impl Compare {
                 ComparedPair { pair, fidelity, bits_per_weight }
             })
             .collect();
-        let comparison = Comparison::of(quantized.model(), pairs, found.reference, found.quantized);
-        Ok(match self.importance {
-            Some(_) => comparison.with_importance(quantized.model()),
-            None => comparison,
-        })
+        let mut comparison = Comparison::of(quantized.model(), pairs, found.reference, found.quantized);
+        if self.importance.is_some() {
+            let ratio = |fidelity: &Fidelity| fidelity.importance_noise_to_signal;
+            comparison.importance = Some(claim(quantized.model(), &comparison.pairs, ratio));
+        }
+        Ok(comparison)
     }
 }
 
@@ -384,32 +386,43 @@ impl Comparison {
         unmatched_reference: Vec<Unmatched>,
         unmatched_quantized: Vec<Unmatched>,
     ) -> Self {
-        let (mut elements, mut noise, mut bits) = (0.0, 0.0, 0.0);
-        for it in pairs.iter().filter(|it| model.parameter(it.pair.quantized).is_weight()) {
-            let count = model.parameter(it.pair.quantized).logical_shape().elements() as f64;
-            if let Ok(Some(ratio)) = it.fidelity.as_ref().map(|fidelity| fidelity.noise_to_signal) {
-                (elements, noise) = (elements + count, noise + count * ratio);
-                bits += count * it.bits_per_weight;
+        let (mut elements, mut bits) = (0.0, 0.0);
+        for (count, it) in weights(model, &pairs) {
+            if it.fidelity.as_ref().is_ok_and(|fidelity| fidelity.noise_to_signal.is_some()) {
+                (elements, bits) = (elements + count, bits + count * it.bits_per_weight);
             }
         }
-        let any = elements > 0.0;
         Comparison {
+            weights: claim(model, &pairs, |fidelity| fidelity.noise_to_signal),
+            importance: None,
+            activations: None,
+            bits_per_weight: (elements > 0.0).then(|| bits / elements),
             pairs,
             unmatched_reference,
             unmatched_quantized,
-            sqnr_db: (any && noise > 0.0).then(|| -10.0 * (noise / elements).log10()),
-            importance: None,
-            bits_per_weight: any.then(|| bits / elements),
         }
     }
 
-    fn with_importance(mut self, model: &Model) -> Self {
-        let weights = self.pairs.iter().map(|it| (model.parameter(it.pair.quantized), it));
-        let weights = weights.filter(|(parameter, _)| parameter.is_weight()).map(|(parameter, it)| {
-            let ratio = it.fidelity.as_ref().ok().and_then(|it| it.importance_noise_to_signal);
-            (parameter.logical_shape().elements() as f64, ratio)
-        });
-        self.importance = Some(Claim::of(weights));
-        self
+    /// What can be said of the whole model, and what of that says most last.
+    pub fn claims(&self) -> Vec<(Basis, Claim)> {
+        let activations = self.activations.as_ref().map(|it| (Basis::Activations, it.claim));
+        let importance = self.importance.map(|claim| (Basis::Importance, claim));
+        [Some((Basis::Weights, self.weights)), importance, activations].into_iter().flatten().collect()
     }
+
+    /// What most is said by.
+    pub fn basis(&self) -> (Basis, Claim) {
+        self.claims().pop().unwrap_or((Basis::Weights, self.weights))
+    }
+}
+
+/// Every weight, and how many elements it has.
+fn weights<'a>(model: &'a Model, pairs: &'a [ComparedPair]) -> impl Iterator<Item = (f64, &'a ComparedPair)> {
+    let weights = pairs.iter().map(|it| (model.parameter(it.pair.quantized), it));
+    let weights = weights.filter(|(parameter, _)| parameter.is_weight());
+    weights.map(|(parameter, it)| (parameter.logical_shape().elements() as f64, it))
+}
+
+fn claim(model: &Model, pairs: &[ComparedPair], ratio: impl Fn(&Fidelity) -> Option<f64>) -> Claim {
+    Claim::of(weights(model, pairs).map(|(count, it)| (count, it.fidelity.as_ref().ok().and_then(&ratio))))
 }

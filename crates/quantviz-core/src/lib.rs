@@ -154,7 +154,7 @@ mod values;
 mod work;
 
 pub use activation::{Activation, QuantizedInput};
-pub use claim::Claim;
+pub use claim::{Basis, Claim};
 pub use compare::{Compare, ComparedPair, Comparison};
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};

@@ -17,6 +17,7 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod activation_scales;
 mod cells;
 mod comparison;
 mod fidelity_table;
@@ -30,13 +31,15 @@ mod oddities;
 mod parameter;
 mod preview;
 mod preview_table;
+mod recorded;
 mod request;
 mod table;
 mod words;
 
+pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use cells::{RangeCells, SpreadCells};
 pub use comparison::{
-    AlignmentView, ChannelView, ChannelsView, ComparisonView, ModelFidelityView, PairView, SplitView,
+    AlignmentView, ChannelView, ChannelsView, ClaimView, ComparisonView, ModelFidelityView, PairView, SplitView,
     UnmatchedParameter, UnmatchedView, VariantView,
 };
 pub use fidelity_table::{FidelityRow, FidelityTable, Verdict};
@@ -49,5 +52,6 @@ pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, S
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
+pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

@@ -67,8 +67,8 @@ pub struct Fidelity {
     pub outlier_gain_db: Option<f64>,
     /// The same measure as `sqnr_db`, of errors weighted by importance, where that was given.
     pub importance_sqnr_db: Option<f64>,
-    /// The same as `noise_to_signal`, of errors weighted by importance. `None` where none was given, or there is nothing
-    /// but errors where it counts.
+    /// The same as `noise_to_signal`, of errors weighted by importance. `None` where none was given, infinite where
+    /// there is nothing but errors where it counts.
     pub importance_noise_to_signal: Option<f64>,
     /// The smallest and the largest number of the reference.
     pub reference_range: Option<(f64, f64)>,

@@ -27,12 +27,12 @@ impl Weighted {
         sqnr_db(self.reference, self.error)
     }
 
-    /// `None` where there is nothing but errors: infinitely much cannot be summed up.
-    pub(crate) fn noise_to_signal(self) -> Option<f64> {
+    /// Infinite where there is nothing but errors.
+    pub(crate) fn noise_to_signal(self) -> f64 {
         match (self.reference > 0.0, self.error > 0.0) {
-            (true, _) => Some(self.error / self.reference),
-            (false, false) => Some(0.0),
-            (false, true) => None,
+            (true, _) => self.error / self.reference,
+            (false, false) => 0.0,
+            (false, true) => f64::INFINITY,
         }
     }
 

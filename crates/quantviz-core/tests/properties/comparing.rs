@@ -242,7 +242,7 @@ fn pairs_are_found_whatever_they_are_called() {
         );
         assert!(pair.fidelity.as_ref().expect("readable").sqnr_db.expect("not exact") > 30.0);
     }
-    assert!(compared.sqnr_db.is_some_and(|db| (30.0..60.0).contains(&db)), "{:?}", compared.sqnr_db);
+    assert!(compared.weights.sqnr_db.is_some_and(|db| (30.0..60.0).contains(&db)), "{:?}", compared.weights.sqnr_db);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn what_does_not_belong_is_said_to() {
     assert!(compared.pairs.is_empty());
     assert!(compared.unmatched_quantized[0].why.contains("nothing of its size is like it"), "{compared:?}");
     assert_eq!(compared.unmatched_reference.len(), 2);
-    assert_eq!((compared.sqnr_db, compared.bits_per_weight), (None, None));
+    assert_eq!((compared.weights.sqnr_db, compared.bits_per_weight), (None, None));
 
     let twins = reference(&[("one", numbers(32, 32, 1)), ("other", numbers(32, 32, 1))]);
     let of = per_tensor(&numbers(32, 32, 1)).source(MemorySource::new(), "w", numbers(32, 32, 1).view());

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::check::CheckOptions;
+use crate::claims::ClaimOptions;
 use crate::limits::{LimitOptions, help_behind};
 use crate::lint::LintOptions;
 use crate::preview::PreviewOptions;
@@ -179,7 +180,9 @@ pub(crate) struct LayersOptions {
 /// across formats: transposed, in parts, with a batch normalisation folded in. dB is the energy of the reference by that of
 /// the error (10 more: a tenth of the error), 'best' what rounding to the nearest would keep with the same scales.
 ///
-/// All of it is said of weights only: they do not tell what becomes of activations.
+/// All of it is said of weights only: they do not tell what becomes of activations. --importance says more, weighing errors
+/// by the inputs that weights are multiplied with, and --activations most, of what both models make of the same inputs.
+/// Of several quantized models, the scales that they fix for activations are shown side by side.
 ///
 /// Exit code 0: done. 2: bad input or usage.
 #[derive(clap::Args)]
@@ -199,6 +202,9 @@ pub(crate) struct CompareOptions {
     #[arg(long, value_name = "TARGET", value_parser = crate::lint::target_parser())]
     pub(crate) target: Option<quantviz::insight::Target>,
 
+    #[command(flatten)]
+    pub(crate) claims: ClaimOptions,
+
     /// List every channel, not only the worst (JSON)
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) channels: Option<Show>,
@@ -216,6 +222,8 @@ Examples:
   quantviz compare model.onnx model_int8.onnx model_uint8.onnx
   quantviz compare models/
   quantviz compare model.safetensors model-Q4_K_M.gguf
+  quantviz compare model-F16.gguf model-Q4_K_M.gguf --importance imatrix.gguf
+  quantviz compare model.onnx model_int8.onnx --activations ref.npz int8.npz
   quantviz compare models/ --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";
 
 /// How many of many.

@@ -3,18 +3,29 @@
 use quantviz::view::{FidelityRow, FidelityTable, Verdict};
 
 use crate::layout::{Align, Columns, shorten};
+use crate::recorded;
 use crate::stream::Paint;
 
-const TITLES: [&str; 7] = ["weight", "encoding", "dB", "best", "reference", "quantized", "error"];
-const ALIGNS: [Align; 7] = {
-    use Align::{Left, Right};
-    [Left, Left, Right, Right, Left, Left, Left]
-};
+/// A column: its title, how it is set, and what it shows of a weight.
+type Column = (&'static str, Align, fn(&FidelityRow) -> String);
+
+const COLUMNS: [Column; 8] = [
+    ("weight", Align::Left, |row| row.name.clone()),
+    ("encoding", Align::Left, |row| row.encoding.clone()),
+    ("dB", Align::Right, |row| row.sqnr.clone()),
+    ("by imp.", Align::Right, |row| row.by_importance.clone().unwrap_or_default()),
+    ("best", Align::Right, |row| row.headroom.clone()),
+    ("reference", Align::Left, |row| row.reference_range.clone()),
+    ("quantized", Align::Left, |row| row.quantized_range.clone()),
+    ("error", Align::Left, |row| row.error.clone()),
+];
+/// Which of them only has something where importance was given.
+const BY_IMPORTANCE: usize = 3;
 /// Where the numbers of a row are below its name.
 const NUMBERS: usize = 2;
 const INDENT: &str = "  ";
 /// The width where no terminal sets one.
-const PIPE_WIDTH: usize = 120;
+pub(crate) const PIPE_WIDTH: usize = 120;
 
 pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize>, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.strong(&table.title));
@@ -31,6 +42,9 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
     if let Some(biases) = &table.biases {
         text.push_str(&format!("{}\n", paint.quiet(&shorten(biases, room))));
     }
+    if !table.recorded.is_empty() {
+        text.push_str(&format!("\n{}", recorded::render(&table.recorded, room, paint)));
+    }
     if !table.unmatched.is_empty() {
         text.push_str(&format!("\n{}\n", paint.strong("without a counterpart")));
         for line in &table.unmatched {
@@ -46,16 +60,15 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
     text
 }
 
-fn cells(row: &FidelityRow) -> [String; 7] {
-    [
-        row.name.clone(),
-        row.encoding.clone(),
-        row.sqnr.clone(),
-        row.headroom.clone(),
-        row.reference_range.clone(),
-        row.quantized_range.clone(),
-        row.error.clone(),
-    ]
+/// How columns are set, their titles, and what they show of every weight.
+fn cells(table: &FidelityTable) -> (Vec<Align>, Vec<Vec<String>>) {
+    let is_weighted = table.rows.iter().any(|row| row.by_importance.is_some());
+    let shown = COLUMNS.iter().enumerate().filter(|(index, _)| is_weighted || *index != BY_IMPORTANCE);
+    let shown: Vec<&Column> = shown.map(|(_, column)| column).collect();
+    let titles = shown.iter().map(|(title, ..)| (*title).to_owned()).collect();
+    let of_row = |row: &FidelityRow| shown.iter().map(|(.., cell)| cell(row)).collect();
+    let lines = [titles].into_iter().chain(table.rows.iter().map(of_row)).collect();
+    (shown.iter().map(|(_, align, _)| *align).collect(), lines)
 }
 
 fn painted(verdict: Verdict, paint: Paint, cell: &str) -> String {
@@ -67,14 +80,13 @@ fn painted(verdict: Verdict, paint: Paint, cell: &str) -> String {
 }
 
 fn one_line_each(table: &FidelityTable, width: usize, paint: Paint) -> Option<String> {
-    let rows: Vec<[String; 7]> = table.rows.iter().map(cells).collect();
-    let titles = TITLES.map(str::to_owned);
-    let columns = Columns::fitting(&ALIGNS, [&titles].into_iter().chain(&rows).map(|row| &row[..]));
+    let (aligns, lines) = cells(table);
+    let columns = Columns::fitting(&aligns, lines.iter().map(|row| &row[..]));
     if columns.total_width() > width {
         return None;
     }
-    let mut text = paint.quiet(&columns.line(&titles)) + "\n";
-    for (row, cells) in table.rows.iter().zip(&rows) {
+    let mut text = paint.quiet(&columns.line(&lines[0])) + "\n";
+    for (row, cells) in table.rows.iter().zip(&lines[1..]) {
         let line = columns.painted_line(cells, |column, cell| match column {
             0 => paint.strong(cell),
             1 => paint.quiet(cell),
@@ -87,11 +99,9 @@ fn one_line_each(table: &FidelityTable, width: usize, paint: Paint) -> Option<St
 }
 
 fn two_lines_each(table: &FidelityTable, width: usize, paint: Paint) -> String {
-    let rows: Vec<[String; 7]> = table.rows.iter().map(cells).collect();
-    let titles = TITLES.map(str::to_owned);
-    let numbers = |row: &[String; 7]| row[NUMBERS..].to_vec();
-    let all: Vec<Vec<String>> = [&titles].into_iter().chain(&rows).map(numbers).collect();
-    let columns = Columns::fitting(&ALIGNS[NUMBERS..], all.iter().map(|row| &row[..]));
+    let (aligns, lines) = cells(table);
+    let all: Vec<Vec<String>> = lines.iter().map(|row| row[NUMBERS..].to_vec()).collect();
+    let columns = Columns::fitting(&aligns[NUMBERS..], all.iter().map(|row| &row[..]));
     let columns = columns.within(width.saturating_sub(INDENT.len()));
     let head = |name: &str, encoding: &str| {
         let name = shorten(name, width.saturating_sub(encoding.len() + INDENT.len()).max(24));

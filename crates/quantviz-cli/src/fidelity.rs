@@ -2,7 +2,7 @@
 
 use quantviz::view::{FidelityRow, FidelityTable, Verdict};
 
-use crate::layout::{Align, Columns, shorten};
+use crate::layout::{Align, Columns, shorten, wrap};
 use crate::recorded;
 use crate::stream::Paint;
 
@@ -13,7 +13,7 @@ const COLUMNS: [Column; 8] = [
     ("weight", Align::Left, |row| row.name.clone()),
     ("encoding", Align::Left, |row| row.encoding.clone()),
     ("dB", Align::Right, |row| row.sqnr.clone()),
-    ("by imp.", Align::Right, |row| row.by_importance.clone().unwrap_or_default()),
+    ("imp.", Align::Right, |row| row.by_importance.clone().unwrap_or_default()),
     ("best", Align::Right, |row| row.headroom.clone()),
     ("reference", Align::Left, |row| row.reference_range.clone()),
     ("quantized", Align::Left, |row| row.quantized_range.clone()),
@@ -30,8 +30,8 @@ pub(crate) const PIPE_WIDTH: usize = 120;
 pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize>, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.strong(&table.title));
     text.push_str(&paint.quiet(&format!("beside {reference}")));
-    text.push_str(&format!("\n{}\n\n", table.facts.join(" · ")));
     let room = width.unwrap_or(PIPE_WIDTH);
+    text.push_str(&format!("\n{}\n\n", wrap(&table.facts.join(" · "), room, 0)));
     if table.rows.is_empty() {
         text.push_str("no weight of it has a reference\n");
     } else {

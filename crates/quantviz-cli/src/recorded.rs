@@ -3,7 +3,7 @@
 use quantviz::view::{ActivationScales, RecordedRow};
 use unicode_width::UnicodeWidthStr;
 
-use crate::layout::{Align, Columns, shorten};
+use crate::layout::{Align, Columns, shorten, wrap};
 use crate::stream::Paint;
 
 /// Names are not cut below this.
@@ -25,8 +25,10 @@ pub(crate) fn render(rows: &[RecordedRow], width: usize, paint: Paint) -> String
     let mut text = lines.next().unwrap_or_default() + "\n";
     for (row, line) in rows.iter().zip(lines) {
         text.push_str(&format!("{line}\n"));
-        let remark = row.remark.as_ref().map(|remark| format!("{INDENT}{}\n", paint.alarm(remark)));
-        text.push_str(&remark.unwrap_or_default());
+        if let Some(remark) = &row.remark {
+            let remark = wrap(&format!("{INDENT}{remark}"), width, INDENT.len());
+            text.push_str(&format!("{}\n", paint.alarm(&remark)));
+        }
     }
     text
 }

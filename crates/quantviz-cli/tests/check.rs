@@ -26,7 +26,7 @@ fn int8(more: &[&str]) -> (Exit, String, String) {
 fn a_clean_folder_holds() {
     let (exit, out, err) = check(&[FOLDER]);
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
-    assert_eq!(out, "resnet8_int8.onnx: holds\nresnet8_uint8.onnx: holds\n");
+    assert_eq!(out, "resnet8_int8.onnx: holds (weights only)\nresnet8_uint8.onnx: holds (weights only)\n");
 }
 
 /// Float variants are not judged; and where there are no others, nothing holds.
@@ -59,7 +59,7 @@ fn limits_that_are_not_held() {
     assert_eq!(exit, Exit::FallsShort);
     assert_eq!(
         out,
-        "resnet8_int8.onnx: falls short of 1 limit\n  min-sqnr layer3.conv2.weight_quantized: 39.6 dB, at least 40 are asked for\n"
+        "resnet8_int8.onnx: falls short of 1 limit (weights only)\n  min-sqnr layer3.conv2.weight_quantized: 39.6 dB, at least 40 are asked for\n"
     );
     assert_eq!(int8(&["--min-sqnr", "39"]).0, Exit::Done);
     // Every activation that is clamped at zero has a finding for information.

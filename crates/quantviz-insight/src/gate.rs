@@ -152,7 +152,8 @@ impl Gate {
             match &tensor.fidelity {
                 Ok(fidelity) => judgement.failures.extend(short_of_sqnr(&tensor.name, fidelity, &limits)),
                 Err(error) if limits.min_sqnr.is_some() => {
-                    judgement.undecided.push(format!("{}: {}", tensor.name, error.message()));
+                    let why = error.line_within(None, Some(&tensor.name));
+                    judgement.undecided.push(format!("{}: {why}", tensor.name));
                 }
                 Err(_) => {}
             }

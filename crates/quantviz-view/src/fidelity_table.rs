@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use quantviz_core::{Basis, Encoding, Role, bytes, number, one_line};
 
-use crate::comparison::{ClaimView, ModelFidelityView, PairView, VariantView};
+use crate::comparison::{ClaimView, ModelFidelityView, PairView, UnmatchedView, VariantView};
 use crate::recorded::{RecordedRow, RecordedView};
 
 /// A quantized model beside its reference, to be read.
@@ -90,8 +90,9 @@ impl FidelityTable {
         let mut lines = unmatched("quantized", &variant.unmatched.quantized);
         lines.extend(unmatched("reference", &variant.unmatched.reference));
         if let Some(recorded) = &variant.recorded {
-            lines.extend(unmatched("recorded of the quantized model", &recorded.unmatched.quantized));
-            lines.extend(unmatched("recorded of the reference", &recorded.unmatched.reference));
+            let RecordedView { unmatched: UnmatchedView { quantized, reference }, .. } = recorded;
+            lines.extend(unmatched("recorded tensor", quantized));
+            lines.extend(unmatched("recorded tensor", reference));
         }
         FidelityTable {
             title: variant.path.clone(),
@@ -141,7 +142,7 @@ fn notes(model: &ModelFidelityView) -> Vec<String> {
         "dB: signal to quantization noise of the weights. It says nothing of activations."
     };
     let importance = knows(Basis::Importance)
-        .then_some("by imp.: the same with each input of a weight as much as importance says");
+        .then_some("imp.: the same with each input of a weight as much as importance says");
     let best = "best: what rounding to the nearest keeps with the same scales";
     [Some(weights), importance, Some(best)].into_iter().flatten().map(str::to_owned).collect()
 }

@@ -13,11 +13,11 @@ pub(crate) fn set_axes(from: &Model, of: &Model, pairs: &mut [Pair], rules: &[Ax
     for pair in pairs {
         let reference = from.parameter(pair.reference);
         let rank = of.parameter(pair.quantized).logical_shape().rank();
-        let rule = rules.iter().position(|rule| rule.fits(&reference.name));
         // Of a bias, all are outputs.
-        let Some(index) = rule.filter(|_| rank > 1) else { continue };
-        used[index] = true;
-        let axis = rules[index].axis_of(reference)?;
+        let fits: Vec<bool> = rules.iter().map(|rule| rank > 1 && rule.fits(&reference.name)).collect();
+        used.iter_mut().zip(&fits).for_each(|(used, fits)| *used |= fits);
+        let Some(rule) = rules.iter().zip(&fits).find_map(|(rule, &fits)| fits.then_some(rule)) else { continue };
+        let axis = rule.axis_of(reference)?;
         pair.turn(if pair.alignment.transposed { 1 - axis.min(1) } else { axis.min(rank - 1) });
     }
     check_used(rules, &used, "no weight that something quantized was made of")

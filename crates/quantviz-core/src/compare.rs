@@ -7,6 +7,7 @@ use std::ops::{ControlFlow, Range};
 use std::thread::available_parallelism;
 
 use crate::fidelity::{Compared, ErrorSums, Grid, Levels, Piece, Simulated, measure, simulate};
+use crate::pair_histograms::{PairHistograms, histograms_of};
 use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair};
 use crate::parallel::for_each_job;
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
     threads: Option<usize>,
+    bins: Option<usize>,
 }
 
 /// A quantized model beside its reference.
@@ -47,6 +49,10 @@ pub struct ComparedPair {
     pub fidelity: Result<Fidelity>,
     /// The bits that an element takes, with its scales and zero-points.
     pub bits_per_weight: f64,
+    /// Every code that occurs, in ascending order, and how often. `None` for codes of more than eight bits.
+    pub codes: Option<Vec<(f64, u64)>>,
+    /// How both are spread, where [`Compare::bins`] asks for it and the reference has a range.
+    pub histograms: Option<PairHistograms>,
 }
 
 impl Compare {
@@ -59,6 +65,14 @@ impl Compare {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.max(1));
+        self
+    }
+
+    /// Makes histograms of this many bins for every pair, over the range of its reference. That takes another look at the
+    /// numbers.
+    #[must_use]
+    pub fn bins(mut self, bins: usize) -> Self {
+        self.bins = Some(bins);
         self
     }
 
@@ -78,21 +92,22 @@ impl Compare {
         let mut pairs = found.pairs;
         let elements = |pair: &Pair| sides.parameter(pair).logical_shape().elements();
         // Codes are looked at twice: what occurs of them says how their ends are meant.
-        let all: u64 = pairs.iter().map(|pair| 2 * elements(pair)).fold(0, u64::saturating_add);
+        let once = pairs.iter().map(elements).fold(0, u64::saturating_add);
+        let all = once.saturating_mul(if self.bins.is_some() { 3 } else { 2 });
         let report = |done: u64| progress(Progress { done, total: all });
         let prepared = for_each_job(threads, &pairs, elements, &report, |pair| sides.prepare(pair))?;
         let mut ready = Vec::with_capacity(pairs.len());
         for (pair, prepared) in pairs.iter_mut().zip(prepared) {
             ready.push(prepared.map(|prepared| {
                 pair.alignment.gain = prepared.gain;
-                (prepared.grid, prepared.levels)
+                (prepared.grid, prepared.levels, prepared.codes)
             }));
         }
         let compared: Vec<Result<Compared<'_>>> = pairs
             .iter()
             .zip(&ready)
             .map(|(pair, ready)| match ready {
-                Ok((grid, _)) => Ok(sides.compared(pair, grid.clone())),
+                Ok((grid, ..)) => Ok(sides.compared(pair, grid.clone())),
                 Err(error) => Err(error.clone()),
             })
             .collect();
@@ -102,8 +117,11 @@ impl Compare {
             .filter_map(|(slot, compared)| Some((slot, compared.as_ref().ok()?)))
             .flat_map(|(slot, compared)| compared.pieces().map(move |range| (slot, range)))
             .collect();
-        let half = all / 2;
-        let report = |done: u64| progress(Progress { done: half.saturating_add(done).min(all), total: all });
+        let later = |looks: u64, done: u64| {
+            let before = once.saturating_mul(looks);
+            progress(Progress { done: before.saturating_add(done).min(all), total: all })
+        };
+        let report = |done: u64| later(1, done);
         let pieces = for_each_job(
             threads,
             &jobs,
@@ -129,10 +147,14 @@ impl Compare {
         let gains = sides.outlier_gains(&compared, &sums, threads)?;
         drop(compared);
         let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains);
-        let pairs: Vec<ComparedPair> = pairs
+        let mut pairs: Vec<ComparedPair> = pairs
             .map(|(((pair, sums), ready), outlier_gain_db)| {
+                let (levels, codes) = match ready {
+                    Ok((_, levels, codes)) => (Ok(levels), codes),
+                    Err(error) => (Err(error), None),
+                };
                 let fidelity = sums.and_then(|sums| {
-                    let (_, levels) = ready?;
+                    let levels = levels?;
                     let axis = sides.channel_axis(&pair).map(|axis| match pair.alignment.transposed {
                         true => 1 - axis,
                         false => axis,
@@ -140,9 +162,16 @@ impl Compare {
                     Ok(Fidelity { outlier_gain_db, ..Fidelity::of_channels(axis, &sums, levels) })
                 });
                 let bits_per_weight = bits_per_weight(quantized.model(), pair.quantized);
-                ComparedPair { pair, fidelity, bits_per_weight }
+                ComparedPair { pair, fidelity, bits_per_weight, codes, histograms: None }
             })
             .collect();
+        if let Some(bins) = self.bins {
+            let range = |it: &ComparedPair| it.fidelity.as_ref().ok()?.reference_range;
+            let wanted: Vec<_> = pairs.iter().map(|it| (&it.pair, range(it))).collect();
+            let histograms =
+                histograms_of(reference, quantized, &wanted, bins, threads, &|done| later(2, done))?;
+            pairs.iter_mut().zip(histograms).for_each(|(pair, histograms)| pair.histograms = histograms);
+        }
         Ok(Comparison::of(quantized.model(), pairs, found.reference, found.quantized))
     }
 }
@@ -163,6 +192,8 @@ struct Prepared {
     gain: Gain,
     grid: Grid,
     levels: Option<Levels>,
+    /// How often each code occurs, where there are few.
+    codes: Option<Vec<(f64, u64)>>,
 }
 
 struct Sides<'a> {
@@ -220,9 +251,9 @@ impl<'a> Sides<'a> {
                 grid = grid.narrowed();
             }
         }
-        let levels = counts.and_then(|counts| Levels::of(&counts, &grid));
+        let levels = counts.as_ref().and_then(|counts| Levels::of(counts, &grid));
         let gain = fit_gain(&self.aligned(pair), self.quantized, pair)?;
-        Ok(Prepared { gain, grid, levels })
+        Ok(Prepared { gain, grid, levels, codes: counts })
     }
 
     /// Whether all zero-points are zero, where there are any.

@@ -74,6 +74,11 @@ impl Bins {
         all_have_width.then(|| Bins { histogram, edges: edges.into(), pending: Pending::default() })
     }
 
+    /// The edges at both ends.
+    pub fn range(&self) -> (f64, f64) {
+        (self.histogram.low, self.histogram.high)
+    }
+
     /// Counts every value within the range.
     pub fn add(&mut self, elements: &Elements<'_>) {
         // Codes are so few that they repeat: it is quicker to count them first.

@@ -130,6 +130,7 @@ mod model;
 mod names;
 mod notes;
 mod numbers;
+mod pair_histograms;
 mod pairing;
 mod parallel;
 mod preview;
@@ -168,6 +169,7 @@ pub use model::{
 pub use ndarray;
 pub use notes::Note;
 pub use numbers::{bytes, count, number};
+pub use pair_histograms::{BinnedValues, PairHistograms};
 pub use pairing::{Alignment, Gain, MatchedBy, Pair, Pairs, Split, Unmatched, pair};
 pub use parallel::for_each_job;
 pub use preview::{

@@ -101,7 +101,7 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let limits = options.limits.limits();
     let asked = Asked::of(&options.reference, &options.quantized)?;
     let reference = Side::open(&asked.reference, &limits)?;
-    let how = compare::How { threads: options.threads, target: options.target };
+    let how = compare::How { threads: options.threads, target: options.target, bins: None };
     let mut all = Vec::new();
     asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;

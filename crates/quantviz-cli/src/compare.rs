@@ -21,7 +21,9 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     let limits = options.limits.limits();
     let asked = Asked::of(&options.reference, &options.quantized)?;
     let reference = Side::open(&asked.reference, &limits)?;
-    let how = How { threads: options.threads, target: options.target };
+    // Nobody looks at histograms in a file.
+    let bins = (!options.json && terminal.out.draws()).then_some(fidelity::BINS);
+    let how = How { threads: options.threads, target: options.target, bins };
     let all_channels = options.channels == Some(Show::All);
     let mut variants = Vec::new();
     asked.for_each(&limits, |quantized| {
@@ -66,6 +68,8 @@ impl Side {
 pub(crate) struct How {
     pub(crate) threads: Option<u16>,
     pub(crate) target: Option<Target>,
+    /// The bins of histograms, where some are to be made.
+    pub(crate) bins: Option<usize>,
 }
 
 impl How {
@@ -86,6 +90,9 @@ impl How {
         let (mut compare, mut lint) = (Compare::new(), Lint::new());
         if let Some(threads) = threads::within_memory(self.threads.map(usize::from)) {
             (compare, lint) = (compare.threads(threads), lint.threads(threads));
+        }
+        if let Some(bins) = self.bins {
+            compare = compare.bins(bins);
         }
         if let Some(target) = self.target {
             lint = lint.target(target);

@@ -2,12 +2,13 @@
 
 use quantviz_core::{
     ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
-    ParameterId, ParameterSource, Role, Split, Unmatched,
+    PairHistograms, Parameter, ParameterId, ParameterSource, Role, Split, Unmatched,
 };
 use quantviz_insight::Finding;
 use serde::Serialize;
 
 use crate::inspection::ActivationView;
+use crate::words;
 
 /// Variants of a model beside their reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,6 +84,25 @@ pub struct PairView {
     /// Why nothing was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What people call the type of its codes: `INT8`.
+    #[serde(skip)]
+    pub label: String,
+    /// How often each code occurs, for pictures.
+    #[serde(skip)]
+    pub codes: Option<CodeUse>,
+    /// How both are spread, for pictures, where that was asked for.
+    #[serde(skip)]
+    pub histograms: Option<PairHistograms>,
+}
+
+/// How often each code occurs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeUse {
+    /// The smallest and the largest code that the type has.
+    pub range: [f64; 2],
+    /// Every code that occurs, in ascending order, and how often.
+    pub counts: Vec<(f64, u64)>,
 }
 
 /// How the reference lies beside the codes.
@@ -311,7 +331,18 @@ impl PairView {
                 all: all_channels.then(|| it.all.iter().map(ChannelView::of).collect()),
             }),
             error: compared.fidelity.as_ref().err().map(ToString::to_string),
+            label: words::type_label(parameter),
+            codes: CodeUse::of(parameter, compared),
+            histograms: compared.histograms.clone(),
         }
+    }
+}
+
+impl CodeUse {
+    fn of(parameter: &Parameter, compared: &ComparedPair) -> Option<Self> {
+        let (low, high) = parameter.quantization.as_ref()?.code_range;
+        let counts = compared.codes.as_ref()?.iter().copied().filter(|(code, _)| code.is_finite());
+        Some(CodeUse { range: [low, high], counts: counts.collect() })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use quantviz_core::{Encoding, Role, bytes, number, one_line};
+use quantviz_core::{Encoding, PairHistograms, Role, bytes, number, one_line};
+use serde::Serialize;
 
 use crate::comparison::{PairView, VariantView};
 
 /// A quantized model beside its reference, to be read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FidelityTable {
     /// The path of the quantized model.
@@ -25,7 +26,7 @@ pub struct FidelityTable {
 }
 
 /// One weight.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FidelityRow {
     /// Its name in the reference.
@@ -44,12 +45,27 @@ pub struct FidelityRow {
     pub error: String,
     /// How it is to be taken.
     pub verdict: Verdict,
-    /// How the reference had to be turned, and what else is to be known.
+    /// How the reference had to be turned.
+    pub aligned: Option<String>,
+    /// What else is to be known.
     pub remarks: Vec<String>,
+    /// How the numbers of both are spread, where that was counted.
+    pub shapes: Option<RowShapes>,
+}
+
+/// How the numbers of a reference are spread over its range, and what the codes stand for over the same.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RowShapes {
+    /// The reference: the height of each bar, of which the tallest of both is 1 high.
+    pub reference: Vec<f64>,
+    /// What the codes stand for.
+    pub quantized: Vec<f64>,
 }
 
 /// How much a weight suffers, beside what its encoding can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
     /// As good as rounding to the nearest can be.
@@ -109,8 +125,18 @@ impl FidelityTable {
     }
 }
 
+impl RowShapes {
+    fn of(histograms: &PairHistograms) -> Self {
+        let [reference, quantized] =
+            [&histograms.reference, &histograms.quantized].map(|it| &it.histogram.counts);
+        let tallest = reference.iter().chain(quantized).copied().max().unwrap_or(0).max(1);
+        let heights = |counts: &[u64]| counts.iter().map(|&it| it as f64 / tallest as f64).collect();
+        RowShapes { reference: heights(reference), quantized: heights(quantized) }
+    }
+}
+
 impl FidelityRow {
-    fn of(pair: &PairView) -> Self {
+    pub(crate) fn of(pair: &PairView) -> Self {
         let range = |range: Option<[f64; 2]>| {
             range.map_or_else(|| "–".to_owned(), |[low, high]| format!("{} … {}", number(low), number(high)))
         };
@@ -130,7 +156,9 @@ impl FidelityRow {
             quantized_range: range(pair.quantized_range),
             error: error(pair),
             verdict,
+            aligned: aligned(pair),
             remarks: remarks(pair),
+            shapes: pair.histograms.as_ref().map(RowShapes::of),
         }
     }
 }
@@ -174,25 +202,45 @@ fn error(pair: &PairView) -> String {
     told.join(", ")
 }
 
-fn remarks(pair: &PairView) -> Vec<String> {
+/// How the reference had to be turned to lie beside the codes.
+fn aligned(pair: &PairView) -> Option<String> {
     let alignment = &pair.alignment;
     let turned = alignment.transposed.then(|| "transposed".to_owned());
+    let permuted = alignment.permuted.then(|| "rows of heads in llama.cpp's order".to_owned());
+    let [split, merged, gain] = changes(pair);
+    in_words([turned, split, merged, permuted, gain])
+}
+
+/// What made other numbers of the reference, wherever they lie.
+pub(crate) fn changed(pair: &PairView) -> Option<String> {
+    in_words(changes(pair))
+}
+
+fn in_words<const MOST: usize>(all: [Option<String>; MOST]) -> Option<String> {
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| format!("reference {}", all.join(", ")))
+}
+
+/// Which part of it was taken, what was laid behind it, and what it was multiplied with.
+fn changes(pair: &PairView) -> [Option<String>; 3] {
+    let alignment = &pair.alignment;
     let split =
         alignment.split.as_ref().map(|it| format!("{} to {} along axis {}", it.start, it.end - 1, it.axis));
     let merged = alignment.merged.len();
     let merged = (merged > 0).then(|| format!("and {merged} more behind it"));
-    let permuted = alignment.permuted.then(|| "rows of heads in llama.cpp's order".to_owned());
     let gain = match alignment.gain.as_str() {
         "none" => None,
         "output" => Some("each output multiplied".to_owned()),
         "input" => Some("each input multiplied".to_owned()),
         folded => folded.strip_prefix("batchnorm:").map(|name| format!("{} folded in", one_line(name))),
     };
-    let aligned: Vec<String> = [turned, split, merged, permuted, gain].into_iter().flatten().collect();
-    let aligned = (!aligned.is_empty()).then(|| format!("reference {}", aligned.join(", ")));
+    [split, merged, gain]
+}
+
+fn remarks(pair: &PairView) -> Vec<String> {
     let outlier = pair.outlier_gain_db.filter(|&gain| gain >= 6.0);
     let outlier = outlier.map(|gain| format!("a scale for each channel would gain {gain:.1} dB"));
     let left_out = (pair.non_finite > 0).then(|| format!("{} not finite, left out", pair.non_finite));
     let error = pair.error.as_ref().map(|error| one_line(error));
-    [aligned, outlier, left_out, error].into_iter().flatten().collect()
+    [outlier, left_out, error].into_iter().flatten().collect()
 }

@@ -17,11 +17,13 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod axis;
 mod cells;
 mod comparison;
 mod fidelity_table;
 mod findings;
 mod group;
+mod histogram_set;
 mod inspection;
 mod inspection_stream;
 mod layers;
@@ -30,18 +32,21 @@ mod oddities;
 mod parameter;
 mod preview;
 mod preview_table;
+mod range_chart;
 mod request;
 mod table;
 mod words;
 
+pub use axis::{Axis, Tick};
 pub use cells::{RangeCells, SpreadCells};
 pub use comparison::{
-    AlignmentView, ChannelView, ChannelsView, ComparisonView, ModelFidelityView, PairView, SplitView,
-    UnmatchedParameter, UnmatchedView, VariantView,
+    AlignmentView, ChannelView, ChannelsView, CodeUse, ComparisonView, ModelFidelityView, PairView,
+    SplitView, UnmatchedParameter, UnmatchedView, VariantView,
 };
-pub use fidelity_table::{FidelityRow, FidelityTable, Verdict};
+pub use fidelity_table::{FidelityRow, FidelityTable, RowShapes, Verdict};
 pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
 pub use group::{GroupHeading, Place, VariantLine};
+pub use histogram_set::{CodeHistogram, HistogramBar, HistogramPanel, HistogramSet};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;
 pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
@@ -49,5 +54,6 @@ pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, S
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
+pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

@@ -2,10 +2,8 @@
 
 use std::ops::{ControlFlow, Range};
 
-use fearless_simd::{Level, Simd, dispatch};
-
 use crate::dequantize::for_each_real_slice;
-use crate::elements::{Element, for_each_type};
+use crate::histogram::Outside;
 use crate::pairing::{Aligned, Alignment, Gain, Pair, pieces};
 use crate::parallel::for_each_job;
 use crate::{Bins, Block, Elements, Histogram, ParameterSource, Part, Result};
@@ -92,6 +90,11 @@ impl BinnedValues {
         self.histogram.counts.iter().sum::<u64>() + self.below + self.above + self.nan
     }
 
+    fn of(bins: Bins) -> Self {
+        let (histogram, Outside { below, above, nan }) = bins.finish();
+        BinnedValues { histogram, below, above, nan }
+    }
+
     fn merge(&mut self, other: &BinnedValues) {
         // Both were made with the same edges.
         let _ = self.histogram.merge(&other.histogram);
@@ -171,29 +174,29 @@ impl<'a> PairSides<'a> {
 
     /// What no number is counted in yet.
     pub(crate) fn nothing(&self, bins: &Bins) -> PairHistograms {
-        let none = || BinnedValues { histogram: bins.clone().into_histogram(), below: 0, above: 0, nan: 0 };
+        let none = || BinnedValues::of(bins.clone());
         PairHistograms { reference: none(), quantized: none() }
     }
 
     /// Counts a piece of both.
     pub(crate) fn count(&self, bins: &Bins, piece: Range<u64>) -> Result<PairHistograms> {
         let reference = self.count_reference(bins, piece.clone())?;
-        let mut quantized = Counting::into(bins);
+        let mut quantized = bins.clone();
         for_each_real_slice(self.quantized, self.pair.quantized, piece, &mut |values| {
             quantized.add(&Elements::F64(values));
         })?;
-        Ok(PairHistograms { reference, quantized: quantized.finish() })
+        Ok(PairHistograms { reference, quantized: BinnedValues::of(quantized) })
     }
 
     fn count_reference(&self, bins: &Bins, piece: Range<u64>) -> Result<BinnedValues> {
-        let mut counting = Counting::into(bins);
+        let mut bins = bins.clone();
         if self.is_plain {
             let mut sink = |block: Block<'_>| {
-                counting.add(&block.elements);
+                bins.add(&block.elements);
                 ControlFlow::Continue(())
             };
             let _ = self.reference.read(self.pair.reference, Part::Stored, piece, &mut sink)?;
-            return Ok(counting.finish());
+            return Ok(BinnedValues::of(bins));
         }
         let aligned = Aligned {
             source: self.reference,
@@ -207,66 +210,12 @@ impl<'a> PairSides<'a> {
         while start < piece.end {
             let end = piece.end.min(start + AT_ONCE);
             aligned.read(start..end, &mut values)?;
-            counting.add(&Elements::F64(&values));
+            bins.add(&Elements::F64(&values));
             start = end;
         }
-        Ok(counting.finish())
+        Ok(BinnedValues::of(bins))
     }
 }
 
 /// Numbers of a reference that are aligned at a time.
 const AT_ONCE: u64 = 1 << 14;
-
-/// Values on their way into bins.
-struct Counting {
-    bins: Bins,
-    edges: (f64, f64),
-    below: u64,
-    above: u64,
-    nan: u64,
-}
-
-impl Counting {
-    fn into(bins: &Bins) -> Self {
-        Counting { bins: bins.clone(), edges: bins.range(), below: 0, above: 0, nan: 0 }
-    }
-
-    fn add(&mut self, elements: &Elements<'_>) {
-        self.bins.add(elements);
-        for_each_type!(
-            elements,
-            slice => dispatch!(Level::new(), simd => simd.vectorize(
-                #[inline(always)]
-                || self.add_outside(slice),
-            )),
-            packed => {
-                let mut values = Vec::new();
-                packed.push_values(&mut values);
-                self.add_outside(&values);
-            }
-        );
-    }
-
-    #[inline(always)]
-    fn add_outside<T: Element>(&mut self, values: &[T]) {
-        let (low, high) = self.edges;
-        // So few that 32 bits hold the counts, which are quicker to add up then.
-        for some in values.chunks(1 << 20) {
-            let (mut below, mut above, mut nan) = (0u32, 0u32, 0u32);
-            for value in some {
-                let value = value.to_f64();
-                below += u32::from(value < low);
-                above += u32::from(value > high);
-                nan += u32::from(value.is_nan());
-            }
-            self.below += u64::from(below);
-            self.above += u64::from(above);
-            self.nan += u64::from(nan);
-        }
-    }
-
-    fn finish(self) -> BinnedValues {
-        let Counting { bins, below, above, nan, .. } = self;
-        BinnedValues { histogram: bins.into_histogram(), below, above, nan }
-    }
-}

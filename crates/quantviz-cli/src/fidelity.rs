@@ -199,6 +199,8 @@ impl Numbers {
 
 fn remarks(row: &FidelityRow, error: Option<&String>, paint: Paint) -> String {
     let error = error.map(|error| format!("error: {error}"));
-    let all = error.iter().chain(&row.aligned).chain(&row.remarks);
+    // Colour alone says nothing to some, and not why.
+    let why = (row.verdict != Verdict::Fine).then_some(&row.why);
+    let all = why.into_iter().chain(&error).chain(&row.aligned).chain(&row.remarks);
     all.map(|remark| format!("{INDENT}{}\n", paint.quiet(remark))).collect()
 }

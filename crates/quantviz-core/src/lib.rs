@@ -157,7 +157,7 @@ pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::SourceExt;
-pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels};
+pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels, expected_sqnr_db};
 pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};

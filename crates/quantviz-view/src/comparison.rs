@@ -2,7 +2,7 @@
 
 use quantviz_core::{
     ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
-    PairHistograms, Parameter, ParameterId, ParameterSource, Role, Split, Unmatched,
+    PairHistograms, Parameter, ParameterId, ParameterSource, Role, Split, Unmatched, expected_sqnr_db,
 };
 use quantviz_insight::Finding;
 use serde::Serialize;
@@ -60,6 +60,8 @@ pub struct PairView {
     pub exact: bool,
     pub rtn_sqnr_db: Option<f64>,
     pub headroom_db: Option<f64>,
+    /// What such codes keep of weights that are normally distributed.
+    pub expected_sqnr_db: Option<f64>,
     pub mse: Option<f64>,
     pub max_abs_error: Option<f64>,
     pub mean_error: Option<f64>,
@@ -302,6 +304,7 @@ impl PairView {
             exact: fidelity.is_some_and(|it| it.exact),
             rtn_sqnr_db: of(|it| it.rtn_sqnr_db),
             headroom_db: of(|it| it.headroom_db),
+            expected_sqnr_db: expected_sqnr_db(parameter),
             mse: of(|it| it.mse),
             max_abs_error: of(|it| it.max_abs_error),
             mean_error: of(|it| it.mean_error),

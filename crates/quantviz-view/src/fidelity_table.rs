@@ -45,6 +45,8 @@ pub struct FidelityRow {
     pub error: String,
     /// How it is to be taken.
     pub verdict: Verdict,
+    /// Why, in a few words.
+    pub why: String,
     /// How the reference had to be turned.
     pub aligned: Option<String>,
     /// What else is to be known.
@@ -63,7 +65,8 @@ pub struct RowShapes {
     pub quantized: Vec<f64>,
 }
 
-/// How much a weight suffers, beside what its encoding can do.
+/// How much a weight suffers, beside what rounding to the nearest would do with its scales, and what codes like its own can
+/// do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -77,8 +80,54 @@ pub enum Verdict {
 }
 
 /// Headroom in decibels that is worth a look, and that is much.
-const LOOK_DB: f64 = 1.0;
-const POOR_DB: f64 = 3.0;
+const HEADROOM_DB: [f64; 2] = [1.0, 3.0];
+/// Decibels below what such codes keep of normally distributed weights: one bit of them, and two.
+const BELOW_DB: [f64; 2] = [6.0, 12.0];
+/// Of so many that are off the grid, codes were not meant to be the nearest.
+const OFF_GRID: f64 = 0.001;
+
+impl Verdict {
+    fn by(decibels: f64, [look, poor]: [f64; 2]) -> Self {
+        match decibels {
+            much if much > poor => Verdict::Poor,
+            some if some > look => Verdict::Improvable,
+            _ => Verdict::Fine,
+        }
+    }
+
+    /// The verdict on a pair, and why in a few words. Absolute decibels say nothing: four bits are never as good as eight.
+    fn of(pair: &PairView) -> (Self, String) {
+        let Some(sqnr) = pair.sqnr_db else {
+            return match (pair.exact, &pair.error) {
+                (true, _) => (Verdict::Fine, "nothing is lost".to_owned()),
+                (false, Some(_)) => (Verdict::Poor, "nothing could be measured".to_owned()),
+                (false, None) => (Verdict::Poor, "all of it is error".to_owned()),
+            };
+        };
+        // Codes that compensate for each other, as those of GPTQ, are not the nearest on purpose.
+        let is_rounded = pair.off_grid.is_none_or(|share| share <= OFF_GRID);
+        let headroom = pair.headroom_db.filter(|_| is_rounded).unwrap_or(0.0);
+        let by_headroom = Verdict::by(headroom, HEADROOM_DB);
+        let below = pair.expected_sqnr_db.map_or(0.0, |expected| expected - sqnr);
+        let by_encoding = Verdict::by(below, BELOW_DB);
+        let why = match pair.expected_sqnr_db {
+            _ if by_headroom != Verdict::Fine && by_headroom >= by_encoding => {
+                format!("rounding to the nearest would keep {headroom:.1} dB more with the same scales")
+            }
+            Some(_) if by_encoding != Verdict::Fine => {
+                format!("{below:.1} dB less than such codes keep of normally distributed weights")
+            }
+            Some(expected) if is_rounded => {
+                format!(
+                    "as good as such codes are: they keep {expected:.1} dB of normally distributed weights"
+                )
+            }
+            None if is_rounded => "as good as rounding to the nearest".to_owned(),
+            _ => "not rounded to the nearest: what that is good for, weights alone do not tell".to_owned(),
+        };
+        (by_headroom.max(by_encoding), why)
+    }
+}
 
 impl FidelityTable {
     /// The table of a variant.
@@ -140,13 +189,7 @@ impl FidelityRow {
         let range = |range: Option<[f64; 2]>| {
             range.map_or_else(|| "–".to_owned(), |[low, high]| format!("{} … {}", number(low), number(high)))
         };
-        let verdict = match (pair.sqnr_db, pair.headroom_db) {
-            (None, _) if pair.exact => Verdict::Fine,
-            (None, _) => Verdict::Poor,
-            (_, Some(headroom)) if headroom > POOR_DB => Verdict::Poor,
-            (_, Some(headroom)) if headroom > LOOK_DB => Verdict::Improvable,
-            _ => Verdict::Fine,
-        };
+        let (verdict, why) = Verdict::of(pair);
         FidelityRow {
             name: pair.reference.clone(),
             encoding: format!("{} {:.1} bit", encoding(pair.encoding), pair.bits_per_weight),
@@ -156,6 +199,7 @@ impl FidelityRow {
             quantized_range: range(pair.quantized_range),
             error: error(pair),
             verdict,
+            why,
             aligned: aligned(pair),
             remarks: remarks(pair),
             shapes: pair.histograms.as_ref().map(RowShapes::of),

@@ -49,7 +49,7 @@ pub use group::{GroupHeading, Place, VariantLine};
 pub use histogram_set::{CodeHistogram, HistogramBar, HistogramPanel, HistogramSet};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;
-pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
+pub use layers::{Badge, BadgeKind, LayerActivation, LayerEntry, LayerList, LayerParameter, Tone};
 pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};

@@ -3,7 +3,7 @@
 mod screen;
 
 use quantviz_cli::{Exit, run};
-use screen::screen;
+use screen::{Screen, screen, screen_of};
 use serde_json::Value;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/resnet8");
@@ -32,7 +32,26 @@ fn a_folder_at_80_columns() {
 
 #[test]
 fn a_wide_terminal_has_a_line_for_every_weight() {
-    insta::assert_snapshot!(shown(120, &["compare", &path("resnet8.pt"), &path("resnet8_uint8.onnx")]));
+    insta::assert_snapshot!(shown(140, &["compare", &path("resnet8.pt"), &path("resnet8_uint8.onnx")]));
+}
+
+#[test]
+fn terminals_that_cannot_draw_have_a_line_for_every_weight_sooner() {
+    let compare = ["compare", &path("resnet8.pt"), &path("resnet8_uint8.onnx")];
+    let text = screen_of(Screen::of(120).without_bars(), &compare).replace(&format!("{FOLDER}/"), "");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn whatever_the_width_it_fits() {
+    for columns in [50, 64, 72, 80, 96, 100, 118, 132, 160] {
+        for screen in [Screen::of(columns), Screen::of(columns).without_bars()] {
+            let text = screen_of(screen, &["compare", &path("resnet8.pt"), &path("resnet8_int8.onnx")]);
+            let table = text.lines().skip(4).take_while(|line| !line.is_empty());
+            let widest = table.map(|line| line.chars().count()).max().expect("there is a table");
+            assert!(widest <= columns.max(64), "{widest} of {columns}:\n{text}");
+        }
+    }
 }
 
 /// The unfolded PyTorch model is as good a reference as the graph that was quantized: the same pairs, the same errors.

@@ -115,7 +115,11 @@ impl Verdict {
                 format!("rounding to the nearest would keep {headroom:.1} dB more with the same scales")
             }
             Some(_) if by_encoding != Verdict::Fine => {
-                format!("{below:.1} dB less than such codes keep of normally distributed weights")
+                let clipping = pair.clip_noise.filter(|share| *share >= 0.1);
+                let clipping =
+                    clipping.map(|share| format!("; {:.0} % of the error is clipping", share * 100.0));
+                let clipping = clipping.unwrap_or_default();
+                format!("{below:.1} dB less than such codes keep of normally distributed weights{clipping}")
             }
             Some(expected) if is_rounded => {
                 format!(

@@ -44,7 +44,7 @@ pub struct HistogramPanel {
     pub verdict: Option<Verdict>,
     /// Its real values, over the axis of the set; empty bins are left out.
     pub bars: Vec<HistogramBar>,
-    /// What lies outside the axis: `3 below, 12 above`.
+    /// How many numbers lie outside the axis, because codes reach further than the reference: `3 below, 12 above`.
     pub outside: Option<String>,
     /// Its codes, where it has some of at most eight bits.
     pub codes: Option<CodeHistogram>,
@@ -171,7 +171,7 @@ impl Member<'_> {
             verdict: Some(row.verdict),
             bars: bars(&self.histograms.quantized, axis, tallest),
             outside: outside(&self.histograms.quantized),
-            codes: self.pair.codes.as_ref().and_then(CodeHistogram::of),
+            codes: self.pair.codes.as_ref().and_then(|codes| CodeHistogram::of(codes, self.pair.levels)),
         }
     }
 }
@@ -210,8 +210,9 @@ fn outside(values: &BinnedValues) -> Option<String> {
 }
 
 impl CodeHistogram {
-    /// Whole numbers stand in their places; other codes one beside the next.
-    fn of(codes: &CodeUse) -> Option<Self> {
+    /// Whole numbers stand in their places; other codes one beside the next. `levels` is how many the codes have that
+    /// are meant to be used.
+    fn of(codes: &CodeUse, levels: Option<u64>) -> Option<Self> {
         let CodeUse { range: [low, high], counts } = codes;
         let all = counts.iter().map(|(_, times)| times).sum();
         let tallest = counts.iter().map(|(_, times)| *times).max()?;
@@ -232,7 +233,12 @@ impl CodeHistogram {
         let bars = counts.iter().enumerate().map(bar).collect();
         let used = count(counts.len() as u64);
         let (axis, caption) = if are_whole {
-            (axis, format!("{used} of {} codes occur", number(high - low + 1.0)))
+            (
+                axis,
+                levels.map_or(format!("{used} codes occur"), |all| {
+                    format!("{used} of {} codes occur", count(all))
+                }),
+            )
         } else {
             // Ticks count places, and people want to read values.
             let ends = [(0, 0.0), (counts.len() - 1, 1.0)];

@@ -126,6 +126,12 @@ impl RangeChart {
                 "{left_out} {layers} without weights of their own, or with normalisations only, not shown"
             ));
         }
+        let strangers =
+            comparison.variants.iter().map(|variant| variant.unmatched.quantized.len()).sum::<usize>();
+        if strangers > 0 {
+            let parameters = if strangers == 1 { "parameter" } else { "parameters" };
+            notes.push(format!("{strangers} quantized {parameters} without a counterpart, not shown"));
+        }
         RangeChart {
             title: one_line(&comparison.reference),
             axis,

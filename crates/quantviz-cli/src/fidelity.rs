@@ -15,8 +15,9 @@ const BAR_WIDTHS: [usize; 3] = [24, 12, 8];
 const BAR_WIDTHS_IN_LINE: [usize; 2] = [12, 8];
 /// An error of more words stands below its line where the bars need the room.
 const SHORT_ERROR: usize = 10;
+const ERROR: &str = "error";
 
-/// Where the numbers of a row are below its name.
+/// The first of the columns that are below the name, where they are.
 const NUMBERS: usize = 2;
 const INDENT: &str = "  ";
 const GAP: usize = 2;
@@ -24,6 +25,7 @@ const GAP: usize = 2;
 const PIPE_WIDTH: usize = 120;
 /// However long what stands behind it, so much of a name is shown.
 const SHORTEST: usize = 24;
+const SHORTEST_BESIDE_BARS: usize = 8;
 
 pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize>, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.strong(&table.title));
@@ -55,148 +57,178 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
     text
 }
 
-fn painted(verdict: Verdict, paint: Paint, cell: &str) -> String {
-    match verdict {
-        Verdict::Fine => cell.to_owned(),
-        Verdict::Improvable => paint.badge(cell),
-        _ => paint.alarm(cell),
+/// A column: its title, how it is set and painted, and what it shows of a weight; bars as wide as they may be.
+struct Column {
+    title: &'static str,
+    align: Align,
+    ink: Ink,
+    cell: fn(&FidelityRow, usize) -> String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ink {
+    Strong,
+    Quiet,
+    Plain,
+    /// Of how the weight is to be taken.
+    Verdict,
+    /// The bars of the reference, and of the codes.
+    ReferenceBars,
+    QuantizedBars,
+}
+
+const fn column(
+    title: &'static str,
+    align: Align,
+    ink: Ink,
+    cell: fn(&FidelityRow, usize) -> String,
+) -> Column {
+    Column { title, align, ink, cell }
+}
+
+/// Those that are empty in every row are left out.
+const COLUMNS: [Column; 9] = [
+    column("weight", Align::Left, Ink::Strong, |row, _| row.name.clone()),
+    column("encoding", Align::Left, Ink::Quiet, |row, _| row.encoding.clone()),
+    column("dB", Align::Right, Ink::Verdict, |row, _| row.sqnr.clone()),
+    column("best", Align::Right, Ink::Plain, |row, _| row.headroom.clone()),
+    column("reference", Align::Left, Ink::Plain, |row, _| row.reference_range.clone()),
+    column("", Align::Left, Ink::ReferenceBars, |row, width| drawn(row, width, |shapes| &shapes.reference)),
+    column("quantized", Align::Left, Ink::Plain, |row, _| row.quantized_range.clone()),
+    column("", Align::Left, Ink::QuantizedBars, |row, width| drawn(row, width, |shapes| &shapes.quantized)),
+    column(ERROR, Align::Left, Ink::Plain, |row, _| row.error.clone()),
+];
+
+fn drawn(row: &FidelityRow, width: usize, heights: fn(&RowShapes) -> &[f64]) -> String {
+    let shapes = row.shapes.as_ref().filter(|_| width > 0);
+    shapes.map(|shapes| bars(heights(shapes), width)).unwrap_or_default()
+}
+
+impl Ink {
+    fn paint(self, row: &FidelityRow, cell: &str, paint: Paint) -> String {
+        match (self, row.verdict) {
+            (Ink::Strong, _) => paint.strong(cell),
+            (Ink::Quiet | Ink::ReferenceBars, _) => paint.quiet(cell),
+            (Ink::QuantizedBars, _) | (Ink::Verdict, Verdict::Improvable) => paint.badge(cell),
+            (Ink::Plain, _) | (Ink::Verdict, Verdict::Fine) => cell.to_owned(),
+            (Ink::Verdict, _) => paint.alarm(cell),
+        }
+    }
+}
+
+/// Some columns of all rows, the titles first.
+struct Grid<'a> {
+    shown: Vec<&'a Column>,
+    titles: Vec<String>,
+    rows: Vec<Vec<String>>,
+    columns: Columns,
+}
+
+impl<'a> Grid<'a> {
+    fn of(
+        table: &FidelityTable,
+        columns: impl Iterator<Item = &'a Column>,
+        cell: impl Fn(&Column, &FidelityRow) -> String,
+    ) -> Self {
+        let mut shown: Vec<(&Column, Vec<String>)> = columns
+            .map(|column| (column, table.rows.iter().map(|row| cell(column, row)).collect()))
+            .collect();
+        shown.retain(|(_, cells)| cells.iter().any(|cell| !cell.is_empty()));
+        let titles: Vec<String> = shown.iter().map(|(column, _)| column.title.to_owned()).collect();
+        let row = |index: usize| shown.iter().map(|(_, cells)| cells[index].clone()).collect();
+        let rows: Vec<Vec<String>> = (0..table.rows.len()).map(row).collect();
+        let aligns: Vec<Align> = shown.iter().map(|(column, _)| column.align).collect();
+        let columns = Columns::fitting(&aligns, [&titles].into_iter().chain(&rows).map(|row| &row[..]));
+        Grid { shown: shown.into_iter().map(|(column, _)| column).collect(), titles, rows, columns }
+    }
+
+    fn head(&self, paint: Paint) -> String {
+        paint.quiet(&self.columns.line(&self.titles))
+    }
+
+    /// A row with the columns that it takes.
+    fn line(&self, index: usize, row: &FidelityRow, paint: Paint) -> (String, usize) {
+        let cells = &self.rows[index];
+        let painted =
+            self.columns.painted_line(cells, |column, cell| self.shown[column].ink.paint(row, cell, paint));
+        (painted, self.columns.line(cells).width())
     }
 }
 
 /// The lines of a table, and what is to be said of the bars in them.
 type Drawn = (String, Option<&'static str>);
 
-const TITLES: [&str; 9] = ["weight", "encoding", "dB", "best", "reference", "", "quantized", "", "error"];
-const ALIGNS: [Align; 9] = {
-    use Align::{Left, Right};
-    [Left, Left, Right, Right, Left, Left, Left, Left, Left]
-};
+fn has_shapes(table: &FidelityTable) -> bool {
+    table.rows.iter().any(|row| row.shapes.is_some())
+}
 
 /// `None` where there is no room, neither with bars of any width nor, if there are none, without.
 fn one_line_each(table: &FidelityTable, width: usize, paint: Paint) -> Option<Drawn> {
-    let has_shapes = table.rows.iter().any(|row| row.shapes.is_some());
-    let bar_widths: &[usize] = if has_shapes { &BAR_WIDTHS_IN_LINE } else { &[0] };
-    let titles = TITLES.map(str::to_owned);
-    let (rows, columns) = bar_widths.iter().find_map(|&bar_width| {
-        let rows: Vec<[String; 9]> = table.rows.iter().map(|row| cells(row, bar_width)).collect();
-        let columns = Columns::fitting(&ALIGNS, [&titles].into_iter().chain(&rows).map(|row| &row[..]));
-        (columns.total_width() <= width).then_some((rows, columns))
-    })?;
-    let mut text = paint.quiet(&columns.line(&titles)) + "\n";
-    for (row, cells) in table.rows.iter().zip(&rows) {
-        let line = columns.painted_line(cells, |column, cell| match column {
-            0 => paint.strong(cell),
-            1 | 5 => paint.quiet(cell),
-            2 => painted(row.verdict, paint, cell),
-            7 => paint.badge(cell),
-            _ => cell.to_owned(),
-        });
+    let bar_widths: &[usize] = if has_shapes(table) { &BAR_WIDTHS_IN_LINE } else { &[0] };
+    let mut grids = bar_widths
+        .iter()
+        .map(|&bars| Grid::of(table, COLUMNS.iter(), |column, row| (column.cell)(row, bars)));
+    let grid = grids.find(|grid| grid.columns.total_width() <= width)?;
+    let mut text = grid.head(paint) + "\n";
+    for (index, row) in table.rows.iter().enumerate() {
+        let (line, _) = grid.line(index, row, paint);
         text.push_str(&format!("{line}\n{}", remarks(row, None, paint)));
     }
     let note = "bars: how the numbers are spread over the range of the reference";
-    Some((text, has_shapes.then_some(note)))
-}
-
-fn cells(row: &FidelityRow, bar_width: usize) -> [String; 9] {
-    let (reference, quantized) = row.shapes.as_ref().map(|it| both(it, bar_width)).unwrap_or_default();
-    [
-        row.name.clone(),
-        row.encoding.clone(),
-        row.sqnr.clone(),
-        row.headroom.clone(),
-        row.reference_range.clone(),
-        reference,
-        row.quantized_range.clone(),
-        quantized,
-        row.error.clone(),
-    ]
-}
-
-fn both(shapes: &RowShapes, width: usize) -> (String, String) {
-    if width == 0 {
-        Default::default()
-    } else {
-        (bars(&shapes.reference, width), bars(&shapes.quantized, width))
-    }
+    Some((text, has_shapes(table).then_some(note)))
 }
 
 /// The name on a line of its own and the numbers below it; at the right, the bars of the reference above those of the codes.
 fn two_lines_each(table: &FidelityTable, width: usize, paint: Paint) -> Drawn {
-    let plain = Numbers::of(table, usize::MAX, width);
-    let has_shapes = table.rows.iter().any(|row| row.shapes.is_some());
-    let fits = |numbers: &Numbers| {
-        let room = width.saturating_sub(numbers.width() + GAP);
-        BAR_WIDTHS.into_iter().find(|bars| has_shapes && *bars <= room)
+    let room_below = width.saturating_sub(INDENT.len());
+    let is_short = |row: &FidelityRow, longest: usize| row.error.width() <= longest;
+    let numbers = |longest_error: usize| {
+        let mut grid = Grid::of(table, COLUMNS[NUMBERS..].iter(), |column, row| match column.title {
+            ERROR if !is_short(row, longest_error) => String::new(),
+            _ => (column.cell)(row, 0),
+        });
+        grid.columns = grid.columns.within(room_below);
+        grid
     };
-    let short = Numbers::of(table, SHORT_ERROR, width);
-    let (numbers, bar_width) = match (fits(&plain), fits(&short)) {
-        (Some(bars), _) => (plain, Some(bars)),
-        (None, Some(bars)) => (short, Some(bars)),
-        _ => (plain, None),
+    let bars_beside = |grid: &Grid<'_>| {
+        let room = room_below.saturating_sub(grid.columns.total_width() + GAP);
+        BAR_WIDTHS.into_iter().find(|bars| has_shapes(table) && *bars <= room)
     };
-    let left = bar_width.map_or(width, |_| numbers.width());
-    let beside = |line: &str, used: usize, bars: String| match bars.trim_end() {
+    let longest_errors = [usize::MAX, SHORT_ERROR];
+    let with_bars = longest_errors.into_iter().find_map(|longest| {
+        let grid = numbers(longest);
+        let bars = bars_beside(&grid)?;
+        Some((grid, longest, Some(bars)))
+    });
+    let (grid, longest, bar_width) = with_bars.unwrap_or_else(|| (numbers(usize::MAX), usize::MAX, None));
+    let left = INDENT.len() + grid.columns.total_width();
+    let head_room = if bar_width.is_some() { left } else { width };
+    let beside = |line: &str, used: usize, bars: &str| match bars.trim_end() {
         "" => line.to_owned(),
-        bars => format!("{line}{}{bars}", " ".repeat((numbers.width() + GAP).saturating_sub(used))),
+        bars => format!("{line}{}{bars}", " ".repeat((left + GAP).saturating_sub(used).max(1))),
     };
-    let mut text = paint.quiet(&format!("{INDENT}{}", numbers.columns.line(&numbers.titles))) + "\n";
-    for (row, cells) in table.rows.iter().zip(&numbers.rows) {
-        let shapes = row.shapes.as_ref().zip(bar_width);
-        let (reference, quantized) = shapes.map(|(shapes, width)| both(shapes, width)).unwrap_or_default();
-        let least = if bar_width.is_some() { 8 } else { SHORTEST };
-        let name = shorten(&row.name, left.saturating_sub(row.encoding.width() + GAP).max(least));
+    let mut text = format!("{INDENT}{}\n", grid.head(paint));
+    for (index, row) in table.rows.iter().enumerate() {
+        let bars = |ink: Ink| {
+            let column = COLUMNS.iter().find(|column| column.ink == ink);
+            let bars = column.map(|column| (column.cell)(row, bar_width.unwrap_or(0)));
+            ink.paint(row, &bars.unwrap_or_default(), paint)
+        };
+        let least = if bar_width.is_some() { SHORTEST_BESIDE_BARS } else { SHORTEST };
+        let name = shorten(&row.name, head_room.saturating_sub(row.encoding.width() + GAP).max(least));
         let head = format!("{}  {}", paint.strong(&name), paint.quiet(&row.encoding));
         let used = name.width() + GAP + row.encoding.width();
-        text.push_str(&beside(&head, used, paint.quiet(&reference)));
-        let line = numbers.columns.painted_line(cells, |column, cell| match column {
-            0 => painted(row.verdict, paint, cell),
-            _ => cell.to_owned(),
-        });
-        let used = INDENT.len() + numbers.columns.line(cells).width();
-        text.push_str(&format!("\n{}\n", beside(&format!("{INDENT}{line}"), used, paint.badge(&quantized))));
-        let left_out = cells.last().is_some_and(String::is_empty).then_some(&row.error);
-        text.push_str(&remarks(row, left_out.filter(|error| !error.is_empty()), paint));
+        text.push_str(&beside(&head, used, &bars(Ink::ReferenceBars)));
+        let (line, used) = grid.line(index, row, paint);
+        let line = beside(&format!("{INDENT}{line}"), INDENT.len() + used, &bars(Ink::QuantizedBars));
+        let error = (!is_short(row, longest)).then_some(&row.error);
+        text.push_str(&format!("\n{line}\n{}", remarks(row, error, paint)));
     }
     let note = "bars: the reference above, what the codes stand for below, over the same range";
     (text, bar_width.map(|_| note))
 }
 
-/// The numbers of all rows, in columns.
-struct Numbers {
-    titles: Vec<String>,
-    rows: Vec<Vec<String>>,
-    columns: Columns,
-}
-
-impl Numbers {
-    /// Errors of more than so many columns are left out.
-    fn of(table: &FidelityTable, longest_error: usize, width: usize) -> Self {
-        // Without the columns of the bars.
-        let without_bars = |row: [String; 9]| {
-            let numbered = row.into_iter().enumerate().skip(NUMBERS);
-            numbered
-                .filter(|(column, _)| !matches!(column, 5 | 7))
-                .map(|(_, cell)| cell)
-                .collect::<Vec<String>>()
-        };
-        let titles = without_bars(TITLES.map(str::to_owned));
-        let mut rows: Vec<Vec<String>> = table.rows.iter().map(|row| without_bars(cells(row, 0))).collect();
-        for error in rows.iter_mut().filter_map(|row| row.last_mut()) {
-            if error.width() > longest_error {
-                error.clear();
-            }
-        }
-        let aligns: Vec<Align> = [0, 1, 2, 4, 6].map(|column| ALIGNS[column + NUMBERS]).to_vec();
-        let all = [&titles].into_iter().chain(&rows).map(|row| &row[..]);
-        let columns = Columns::fitting(&aligns, all).within(width.saturating_sub(INDENT.len()));
-        Numbers { titles, rows, columns }
-    }
-
-    fn width(&self) -> usize {
-        INDENT.len() + self.columns.total_width()
-    }
-}
-
+/// What is to be said of a row below it, and its error, where that has no room in the row.
 fn remarks(row: &FidelityRow, error: Option<&String>, paint: Paint) -> String {
     let error = error.map(|error| format!("error: {error}"));
     // Colour alone says nothing to some, and not why.

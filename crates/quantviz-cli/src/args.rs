@@ -179,6 +179,13 @@ pub(crate) struct LayersOptions {
 /// across formats: transposed, in parts, with a batch normalisation folded in. dB is the energy of the reference by that of
 /// the error (10 more: a tenth of the error), 'best' what rounding to the nearest would keep with the same scales.
 ///
+/// A weight is red or has a line that says why where much is lost that need not be: where rounding would keep more, or where
+/// codes like its own keep more of normally distributed weights. Low decibels alone are no reason: four bits have fewer than
+/// eight.
+///
+/// In a terminal that can draw, bars show how the numbers are spread: those of the reference, and those that the codes stand
+/// for, over the range of the reference. (TERM=dumb and locales other than UTF-8 have none.)
+///
 /// All of it is said of weights only: they do not tell what becomes of activations.
 ///
 /// Exit code 0: done. 2: bad input or usage.

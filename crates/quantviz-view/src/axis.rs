@@ -40,8 +40,13 @@ impl Axis {
 
     /// Where a number stands: 0 is the left edge, 1 the right one. What lies beyond stands at the edge.
     pub fn place(&self, value: f64) -> f64 {
-        // Halved, so that no range is too wide.
-        ((value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)).clamp(0.0, 1.0)
+        let width = self.high - self.low;
+        let share = if width.is_finite() {
+            (value - self.low) / width
+        } else {
+            (value / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
+        };
+        share.clamp(0.0, 1.0)
     }
 
     /// Multiples of 1, 2 or 5 times a power of ten.

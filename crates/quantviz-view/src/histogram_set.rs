@@ -83,6 +83,10 @@ impl HistogramSet {
     /// reference: where variants were made of numbers that differ, because something was folded into some of them, each
     /// has a set of its own.
     ///
+    /// Histograms are there where [`Compare::bins`](quantviz_core::Compare::bins) was asked for them. Whoever shows one
+    /// weight at a time compares without, and puts those of that weight into its pairs when they are looked at
+    /// ([`PairHistograms::of`]).
+    ///
     /// ```
     /// use quantviz_view::{ComparisonView, HistogramSet};
     ///

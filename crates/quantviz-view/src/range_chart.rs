@@ -205,9 +205,12 @@ struct Draft<'a> {
     op: String,
     parameter: &'a str,
     remark: Option<String>,
-    /// For each of the series, with what was measured of it.
-    ranges: Vec<Option<([f64; 2], Option<&'a PairView>)>>,
+    /// For each of the series.
+    ranges: Vec<Option<Range<'a>>>,
 }
+
+/// From the smallest number to the largest, with what was measured of a quantized one.
+type Range<'a> = ([f64; 2], Option<&'a PairView>);
 
 impl<'a> Draft<'a> {
     fn all(reference: &'a Inspection, comparison: &'a ComparisonView) -> Vec<Self> {
@@ -283,7 +286,7 @@ impl<'a> Draft<'a> {
     }
 
     fn row(&self, axis: &Axis, scale: &Magnitudes, series: &[RangeSeries]) -> RangeRow {
-        let bar = |(range, series): (&Option<([f64; 2], Option<&PairView>)>, &RangeSeries)| {
+        let bar = |(range, series): (&Option<Range<'_>>, &RangeSeries)| {
             let (range, pair) = (*range)?;
             let [low, high] = range;
             let text = format!("{} … {}", number(low), number(high));

@@ -100,8 +100,11 @@ const COLUMNS: [Column; 9] = [
 ];
 
 fn drawn(row: &FidelityRow, width: usize, heights: fn(&RowShapes) -> &[f64]) -> String {
-    let shapes = row.shapes.as_ref().filter(|_| width > 0);
-    shapes.map(|shapes| bars(heights(shapes), width)).unwrap_or_default()
+    /// Bars of full height would touch those of the line above.
+    const TALLEST: f64 = 7.0 / 8.0;
+    let heights = row.shapes.as_ref().filter(|_| width > 0).map(heights);
+    let lower: Vec<f64> = heights.unwrap_or_default().iter().map(|height| height * TALLEST).collect();
+    bars(&lower, width)
 }
 
 impl Ink {

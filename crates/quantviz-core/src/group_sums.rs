@@ -3,6 +3,8 @@
 //! Groups of 32 codes are too short to be counted and too many to be computed value by value. But where codes are whole
 //! numbers, so are their sums and those of their squares, and the moments of the real values follow from both.
 
+use std::ops::RangeInclusive;
+
 use fearless_simd::{
     Bytes, Simd, SimdBase, SimdCombine, SimdFloat, SimdInt, SimdIntWiden, SimdMask, SimdWiden, f32x8, f64x4,
     i8x16, i8x32, i16x16, i32x8, u8x16, u8x32,
@@ -35,15 +37,23 @@ const LANES: usize = 4;
 const AT_ONCE: usize = 256;
 
 /// The most codes that a group may have: the sum of the squares of so many, in each of eight lanes, is exact in `f32`.
-const LONGEST: usize = 2048;
+pub(crate) const LONGEST: usize = 2048;
+
+/// Scales whose products with codes, and the squares of these, neither overflow nor lose digits.
+pub(crate) const TAME: RangeInclusive<f64> = 1e-100..=1e100;
+
+/// What is left of squares when the mean is taken out of them has to be more than this part of them: digits cancel.
+pub(crate) const LEFT: f64 = 1e-5;
 
 /// The furthest that codes may lie from the one that stands for about zero.
 const FURTHEST: f64 = 255.0;
 
 /// Whole numbers of eight bits.
-pub(crate) trait Code: Element + Into<i16> + Ord {
+pub(crate) trait Code: Element + Into<i16> + Ord + bytemuck::Pod {
     /// The smallest and the largest.
     const ENDS: [Self; 2];
+    /// Bits to flip so that the bits of codes, read as numbers without a sign, are in the order of the codes.
+    const FLIP: u8;
 
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2];
     fn widen_16<S: Simd>(simd: S, codes: &[Self; 16]) -> i16x16<S>;
@@ -51,6 +61,7 @@ pub(crate) trait Code: Element + Into<i16> + Ord {
 
 impl Code for i8 {
     const ENDS: [Self; 2] = [i8::MIN, i8::MAX];
+    const FLIP: u8 = 0x80;
 
     #[inline(always)]
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
@@ -66,6 +77,7 @@ impl Code for i8 {
 
 impl Code for u8 {
     const ENDS: [Self; 2] = [u8::MIN, u8::MAX];
+    const FLIP: u8 = 0;
 
     #[inline(always)]
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
@@ -104,8 +116,7 @@ impl GroupSums {
         let all = sums.mul_add(2.0 * scale * distance, squares.mul_add(scale * scale, all));
         self.squares = all.into();
         // Few groups reach further than all before them: only those are looked at again.
-        let (first, last) = (affine.real(ends.0), affine.real(ends.1));
-        if self.ends.is_none_or(|(low, high)| first.min(last) < low || first.max(last) > high) {
+        if self.is_beyond(affine.real(ends.0)) || self.is_beyond(affine.real(ends.1)) {
             simd.vectorize(
                 #[inline(always)]
                 || {
@@ -117,23 +128,20 @@ impl GroupSums {
         true
     }
 
-    /// Adds a group of which the sums are known, of the distances of its codes from `centre`.
+    /// Adds a group of which the sums are known, of the distances of its codes from `centre`. What the group reaches is to
+    /// be told of apart.
     pub(crate) fn add_sums(
         &mut self,
         sums: &KnownSums,
-        ends: (f64, f64),
         affine: &Affine,
         centre: &Centre,
         total: &mut RangeSummary,
     ) {
-        let distance = self.begin(sums.count.into(), centre, total);
-        let scale = affine.scale;
-        let (sum, squares) = (f64::from(sums.sum), f64::from(sums.squares));
+        let distance = self.begin(sums.count, centre, total);
+        let (scale, sum) = (affine.scale, sums.sum);
         self.common_distances += scale * sum;
-        self.common_squares += scale * scale * squares + 2.0 * scale * distance * sum;
-        self.zeros += if centre.is_zero { sums.zeros.into() } else { 0 };
-        self.reach(affine.real(ends.0));
-        self.reach(affine.real(ends.1));
+        self.common_squares += scale * scale * sums.squares + 2.0 * scale * distance * sum;
+        self.zeros += if centre.is_zero { sums.zeros } else { 0 };
     }
 
     /// Begins a group of `count` codes, the centre of which is the distance that is returned from what is near. So a value
@@ -154,8 +162,15 @@ impl GroupSums {
         distance
     }
 
+    /// Whether a value is beyond what has been reached.
     #[inline(always)]
-    fn reach(&mut self, value: f64) {
+    pub(crate) fn is_beyond(&self, value: f64) -> bool {
+        self.ends.is_none_or(|(low, high)| value < low || value > high)
+    }
+
+    /// Takes note of a value.
+    #[inline(always)]
+    pub(crate) fn reach(&mut self, value: f64) {
         let (low, high) = self.ends.unwrap_or((value, value));
         self.ends = Some((low.min(value), high.max(value)));
     }
@@ -172,18 +187,18 @@ impl GroupSums {
 }
 
 #[inline(always)]
-fn to_f64<S: Simd>(sums: i32x8<S>) -> f64x4<S> {
+pub(crate) fn to_f64<S: Simd>(sums: i32x8<S>) -> f64x4<S> {
     let (low, high) = sums.to_float::<f32x8<S>>().widen();
     low + high
 }
 
 /// Exact sums over the codes of a group, of their distances from one of them.
 pub(crate) struct KnownSums {
-    pub(crate) count: u32,
-    pub(crate) sum: i32,
-    pub(crate) squares: i32,
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) squares: f64,
     /// How often that one occurs.
-    pub(crate) zeros: u32,
+    pub(crate) zeros: u64,
 }
 
 /// The code that stands for about zero.
@@ -192,6 +207,11 @@ pub(crate) struct Centre {
     /// What it stands for.
     value: f64,
     is_zero: bool,
+}
+
+impl Centre {
+    /// Where distances are values.
+    pub(crate) const ZERO: Self = Centre { code: 0, value: 0.0, is_zero: true };
 }
 
 impl Affine {
@@ -206,8 +226,7 @@ impl Affine {
         }
         let rounded = code.round_ties_even();
         let reaches = rounded - ends.0 <= FURTHEST && ends.1 - rounded <= FURTHEST;
-        let is_tame =
-            (1e-100..=1e100).contains(&size) && reaches && self.zero_point.trunc() == self.zero_point;
+        let is_tame = TAME.contains(&size) && reaches && self.zero_point.trunc() == self.zero_point;
         #[expect(clippy::cast_possible_truncation, reason = "near the codes")]
         let centre = || {
             let value = self.real(rounded);

@@ -8,6 +8,7 @@ use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
 use crate::column_sums::ColumnSums;
 use crate::dequantize::{AT_ONCE, Run};
+use crate::even_groups::EvenGroups;
 use crate::few_codes::FewCodes;
 use crate::group_sums::{Code, GroupSums};
 use crate::run_counts::RunCounts;
@@ -74,26 +75,35 @@ impl RealSums {
 
     #[inline(always)]
     fn add_columns<S: Simd, T: Code>(&mut self, simd: S, calibration: &Calibration, start: u64, codes: &[T]) {
+        let groups = &calibration.groups;
         let mut rest = codes;
         while !rest.is_empty()
             && let start = start + (codes.len() - rest.len()) as u64
-            && let Some((group, row)) = calibration.groups.neighbours_at(start)
+            && let Some((group, row)) = groups.neighbours_at(start)
         {
             let len = usize::try_from(row).map_or(rest.len(), |row| row.min(rest.len()));
-            let (row, behind) = rest.split_at(len);
-            rest = behind;
             // A part of a row is no reason to begin anew.
-            if calibration.groups.columns() != Some(len as u64) {
-                self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) });
-                continue;
-            }
-            if !self.columns.as_ref().is_some_and(|columns| columns.fits(group, len)) {
+            let is_whole = groups.columns() == Some(len as u64);
+            if is_whole && self.columns.as_ref().is_none_or(|columns| columns.room(group, len) == 0) {
                 self.end();
                 self.columns = ColumnSums::of::<T>(calibration, group, len);
             }
             match &mut self.columns {
-                Some(columns) => columns.add(simd, row),
-                None => self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) }),
+                Some(columns) if is_whole => {
+                    let most = columns.room(group, len).min(rest.len() / len);
+                    let is_same = |row: &usize| {
+                        groups.neighbours_at(start + (row * len) as u64).is_some_and(|(it, _)| it == group)
+                    };
+                    let rows = 1 + (1..most).take_while(is_same).count();
+                    let (rows, behind) = rest.split_at(rows * len);
+                    columns.add(simd, rows);
+                    rest = behind;
+                }
+                _ => {
+                    let (row, behind) = rest.split_at(len);
+                    self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) });
+                    rest = behind;
+                }
             }
         }
     }
@@ -137,13 +147,25 @@ impl RealSums {
         }
         if is_short && calibration.table.is_none() && calibration.outer.is_none() {
             let counts = CodeCounts::of(&block.elements);
-            if let Some(ends) = counts.as_ref().and_then(CodeCounts::ends) {
-                match block.elements {
-                    Elements::U8(codes) => self.add_short_runs(simd, calibration, block.start, codes, ends),
-                    Elements::I8(codes) => self.add_short_runs(simd, calibration, block.start, codes, ends),
+            if let Some((counts, ends)) = counts.as_ref().and_then(|it| Some((it, it.ends()?))) {
+                let even = EvenGroups::of(calibration, block.start, block.elements.len(), ends);
+                let known = self.total.min().zip(self.total.max());
+                let summary = match (&block.elements, even) {
+                    (Elements::U8(codes), Some(even)) => even.summary(simd, codes, counts, known),
+                    (Elements::I8(codes), Some(even)) => even.summary(simd, codes, counts, known),
+                    _ => None,
+                };
+                match (&block.elements, summary) {
+                    (_, Some(summary)) => self.total.merge(&summary),
+                    (Elements::U8(codes), _) => {
+                        self.add_short_runs(simd, calibration, block.start, codes, ends)
+                    }
+                    (Elements::I8(codes), _) => {
+                        self.add_short_runs(simd, calibration, block.start, codes, ends)
+                    }
                     _ => calibration.for_each_run(block, |run| self.add_values(simd, &run)),
                 }
-                return counts;
+                return Some(counts.clone());
             }
         }
         let mut long_runs = None;
@@ -154,7 +176,7 @@ impl RealSums {
         calibration.for_each_run(block, |run| {
             match long_runs.as_mut().filter(|_| run.codes.len() >= WORTH_COUNTING) {
                 Some(runs) => {
-                    runs.add(simd, &run, &mut self.total);
+                    runs.add(simd, &run, &mut self.groups, &mut self.total);
                     counted += run.codes.len();
                 }
                 None => self.add_values(simd, &run),

@@ -198,6 +198,14 @@ pub(crate) struct CompareOptions {
     /// The quantized models that were made of it
     pub(crate) quantized: Vec<PathBuf>,
 
+    /// Show this parameter only, by its name in either model; may be given several times
+    #[arg(long = "param", value_name = "NAME")]
+    pub(crate) parameters: Vec<String>,
+
+    /// Show this layer only; may be given several times
+    #[arg(long = "layer", value_name = "NAME")]
+    pub(crate) layers: Vec<String>,
+
     /// Print JSON, for scripts: the schema quantviz.compare/1
     #[arg(long)]
     pub(crate) json: bool,
@@ -223,6 +231,7 @@ Examples:
   quantviz compare model.onnx model_int8.onnx model_uint8.onnx
   quantviz compare models/
   quantviz compare model.safetensors model-Q4_K_M.gguf
+  quantviz compare models/ --layer layer3.conv2
   quantviz compare models/ --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";
 
 /// How many of many.

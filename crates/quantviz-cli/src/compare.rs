@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use quantviz::insight::{Finding, Lint, Target, findings_of_comparison};
-use quantviz::view::{ComparisonView, FidelityTable, VariantView};
+use quantviz::view::{ComparisonView, FidelityTable, Request, VariantView};
 use quantviz::{
     BoxedSource, Compare, Comparison, Error, ErrorKind, Limits, ModelGroup, ParameterSource, model_groups,
 };
@@ -24,12 +24,24 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     // Nobody looks at histograms in a file.
     let bins = (!options.json && terminal.out.draws()).then_some(fidelity::BINS);
     let how = How { threads: options.threads, target: options.target, bins };
+    let request = Request {
+        parameters: options.parameters.clone(),
+        layers: options.layers.clone(),
+        ..Request::default()
+    };
+    let is_part = !request.parameters.is_empty() || !request.layers.is_empty();
     let all_channels = options.channels == Some(Show::All);
     let mut variants = Vec::new();
     asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
         let (path, from, of) = (quantized.path.to_string_lossy(), &*reference.source, &*quantized.source);
-        variants.push(VariantView::of(path, from, of, &comparison, findings, all_channels));
+        let mut variant = VariantView::of(path, from, of, &comparison, findings, all_channels);
+        if is_part {
+            variant
+                .only(from.model(), of.model(), &request)
+                .map_err(|error| Trouble::with(&quantized.path, error))?;
+        }
+        variants.push(variant);
         Ok(())
     })?;
     let view = ComparisonView::of(asked.reference.to_string_lossy(), variants);

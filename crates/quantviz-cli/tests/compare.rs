@@ -54,6 +54,35 @@ fn whatever_the_width_it_fits() {
     }
 }
 
+#[test]
+fn one_layer_of_either_model() {
+    let (float, int8) = (path("resnet8.pt"), path("resnet8_int8.onnx"));
+    let names = |arguments: &[&str]| {
+        let comparison = json(&[&[&*float, &int8], arguments].concat());
+        let variant = &comparison["variants"][0];
+        assert!((variant["model"]["sqnr_db"].as_f64().expect("of the whole") - 40.49).abs() < 0.01);
+        let pairs = variant["pairs"].as_array().expect("a list").iter();
+        let mut names: Vec<String> =
+            pairs.map(|pair| pair["quantized"].as_str().expect("a name").to_owned()).collect();
+        names.sort();
+        names
+    };
+    let both = ["layer3.conv2.weight_bias_quantized", "layer3.conv2.weight_quantized"];
+    assert_eq!(names(&["--param", "model.layer3.conv2.weight"]), both[1..]);
+    assert_eq!(names(&["--param", both[1], "--param", both[0]]), both);
+    assert_eq!(names(&["--layer", "model.layer3.conv2"]), both[1..]);
+    assert_eq!(names(&["--layer", "node_Conv_117"]), both);
+    let text =
+        shown(80, &["compare", &path("resnet8.pt"), &path("resnet8_int8.onnx"), "--layer", "node_Conv_117"]);
+    assert_eq!(text.matches("qdq").count(), 1, "{text}");
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let unknown =
+        ["quantviz", "compare", &path("resnet8.pt"), &path("resnet8_int8.onnx"), "--layer", "layer9"];
+    assert_eq!(run(unknown, &mut out, &mut err), Exit::Trouble);
+    let told = String::from_utf8(err).expect("UTF-8");
+    assert!(told.contains("no layer is named \"layer9\"") && told.lines().count() == 1, "{told}");
+}
+
 /// The unfolded PyTorch model is as good a reference as the graph that was quantized: the same pairs, the same errors.
 #[test]
 fn references_of_two_formats_agree() {

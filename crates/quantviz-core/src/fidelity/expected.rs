@@ -44,25 +44,18 @@ pub fn expected_sqnr_db(parameter: &Parameter) -> Option<f64> {
     };
     let group = group.max(2) as f64;
     let stored = descriptor.computed.unwrap_or(parameter.dtype);
-    // Of unit variance, the energy of the errors is what counts.
-    sqnr_db(
-        1.0,
-        match Grid::of(descriptor, stored) {
-            Grid::Even { low, high } if high - low >= FEW_STEPS => {
-                error_of_steps(descriptor, low, high, group)
-            }
-            Grid::Even { low, high } => {
-                let mut codes = Vec::new();
-                let mut code = low;
-                while code <= high {
-                    codes.push(code - middle(low, high));
-                    code += 1.0;
-                }
-                error_of_values(&codes, group, None)
-            }
-            Grid::Uneven(values) => error_of_values(&values, group, largest_target(descriptor.encoding)),
-        },
-    )
+    let error = match Grid::of(descriptor, stored) {
+        Grid::Even { low, high } if high - low >= FEW_STEPS => error_of_steps(descriptor, low, high, group),
+        Grid::Even { low, high } => {
+            // Files may say that there is one code, or none.
+            let codes = (0..=14).map(|step| low + f64::from(step)).take_while(|code| *code <= high);
+            let codes: Vec<f64> = codes.map(|code| code - middle(low, high)).collect();
+            (codes.len() > 1).then(|| error_of_values(&codes, group, None))?
+        }
+        Grid::Uneven(values) => error_of_values(&values, group, largest_target(descriptor.encoding)),
+    };
+    // Of unit variance.
+    sqnr_db(1.0, error)
 }
 
 /// Steps from which on errors are as good as evenly spread over each.
@@ -255,6 +248,25 @@ mod tests {
             .map(|(what, reached, expected)| format!("{what}: {expected:.2} and not {reached}"))
             .collect();
         assert!(off.is_empty(), "{off:#?}");
+    }
+
+    #[test]
+    fn codes_that_are_none() {
+        let mut weight = Parameter::new("w", DType::I8, Shape::new([4, 4]).expect("small"), Role::Weight);
+        let scale = Operand::One { value: 1.0, parameter: None };
+        for range in [(1.0, 1.0), (3.0, -3.0), (f64::NAN, 1.0), (f64::NEG_INFINITY, f64::INFINITY)] {
+            let descriptor = QuantDescriptor::of_stored(
+                Encoding::Qdq,
+                "",
+                DType::I8,
+                Granularity::Tensor,
+                scale.clone(),
+                None,
+            );
+            let descriptor = descriptor.map(|it| QuantDescriptor { code_range: range, ..it });
+            weight.quantization = descriptor;
+            assert_eq!(expected_sqnr_db(&weight), None, "{range:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdIntWiden, SimdWiden, i16x
 use crate::RangeSummary;
 use crate::calibration::Calibration;
 use crate::dequantize::Affine;
-use crate::group_sums::{Centre, Code, GroupSums, KnownSums};
+use crate::group_sums::{Centre, Code, KnownSums};
 
 /// The columns of some rows that have the same groups.
 pub(crate) struct ColumnSums {
@@ -126,7 +126,7 @@ impl ColumnSums {
     }
 
     /// Adds what the codes of all columns stand for.
-    pub(crate) fn empty_into(self, groups: &mut GroupSums, total: &mut RangeSummary) {
+    pub(crate) fn empty_into(self, total: &mut RangeSummary) {
         for (column, (affine, centre)) in self.columns.iter().enumerate() {
             let is_zero_code = i16::from(self.zero_codes[column]) == self.centres[column];
             let sums = KnownSums {
@@ -136,9 +136,9 @@ impl ColumnSums {
                 zeros: if is_zero_code { self.zeros[column].into() } else { 0 },
             };
             let code = |byte: u8| f64::from(byte) - f64::from(self.flip);
-            groups.add_sums(&sums, affine, centre, total);
-            groups.reach(affine.real(code(self.low[column])));
-            groups.reach(affine.real(code(self.high[column])));
+            let end = |byte| affine.real(code(byte));
+            let (one, other) = (end(self.low[column]), end(self.high[column]));
+            total.merge(&sums.summary(affine, centre, (one.min(other), one.max(other))));
         }
     }
 }

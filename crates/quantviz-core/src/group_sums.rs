@@ -1,4 +1,4 @@
-//! The moments of the real values of short groups, from exact sums of their codes.
+//! The moments of the real values of groups, from exact sums of their codes.
 //!
 //! Groups of 32 codes are too short to be counted and too many to be computed value by value. But where codes are whole
 //! numbers, so are their sums and those of their squares, and the moments of the real values follow from both.
@@ -29,6 +29,9 @@ pub(crate) struct GroupSums {
     /// The smallest and the largest value of all groups so far, those included that were put together before.
     ends: Option<(f64, f64)>,
     zeros: u64,
+    /// The groups that were put together.
+    done: RangeSummary,
+    lost_digits: bool,
 }
 
 const LANES: usize = 4;
@@ -93,8 +96,20 @@ impl Code for u8 {
 }
 
 impl GroupSums {
-    /// Adds the codes of a group, none of which is beyond `ends`; false, and nothing added, where sums of codes do not
-    /// tell what the values add up to.
+    /// Nothing yet, beside other values.
+    pub(crate) fn beside(others: &RangeSummary) -> Self {
+        let (near, ends) = (others.mean().unwrap_or(0.0), others.min().zip(others.max()));
+        GroupSums { near, ends, ..GroupSums::default() }
+    }
+
+    /// The centre of a group of so many codes, none of which is beyond `ends`; `None` where sums of codes do not tell what
+    /// the values add up to.
+    #[inline(always)]
+    pub(crate) fn centre(affine: &Affine, ends: (f64, f64), len: usize) -> Option<Centre> {
+        affine.centre(ends).filter(|_| len <= LONGEST)
+    }
+
+    /// Adds the codes of a group.
     #[inline(always)]
     pub(crate) fn add<S: Simd, T: Code>(
         &mut self,
@@ -102,10 +117,9 @@ impl GroupSums {
         codes: &[T],
         ends: (f64, f64),
         affine: &Affine,
-        total: &mut RangeSummary,
-    ) -> bool {
-        let Some(centre) = affine.centre(ends).filter(|_| codes.len() <= LONGEST) else { return false };
-        let distance = self.begin(codes.len() as u64, &centre, total);
+        centre: &Centre,
+    ) {
+        let distance = self.begin(codes.len() as u64, centre);
         let sums = Sums::of(simd, codes, centre.code, centre.is_zero);
         self.zeros += sums.zeros;
         let scale = affine.scale;
@@ -125,32 +139,14 @@ impl GroupSums {
                 },
             );
         }
-        true
-    }
-
-    /// Adds a group of which the sums are known, of the distances of its codes from `centre`. What the group reaches is to
-    /// be told of apart.
-    pub(crate) fn add_sums(
-        &mut self,
-        sums: &KnownSums,
-        affine: &Affine,
-        centre: &Centre,
-        total: &mut RangeSummary,
-    ) {
-        let distance = self.begin(sums.count, centre, total);
-        let (scale, sum) = (affine.scale, sums.sum);
-        self.common_distances += scale * sum;
-        self.common_squares += scale * scale * sums.squares + 2.0 * scale * distance * sum;
-        self.zeros += if centre.is_zero { sums.zeros } else { 0 };
     }
 
     /// Begins a group of `count` codes, the centre of which is the distance that is returned from what is near. So a value
     /// is `distance + scale · (code − centre)` away from that.
     #[inline(always)]
-    fn begin(&mut self, count: u64, centre: &Centre, total: &mut RangeSummary) -> f64 {
+    fn begin(&mut self, count: u64, centre: &Centre) -> f64 {
         if self.groups >= AT_ONCE {
-            self.empty_into(total);
-            self.near = total.mean().unwrap_or(0.0);
+            self.put_together();
         }
         self.groups += 1;
         self.count += count;
@@ -162,27 +158,41 @@ impl GroupSums {
         distance
     }
 
-    /// Whether a value is beyond what has been reached.
     #[inline(always)]
-    pub(crate) fn is_beyond(&self, value: f64) -> bool {
+    fn is_beyond(&self, value: f64) -> bool {
         self.ends.is_none_or(|(low, high)| value < low || value > high)
     }
 
-    /// Takes note of a value.
     #[inline(always)]
-    pub(crate) fn reach(&mut self, value: f64) {
+    fn reach(&mut self, value: f64) {
         let (low, high) = self.ends.unwrap_or((value, value));
         self.ends = Some((low.min(value), high.max(value)));
     }
 
-    /// Adds everything to `total`.
-    pub(crate) fn empty_into(&mut self, total: &mut RangeSummary) {
+    /// Everything; `None` where values lie so close to each other that sums do not tell how close.
+    pub(crate) fn summary(mut self) -> Option<RangeSummary> {
+        self.put_together();
+        (!self.lost_digits).then_some(self.done)
+    }
+
+    fn put_together(&mut self) {
         if let Some(ends) = self.ends.filter(|_| self.count > 0) {
+            let of_groups = self.squares.iter().sum::<f64>();
             let distances = self.distances.iter().sum::<f64>() + self.common_distances;
-            let squares = self.squares.iter().sum::<f64>() + self.common_squares;
-            total.merge(&RangeSummary::of_sums(self.count, self.near, distances, squares, ends, self.zeros));
+            let more = RangeSummary::of_sums(
+                self.count,
+                self.near,
+                distances,
+                of_groups + self.common_squares,
+                ends,
+                self.zeros,
+            );
+            self.lost_digits |= more.squared_distances() <= LEFT * of_groups.max(self.common_squares);
+            self.done.merge(&more);
         }
-        *self = GroupSums { near: self.near, ends: self.ends, ..GroupSums::default() };
+        let (done, lost_digits) = (self.done, self.lost_digits);
+        let near = done.mean().unwrap_or(self.near);
+        *self = GroupSums { near, ends: self.ends, done, lost_digits, ..GroupSums::default() };
     }
 }
 
@@ -199,6 +209,19 @@ pub(crate) struct KnownSums {
     pub(crate) squares: f64,
     /// How often that one occurs.
     pub(crate) zeros: u64,
+}
+
+impl KnownSums {
+    /// The summary of what the codes stand for, the least and the largest of which are given.
+    #[expect(clippy::cast_precision_loss, reason = "no group has so many")]
+    pub(crate) fn summary(&self, affine: &Affine, centre: &Centre, ends: (f64, f64)) -> RangeSummary {
+        let (count, scale) = (self.count as f64, affine.scale);
+        let mean = centre.value + scale * self.sum / count;
+        // Whole numbers but for the last step: no digits cancel.
+        let spread = ((self.squares * count - self.sum * self.sum) / count).max(0.0);
+        let zeros = if centre.is_zero { self.zeros } else { 0 };
+        RangeSummary::of_sums(self.count, mean, 0.0, scale * scale * spread, ends, zeros)
+    }
 }
 
 /// The code that stands for about zero.

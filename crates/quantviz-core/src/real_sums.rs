@@ -7,7 +7,7 @@ use fearless_simd::{Level, Simd, dispatch};
 use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
 use crate::column_sums::ColumnSums;
-use crate::dequantize::{AT_ONCE, Run};
+use crate::dequantize::{AT_ONCE, Affine, Run};
 use crate::even_groups::EvenGroups;
 use crate::few_codes::FewCodes;
 use crate::group_sums::{Code, GroupSums};
@@ -38,7 +38,6 @@ pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
 #[derive(Default)]
 pub(crate) struct RealSums {
     total: RangeSummary,
-    groups: GroupSums,
     columns: Option<ColumnSums>,
     values: Vec<f64>,
 }
@@ -69,7 +68,7 @@ impl RealSums {
     /// Ends what was begun with a calibration.
     pub(crate) fn end(&mut self) {
         if let Some(columns) = self.columns.take() {
-            columns.empty_into(&mut self.groups, &mut self.total);
+            columns.empty_into(&mut self.total);
         }
     }
 
@@ -176,7 +175,7 @@ impl RealSums {
         calibration.for_each_run(block, |run| {
             match long_runs.as_mut().filter(|_| run.codes.len() >= WORTH_COUNTING) {
                 Some(runs) => {
-                    runs.add(simd, &run, &mut self.groups, &mut self.total);
+                    runs.add(simd, &run, &mut self.total);
                     counted += run.codes.len();
                 }
                 None => self.add_values(simd, &run),
@@ -194,23 +193,32 @@ impl RealSums {
         codes: &[T],
         ends: (f64, f64),
     ) {
+        let mut sums = GroupSums::beside(&self.total);
+        let mut all_were_added = true;
         simd.vectorize(
             #[inline(always)]
             || {
-                let (mut rest, mut walk) = (codes, calibration.groups.walk(start));
-                while !rest.is_empty() {
-                    let (group, run) = walk.here();
-                    let len = usize::try_from(run).map_or(rest.len(), |run| run.min(rest.len()));
-                    let (codes, behind) = rest.split_at(len);
-                    let affine = calibration.affine(group);
-                    if !self.groups.add(simd, codes, ends, &affine, &mut self.total) {
-                        self.add_values(simd, &Run { codes: T::elements(codes), table: None, affine });
-                    }
-                    walk.go(len as u64);
-                    rest = behind;
-                }
+                for_each_group(
+                    calibration,
+                    start,
+                    codes,
+                    #[inline(always)]
+                    |codes, affine| match GroupSums::centre(&affine, ends, codes.len()) {
+                        Some(centre) => sums.add(simd, codes, ends, &affine, &centre),
+                        None => all_were_added = false,
+                    },
+                );
             },
         );
+        let summary = sums.summary();
+        if !all_were_added || summary.is_none() {
+            for_each_group(calibration, start, codes, |codes, affine| {
+                if summary.is_none() || GroupSums::centre(&affine, ends, codes.len()).is_none() {
+                    self.add_values(simd, &Run { codes: T::elements(codes), table: None, affine });
+                }
+            });
+        }
+        self.total.merge(&summary.unwrap_or_default());
     }
 
     #[inline(always)]
@@ -229,8 +237,26 @@ impl RealSums {
     }
 
     pub(crate) fn finish(mut self) -> RangeSummary {
-        self.groups.empty_into(&mut self.total);
         self.total.merge(&RangeSummary::of(&self.values));
         self.total
+    }
+}
+
+/// Calls `each` with the codes of every group, from `start` on, and what they are computed with.
+#[inline(always)]
+fn for_each_group<'a, T>(
+    calibration: &Calibration,
+    start: u64,
+    codes: &'a [T],
+    mut each: impl FnMut(&'a [T], Affine),
+) {
+    let (mut rest, mut walk) = (codes, calibration.groups.walk(start));
+    while !rest.is_empty() {
+        let (group, run) = walk.here();
+        let len = usize::try_from(run).map_or(rest.len(), |run| run.min(rest.len()));
+        let (codes, behind) = rest.split_at(len);
+        each(codes, calibration.affine(group));
+        walk.go(len as u64);
+        rest = behind;
     }
 }

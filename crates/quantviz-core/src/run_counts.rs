@@ -8,7 +8,7 @@ use fearless_simd::{
 
 use crate::code_counts::{CODES, CodeCounts, TABLES, Tables, add, code_values_of, count};
 use crate::dequantize::{Affine, Run, in_table};
-use crate::group_sums::{Centre, GroupSums, KnownSums, LEFT, TAME};
+use crate::group_sums::{Centre, KnownSums, LEFT, TAME};
 use crate::{DType, Elements, RangeSummary};
 
 /// Counts one run after the other.
@@ -69,13 +69,7 @@ impl RunCounts {
 
     /// Adds a run.
     #[inline(always)]
-    pub(crate) fn add<S: Simd>(
-        &mut self,
-        simd: S,
-        run: &Run<'_>,
-        groups: &mut GroupSums,
-        total: &mut RangeSummary,
-    ) {
+    pub(crate) fn add<S: Simd>(&mut self, simd: S, run: &Run<'_>, total: &mut RangeSummary) {
         for start in (0..run.codes.len()).step_by(LONGEST) {
             let codes = run.codes.slice(start..run.codes.len().min(start + LONGEST));
             if count(&codes, &mut self.tables).is_none() {
@@ -86,24 +80,17 @@ impl RunCounts {
                 (self.recent, self.recent_len) = ([0; CODES], 0);
             }
             self.recent_len += codes.len();
-            self.add_counted(simd, &run.affine, codes.len() as u64, groups, total);
+            self.add_counted(simd, &run.affine, codes.len() as u64, total);
         }
     }
 
     #[inline(always)]
-    fn add_counted<S: Simd>(
-        &mut self,
-        simd: S,
-        affine: &Affine,
-        count: u64,
-        groups: &mut GroupSums,
-        total: &mut RangeSummary,
-    ) {
+    fn add_counted<S: Simd>(&mut self, simd: S, affine: &Affine, count: u64, total: &mut RangeSummary) {
         let [sum, squares] = simd.vectorize(
             #[inline(always)]
             || self.put_together(simd),
         );
-        if !self.add_sums(affine, count, [sum, squares], groups, total) {
+        if !self.add_sums(affine, count, [sum, squares], total) {
             let summary = simd.vectorize(
                 #[inline(always)]
                 || self.summary(simd, affine, count),
@@ -151,7 +138,6 @@ impl RunCounts {
         affine: &Affine,
         count: u64,
         [sum, squares]: [f64; 2],
-        groups: &mut GroupSums,
         total: &mut RangeSummary,
     ) -> bool {
         let zero_point = affine.zero_point;
@@ -176,32 +162,21 @@ impl RunCounts {
         let zero_codes = self.order[first_zero..].iter().take_while(|&&code| value(code) == zero_point);
         let zeros = zero_codes.map(|&code| u64::from(self.tables[0][usize::from(code)])).sum();
         let known = KnownSums { count, sum, squares, zeros };
-        self.reach(affine, groups);
-        groups.add_sums(&known, affine, &Centre::ZERO, total);
+        total.merge(&known.summary(affine, &Centre::ZERO, self.ends(affine, total)));
         true
     }
 
-    /// Takes note of the least and the largest number of a run, where they are beyond what is known.
+    /// The least and the largest number of a run, or what is known already and reaches as far.
     #[inline(always)]
-    fn reach(&self, affine: &Affine, groups: &mut GroupSums) {
-        let real = |code: u8| affine.real(self.values[usize::from(code)]);
-        let occurs = |code: &u8| self.tables[0][usize::from(*code)] > 0;
-        let up = self
-            .order
-            .iter()
-            .copied()
-            .take_while(|&code| groups.is_beyond(real(code)))
-            .find(occurs)
-            .map(real);
-        let down = self
-            .order
-            .iter()
-            .rev()
-            .copied()
-            .take_while(|&code| groups.is_beyond(real(code)))
-            .find(occurs)
-            .map(real);
-        up.into_iter().chain(down).for_each(|end| groups.reach(end));
+    fn ends(&self, affine: &Affine, known: &RangeSummary) -> (f64, f64) {
+        let known = known.min().zip(known.max());
+        let is_beyond = |value: &f64| known.is_none_or(|(low, high)| *value < low || *value > high);
+        let real = |code: &u8| affine.real(self.values[usize::from(*code)]);
+        let occurs = |code: &&u8| self.tables[0][usize::from(**code)] > 0;
+        let up = self.order.iter().take_while(|code| is_beyond(&real(code))).find(occurs).map(real);
+        let down = self.order.iter().rev().take_while(|code| is_beyond(&real(code))).find(occurs).map(real);
+        let found = up.into_iter().chain(down).map(|end| (end, end));
+        found.chain(known).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1))).unwrap_or((0.0, 0.0))
     }
 
     /// What the counts of a run come to. `None` where some number is not

@@ -36,7 +36,8 @@ pub(crate) fn render(rows: &[RecordedRow], width: usize, paint: Paint) -> String
 pub(crate) fn render_scales(scales: &ActivationScales, width: usize, paint: Paint) -> String {
     let titles: Vec<String> =
         [&["activation".to_owned()][..], &scales.variants, &["ratio".to_owned()]].concat();
-    let cells = scales.rows.iter().map(|row| [&[row.tensor.clone()][..], &row.scales, &[row.ratio.clone()]].concat());
+    let cells =
+        scales.rows.iter().map(|row| [&[row.tensor.clone()][..], &row.scales, &[row.ratio.clone()]].concat());
     let mut aligns = vec![Align::Left; titles.len() - 1];
     aligns.push(Align::Right);
     let mut text = format!("{}\n", paint.strong("activation scales"));
@@ -71,5 +72,7 @@ fn table(
         _ => cell.to_owned(),
     };
     let lines = rows.iter().enumerate();
-    lines.map(|(index, row)| columns.painted_line(row, |column, cell| paint_cell(index, column, cell))).collect()
+    lines
+        .map(|(index, row)| columns.painted_line(row, |column, cell| paint_cell(index, column, cell)))
+        .collect()
 }

@@ -9,10 +9,23 @@ use serde_json::Value;
 const SPREADS: [&str; 5] = ["scale", "scale2", "effective_scale", "zero_point", "offset"];
 
 #[test]
-fn every_field_is_explained() {
-    let (leaves, containers) = printed();
-    let explained = explained();
-    let missing: Vec<_> = leaves.difference(&explained).collect();
+fn every_field_of_inspect_is_explained() {
+    check(printed(), &explained());
+}
+
+#[test]
+fn every_field_of_compare_is_explained() {
+    // Channels are told of in two lists.
+    let lists = ["worst", "all"].map(|list| format!("variants[].pairs[].channels.{list}[]"));
+    let expand = |path: String| match path.strip_prefix('…') {
+        Some(field) => lists.iter().map(|list| format!("{list}{field}")).collect(),
+        None => vec![path],
+    };
+    check(compared(), &rows_of("quantviz compare").into_iter().flat_map(expand).collect());
+}
+
+fn check((leaves, containers): (BTreeSet<String>, BTreeSet<String>), explained: &BTreeSet<String>) {
+    let missing: Vec<_> = leaves.difference(explained).collect();
     assert!(missing.is_empty(), "docs/json.md lacks {missing:#?}");
     let stale: Vec<_> =
         explained.iter().filter(|it| !leaves.contains(*it) && !containers.contains(*it)).collect();
@@ -59,13 +72,50 @@ fn walk(value: &Value, path: &str, leaves: &mut BTreeSet<String>, containers: &m
     }
 }
 
-/// The paths in the tables of the page.
-fn explained() -> BTreeSet<String> {
+/// The same of a comparison with everything that there can be in one.
+fn compared() -> (BTreeSet<String>, BTreeSet<String>) {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+    let of = |name: &str| format!("{fixtures}/{name}");
+    let (reference, quantized) = (of("claims/recorded/reference"), of("claims/recorded/quantized"));
+    let recorded = ["--importance", &of("claims/imatrix.gguf"), "--activations", &reference, &quantized];
+    let models = [of("claims/model.safetensors"), of("claims/model-Q4_0.gguf")];
+    let merged = [of("claims/model.safetensors"), of("resnet8/resnet8_int8.onnx")];
+    let (mut leaves, mut containers) = (BTreeSet::new(), BTreeSet::new());
+    for (models, more) in
+        [(&models, &recorded[..]), (&merged, &[]), (&[of("resnet8"), String::new()], &["--channels", "all"])]
+    {
+        let mut out = Vec::new();
+        let models = models.iter().map(String::as_str).filter(|it| !it.is_empty());
+        let arguments =
+            ["quantviz", "compare", "--json"].into_iter().chain(models).chain(more.iter().copied());
+        assert_eq!(run(arguments, &mut out, &mut Vec::new()), Exit::Done);
+        walk(&serde_json::from_slice(&out).expect("JSON"), "", &mut leaves, &mut containers);
+    }
+    // Nothing of these lists what is laid together, splits, or cannot be measured.
+    leaves.extend(
+        ["split.axis", "split.start", "split.end", "merged"]
+            .map(|it| format!("variants[].pairs[].alignment.{it}")),
+    );
+    leaves.extend(["variants[].pairs[].error", "variants[].findings"].map(str::to_owned));
+    (leaves, containers)
+}
+
+/// The first cells of the tables in the part of the page that is about a command.
+fn rows_of(command: &str) -> BTreeSet<String> {
     let page = include_str!("../../../docs/json.md");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let part =
+        page.split("\n# ").find(|part| part.lines().next().is_some_and(|title| title.contains(command)));
+    let rows =
+        part.into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    rows.map(|row| row.trim_end_matches("[]").to_owned()).collect()
+}
+
+/// The paths in the tables of the page that are about `inspect`.
+fn explained() -> BTreeSet<String> {
+    let rows = rows_of("quantviz inspect");
     let quantization = "parameters[].quantization";
     let mut paths = BTreeSet::new();
-    for path in rows.map(|row| row.trim_end_matches("[]")) {
+    for path in rows.iter().map(String::as_str) {
         if let Some(field) = path.strip_prefix('…') {
             paths.extend(SPREADS.map(|spread| format!("{quantization}.{spread}{field}")));
         } else if let Some(field) = path.strip_prefix("parameters[].summary.") {

@@ -14,8 +14,8 @@ use crate::importance::{InputWeights, Listed};
 use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair, set_axes};
 use crate::parallel::for_each_job;
 use crate::{
-    AxisRule, Basis, Claim, ComparedActivations, Error, Fidelity, Granularity, Importance, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
-    Result, SourceExt, byte_len,
+    AxisRule, Basis, Claim, ComparedActivations, Error, Fidelity, Granularity, Importance, Model, Parameter,
+    ParameterId, ParameterSource, Progress, QuantDescriptor, Result, SourceExt, byte_len,
 };
 
 /// What is compared of two models, and with how many threads.
@@ -337,13 +337,17 @@ impl Sides<'_> {
         let weights: Vec<Option<InputWeights>> =
             pairs.iter().map(|pair| InputWeights::of(&listed, from, of, pair)).collect::<Result<_>>()?;
         if weights.iter().all(Option::is_none) && !pairs.is_empty() {
-            let message =
-                format!("none of the {} names that importance is listed for is a weight of it", importance.len());
+            let message = format!(
+                "none of the {} names that importance is listed for is a weight of it",
+                importance.len()
+            );
             return Err(Error::not_found(message));
         }
         let jobs: Vec<_> = (0..)
             .zip(compared.iter().zip(&weights))
-            .filter_map(|(slot, (compared, weights))| Some((slot, compared.as_ref().ok()?, weights.as_ref()?)))
+            .filter_map(|(slot, (compared, weights))| {
+                Some((slot, compared.as_ref().ok()?, weights.as_ref()?))
+            })
             .flat_map(|(slot, compared, weights)| {
                 compared.pieces().map(move |range| (slot, compared, weights, range))
             })

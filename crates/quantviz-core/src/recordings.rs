@@ -155,10 +155,8 @@ fn batches<'a>(places: &[Place<'a>], others: &[Place<'a>]) -> Result<Vec<[Place<
         return Ok(vec![[*one, *other]]);
     }
     let by_file: HashMap<&str, Place<'a>> = others.iter().map(|it| (&*it.recording.name, *it)).collect();
-    let pairs: Vec<[Place<'a>; 2]> = places
-        .iter()
-        .filter_map(|place| Some([*place, *by_file.get(&*place.recording.name)?]))
-        .collect();
+    let pairs: Vec<[Place<'a>; 2]> =
+        places.iter().filter_map(|place| Some([*place, *by_file.get(&*place.recording.name)?])).collect();
     if pairs.len() == places.len() && pairs.len() == others.len() {
         return Ok(pairs);
     }
@@ -227,7 +225,9 @@ fn add(sums: &mut ErrorSums, reference: &Place<'_>, quantized: &Place<'_>) -> Re
     let shape = |place: &Place<'_>| place.recording.source.model().parameter(place.id).shape.clone();
     let (one, other) = (shape(reference), shape(quantized));
     if one != other {
-        return Err(Error::malformed(format!("its shape is {one} in the reference, but {other} in the other")));
+        return Err(Error::malformed(format!(
+            "its shape is {one} in the reference, but {other} in the other"
+        )));
     }
     let elements = one.elements();
     let (mut numbers, mut values) = (Vec::new(), Vec::new());

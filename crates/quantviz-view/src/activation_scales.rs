@@ -71,7 +71,8 @@ impl ActivationScales {
 /// The largest scale by the smallest, of two at least.
 fn ratio(places: &[Option<&ActivationView>]) -> Option<f64> {
     let scales: Vec<f64> = places.iter().flatten().filter_map(|it| it.scale).map(f64::abs).collect();
-    let (least, most) = scales.iter().fold((f64::INFINITY, 0f64), |(least, most), &it| (least.min(it), most.max(it)));
+    let (least, most) =
+        scales.iter().fold((f64::INFINITY, 0f64), |(least, most), &it| (least.min(it), most.max(it)));
     (scales.len() > 1).then_some(most / least).filter(|ratio| !ratio.is_nan())
 }
 

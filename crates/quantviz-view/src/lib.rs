@@ -39,8 +39,8 @@ mod words;
 pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use cells::{RangeCells, SpreadCells};
 pub use comparison::{
-    AlignmentView, ChannelView, ChannelsView, ClaimView, ComparisonView, ModelFidelityView, PairView, SplitView,
-    UnmatchedParameter, UnmatchedView, VariantView,
+    AlignmentView, ChannelView, ChannelsView, ClaimView, ComparisonView, ModelFidelityView, PairView,
+    SplitView, UnmatchedParameter, UnmatchedView, VariantView,
 };
 pub use fidelity_table::{FidelityRow, FidelityTable, Verdict};
 pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};

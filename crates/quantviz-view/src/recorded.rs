@@ -59,11 +59,13 @@ pub struct RecordedRow {
 
 impl RecordedView {
     pub(crate) fn of(compared: &ComparedActivations) -> Self {
-        let rank = |tensor: &ComparedTensor| tensor.fidelity.as_ref().map_or(f64::NEG_INFINITY, Fidelity::rank);
+        let rank =
+            |tensor: &ComparedTensor| tensor.fidelity.as_ref().map_or(f64::NEG_INFINITY, Fidelity::rank);
         let mut tensors: Vec<&ComparedTensor> = compared.tensors.iter().collect();
         tensors.sort_by(|one, other| rank(one).total_cmp(&rank(other)));
         let unmatched = |all: &[UnmatchedTensor]| {
-            let view = |it: &UnmatchedTensor| UnmatchedParameter { parameter: it.name.clone(), why: it.why.clone() };
+            let view =
+                |it: &UnmatchedTensor| UnmatchedParameter { parameter: it.name.clone(), why: it.why.clone() };
             all.iter().map(view).collect()
         };
         RecordedView {

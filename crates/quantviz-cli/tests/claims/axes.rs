@@ -27,7 +27,10 @@ fn channels_lie_along_it() {
 fn rules_that_fit_nothing() {
     let (reference, quantized) = (path("network.safetensors"), path("network_int8.onnx"));
     let told = |rule: &str| refused(&["compare", &reference, &quantized, "--axis", rule]);
-    assert!(told("stranger=0").contains("no weight that something quantized was made of has a name like \"stranger\""));
+    assert!(
+        told("stranger=0")
+            .contains("no weight that something quantized was made of has a name like \"stranger\"")
+    );
     assert!(told("gemm.weight=2").contains("gemm.weight: its shape 5×10 has no axis 2"));
     assert!(told("gemm").contains("\"gemm\" is not PATTERN=N"));
     let (exit, ..) = said(&["check", &reference, &quantized, "--axis", "gemm.*=1"]);

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use quantviz::{Limits, SourceExt, open_importance, open_recordings};
 use quantviz_testkit::gguf::tensor_type::{F16, F32};
+use quantviz_testkit::pickle::{Archive, Entry};
 use quantviz_testkit::{GgufBuilder, mutations};
 
 use crate::{path, refused};
@@ -18,7 +19,11 @@ fn compare_with(importance: &Path) -> String {
 fn entry(name: &[u8], calls: i32, announced: i32, values: &[f32]) -> Vec<u8> {
     let values = values.iter().flat_map(|it| it.to_le_bytes());
     let name_len = i32::try_from(name.len()).expect("short").to_le_bytes();
-    [&name_len[..], name, &calls.to_le_bytes(), &announced.to_le_bytes()].concat().into_iter().chain(values).collect()
+    [&name_len[..], name, &calls.to_le_bytes(), &announced.to_le_bytes()]
+        .concat()
+        .into_iter()
+        .chain(values)
+        .collect()
 }
 
 #[test]
@@ -31,13 +36,17 @@ fn importance_of_the_older_form() {
         (-1, &first, "neither an importance matrix"),
         (0, &first, "neither an importance matrix"),
         (1, &entry(b"a\nb", 1, 1, &[1.0, 1.0]), "neither an importance matrix"),
-        (1, &entry(b"blk.0.attn_q.weight", 1, i32::MAX, &[1.0]), "8589934588 bytes are announced, but only 4 follow"),
+        (
+            1,
+            &entry(b"blk.0.attn_q.weight", 1, i32::MAX, &[1.0]),
+            "8589934588 bytes are announced, but only 4 follow",
+        ),
         (1, &entry(b"blk.0.attn_q.weight", 1, -1, &[1.0]), "blk.0.attn_q.weight: byte 31: -1 is no count"),
         (1, &entry(b"blk.0.attn_q.weight", -3, 1, &[1.0]), "-3 is no count"),
         (1, &entry(b"blk.0.attn_q.weight", 1, 1, &[-1.0]), "the importance of input 0 is -1"),
         (1, &entry(b"blk.0.attn_q.weight", 1, 0, &[1.0]), "the importance of all its inputs is zero"),
         (2, &[&first[..], &first].concat(), "its importance is listed twice"),
-        (2, &first, "neither an importance matrix"),
+        (2, &[&first[..], &first[..8]].concat(), "the file is cut short"),
         (2, &[&first[..], &entry(&[b'x'; 2000], 1, 1, &[1.0])].concat(), "a name of 2000 bytes"),
     ] {
         std::fs::write(&file, [&entries.to_le_bytes()[..], rest].concat()).expect("written");
@@ -73,8 +82,19 @@ fn importance_in_gguf() {
         (with_sums().tensor("a.counts", F32, [1, 1], &f32s(&[-1.0])), "its count of inputs is -1"),
         (with_sums().tensor("a.counts", F32, [1, 1], &f32s(&[f32::NAN])), "its count of inputs is NaN"),
         (with_sums().tensor("a.counts", F16, [1, 1], &one[..2]), "that are not f32"),
-        (imatrix().tensor("a.in_sum2", F32, [1, 1], &f32s(&[-4.0])).tensor("a.counts", F32, [1, 1], &one), "is -4"),
-        (imatrix().tensor("a.in_sum2", F32, [1, 1], &f32s(&[f32::NAN])).tensor("a.counts", F32, [1, 1], &one), "is NaN"),
+        (
+            imatrix().tensor("a.in_sum2", F32, [1, 1], &f32s(&[-4.0])).tensor("a.counts", F32, [1, 1], &one),
+            "is -4",
+        ),
+        (
+            imatrix().tensor("a.in_sum2", F32, [1, 1], &f32s(&[f32::NAN])).tensor(
+                "a.counts",
+                F32,
+                [1, 1],
+                &one,
+            ),
+            "is NaN",
+        ),
     ] {
         std::fs::write(&file, built.build()).expect("written");
         let line = compare_with(&file);
@@ -124,18 +144,68 @@ fn arrays_that_lie() {
     for (header, expected) in [
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776,)}", "does not take the 16 bytes"),
         ("{'descr': '<f4', 'fortran_order': True, 'shape': (4294967296, 4294967295)}", ""),
-        ("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", "its shape 3 of f32 does not take the 16 bytes"),
-        ("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", "pickled Python objects, which are never loaded"),
-        ("{'descr': __import__('os').system('touch owned'), 'fortran_order': False, 'shape': (1,)}", "damaged"),
-        ("{'descr': '<U1', 'fortran_order': False, 'shape': (4,)}", "elements of the type \"<U1\" are not read"),
+        (
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}",
+            "its shape 3 of f32 does not take the 16 bytes",
+        ),
+        (
+            "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}",
+            "pickled Python objects, which are never loaded",
+        ),
+        (
+            "{'descr': __import__('os').system('touch owned'), 'fortran_order': False, 'shape': (1,)}",
+            "damaged",
+        ),
+        (
+            "{'descr': '<U1', 'fortran_order': False, 'shape': (4,)}",
+            "elements of the type \"<U1\" are not read",
+        ),
     ] {
         std::fs::write(&file, array(header, &four)).expect("written");
         let name = file.to_string_lossy().into_owned();
         let output = bounded(folder.path(), &["--activations", &name, &name]);
         let out = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(output.status.code(), Some(0), "{header}: {output:?}");
-        assert!(out.contains("by activations (0 of 1 recorded)") && out.contains(expected), "{header}: {out}");
+        assert!(
+            out.contains("by activations (0 of 1 recorded)") && out.contains(expected),
+            "{header}: {out}"
+        );
         assert!(!folder.path().join("owned").exists());
+    }
+}
+
+/// Archives whose entries are not what is said of them.
+#[test]
+fn archives_that_lie() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("recorded.npz");
+    let of = |shape: &str, order: &str| {
+        array(&format!("{{'descr': '<f4', 'fortran_order': {order}, 'shape': {shape}}}"), &[0; 16])
+    };
+    let huge = |order: &str| {
+        let bytes = of("(2, 500000000)", order);
+        let len = u32::try_from(bytes.len()).expect("short") - 16 + 4_000_000_000;
+        Entry { len, ..Entry::deflated("relu.npy", &bytes) }
+    };
+    for (entry, expected) in [
+        (huge("False"), "does not inflate to as much as is said"),
+        (huge("True"), "its 4000000000 bytes are too many to turn"),
+        (Entry { len: 90, ..Entry::deflated("relu.npy", &of("(1000,)", "False")) }, "does not take the"),
+        (
+            Entry { bytes: vec![0xff; 64], stored_len: 64, ..Entry::deflated("relu.npy", &[0; 64]) },
+            "does not inflate",
+        ),
+        (Entry { method: 12, ..Entry::new("relu.npy", &of("(4,)", "False")) }, "compressed by method 12"),
+        (Entry::new("relu.npy", b"no array"), "this is no array of numpy's"),
+        (Entry::new("relu.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff"), "a header of 4294967295 bytes"),
+    ] {
+        let archive = Archive::new().with(entry).entry("good.npy", &of("(4,)", "False")).build();
+        std::fs::write(&file, archive).expect("written");
+        let name = file.to_string_lossy().into_owned();
+        let output = bounded(folder.path(), &["--activations", &name, &name]);
+        let out = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(output.status.code(), Some(0), "{expected}: {output:?}");
+        assert!(out.contains(expected) && out.contains("good exact"), "{expected}: {out}");
     }
 }
 

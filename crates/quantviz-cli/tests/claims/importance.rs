@@ -23,7 +23,8 @@ fn check(truth: &Value, variant: &Value) {
     assert_eq!((&weights["basis"], &importance["basis"]), (&"weights".into(), &"importance".into()));
     assert_eq!((&importance["counted"], &importance["of"]), (&truth["counted"], &truth["of"]));
     // It is another number than that of weights, and both are told.
-    let difference = model["sqnr_db"].as_f64().expect("a number") - weights["sqnr_db"].as_f64().expect("a number");
+    let difference =
+        model["sqnr_db"].as_f64().expect("a number") - weights["sqnr_db"].as_f64().expect("a number");
     assert!(difference.abs() > DECIBELS, "{model}");
 }
 
@@ -40,7 +41,10 @@ fn three_forms_of_one_matrix() {
 fn kernels_groups_and_matrices() {
     let truth = &truth("importance.json")["onnx"];
     let (reference, quantized) = (path("network.safetensors"), path("network_int8.onnx"));
-    check(truth, &compared(&[&reference, &quantized, "--importance", &path("network_importance.safetensors")]));
+    check(
+        truth,
+        &compared(&[&reference, &quantized, "--importance", &path("network_importance.safetensors")]),
+    );
 }
 
 #[test]
@@ -48,13 +52,17 @@ fn without_it_nothing_is_said() {
     let variant = compared(&[&path("model.safetensors"), &path("model-Q4_0.gguf")]);
     let pairs = variant["pairs"].as_array().expect("a list");
     assert!(pairs.iter().all(|pair| pair["importance_sqnr_db"].is_null()));
-    assert_eq!((&variant["model"]["basis"], variant["model"]["claims"].as_array().map(Vec::len)), (&"weights".into(), Some(1)));
+    assert_eq!(
+        (&variant["model"]["basis"], variant["model"]["claims"].as_array().map(Vec::len)),
+        (&"weights".into(), Some(1))
+    );
     assert!(variant.get("recorded").is_none());
 }
 
 #[test]
 fn a_column_of_its_own() {
-    let arguments = [&path("model.safetensors"), &path("model-Q4_0.gguf"), "--importance", &path("imatrix.gguf")];
+    let arguments =
+        [&path("model.safetensors"), &path("model-Q4_0.gguf"), "--importance", &path("imatrix.gguf")];
     let text = screen(80, &[&["compare"], &arguments[..]].concat()).replace(&format!("{FOLDER}/"), "");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     insta::assert_snapshot!(text);
@@ -73,7 +81,11 @@ fn what_is_not_of_these_weights() {
         refused(&["compare", &reference, &quantized, "--importance", &file.to_string_lossy()])
     };
     for (name, squares, expected) in [
-        ("matmul", &[1.0; 5][..], "matmul.weight_quantized: its importance, listed as matmul, has 5 numbers, but it has 4 inputs"),
+        (
+            "matmul",
+            &[1.0; 5][..],
+            "matmul.weight_quantized: its importance, listed as matmul, has 5 numbers, but it has 4 inputs",
+        ),
         ("matmul", &[1.0; 10], "that many are its outputs: --axis says where they lie"),
         ("depthwise", &[1.0; 4], "has 4 numbers, but it has 1 inputs"),
         ("gemm", &[1.0, -1.0], "gemm: the importance of input 1 is -1, and no mean of squares"),
@@ -86,5 +98,14 @@ fn what_is_not_of_these_weights() {
         let line = told(name, squares);
         assert!(line.contains(expected), "{line}");
     }
-    assert!(refused(&["compare", &path("network.safetensors"), &path("network_int8.onnx"), "--importance", &path("none")]).contains("none"));
+    assert!(
+        refused(&[
+            "compare",
+            &path("network.safetensors"),
+            &path("network_int8.onnx"),
+            "--importance",
+            &path("none")
+        ])
+        .contains("none")
+    );
 }

@@ -36,7 +36,9 @@ fn by_importance() {
 /// Weights are no longer judged by decibels, and what could not be compared is not known to hold.
 #[test]
 fn by_activations() {
-    let of = |batch: &str| (path(&format!("recorded/reference/{batch}.npz")), path("recorded/quantized/batch0.npz"));
+    let of = |batch: &str| {
+        (path(&format!("recorded/reference/{batch}.npz")), path("recorded/quantized/batch0.npz"))
+    };
     let (reference, quantized) = of("batch0");
     let arguments = ["--activations", &reference, &quantized, "--min-sqnr", "34.8", "--format", "json"];
     let (exit, out) = check(&arguments);
@@ -46,7 +48,10 @@ fn by_activations() {
     assert_eq!((&variant["basis"], &variant["of"]), (&"activations".into(), &8.into()));
     let failures = variant["failures"].as_array().expect("a list");
     assert!(!failures.is_empty() && failures.iter().all(|it| it["limit"] == "min-sqnr"), "{variant}");
-    assert!(failures.iter().all(|it| !it["parameter"].as_str().unwrap_or_default().starts_with("blk.")), "{variant}");
+    assert!(
+        failures.iter().all(|it| !it["parameter"].as_str().unwrap_or_default().starts_with("blk.")),
+        "{variant}"
+    );
     let undecided = variant["undecided"].as_array().expect("a list");
     assert!(undecided.iter().any(|it| it.as_str().is_some_and(|it| it.starts_with("shapes: "))), "{variant}");
     let (exit, out) = check(&["--activations", &reference, &quantized]);

@@ -35,7 +35,10 @@ fn as_numpy_measures_them() {
     assert!(error("objects").contains("pickled Python objects, which are never loaded"));
     assert_eq!(error("shapes"), "its shape is 2×3 in the reference, but 3×2 in the other");
     let unmatched = |side: &str| variant["recorded"]["unmatched"][side][0]["parameter"].clone();
-    assert_eq!((unmatched("reference"), unmatched("quantized")), ("reference only".into(), "quantized only".into()));
+    assert_eq!(
+        (unmatched("reference"), unmatched("quantized")),
+        ("reference only".into(), "quantized only".into())
+    );
     // Each as much as it has elements.
     let (mut elements, mut noise) = (0.0, 0.0);
     for measures in expected.values().filter(|it| it["sqnr_db"].is_number()) {
@@ -81,7 +84,10 @@ fn files_and_folders() {
     // Two here and one there cannot be told apart.
     let variant = recorded(&one("reference"), &one("quantized/batch0.npz"));
     let half = &variant["recorded"]["tensors"][0];
-    assert!(half["error"].as_str().is_some_and(|it| it.contains("2 files") && it.contains("same name")), "{half}");
+    assert!(
+        half["error"].as_str().is_some_and(|it| it.contains("2 files") && it.contains("same name")),
+        "{half}"
+    );
 }
 
 #[test]

@@ -112,3 +112,35 @@ impl<'a> Listed<'a> {
         exact.or_else(alias)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_all_kinds() {
+        let mut importance = Importance::new();
+        for (name, square) in
+            [("blk.0.attn_q.weight", 1.0), ("model.layers.0.mlp.down_proj", 2.0), ("fc.weight", 3.0)]
+        {
+            importance.add(name, vec![square]).expect("a mean square");
+        }
+        let listed = Listed::of(&importance);
+        let find = |name: &str| listed.find(name).map(|entry| entry.squares[0]);
+        for (name, square) in [
+            ("blk.0.attn_q.weight", 1.0),
+            ("blk.0.attn_q", 1.0),
+            ("model.layers.0.self_attn.q_proj.weight", 1.0),
+            ("model.layers.0.mlp.down_proj.weight", 2.0),
+            ("model.layers.0.mlp.down_proj.qweight", 2.0),
+            ("blk.0.ffn_down.weight", 2.0),
+            ("fc.weight_quantized", 3.0),
+            ("fc", 3.0),
+        ] {
+            assert_eq!(find(name), Some(square), "{name}");
+        }
+        for name in ["blk.1.attn_q.weight", "fc.bias", "blk.0.attn_k.weight", ""] {
+            assert_eq!(find(name), None, "{name}");
+        }
+    }
+}

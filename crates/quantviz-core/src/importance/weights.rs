@@ -212,3 +212,54 @@ impl Weight<'_> {
 fn in_f64(squares: &[f32]) -> Vec<f64> {
     squares.iter().copied().map(f64::from).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each element counts, run by run.
+    fn spread(weights: &InputWeights, elements: u64) -> Vec<f64> {
+        let (mut all, mut at) = (Vec::new(), 0);
+        while at < elements {
+            let (counts, len) = weights.run(at..elements);
+            assert!(len > 0);
+            match counts {
+                Counts::One(count) => all.extend((0..len).map(|_| count)),
+                Counts::Each(counts) => all.extend_from_slice(counts),
+            }
+            at += len;
+        }
+        all
+    }
+
+    fn weights(dims: &[u64], inputs: usize, along: usize, bands: &[(u64, &[f64])]) -> Vec<f64> {
+        let bands =
+            bands.iter().map(|(end, squares)| Band { end: *end, squares: squares.to_vec() }).collect();
+        let weights = InputWeights { inputs: Axis::of(dims, inputs), along: Axis::of(dims, along), bands };
+        spread(&weights, dims.iter().product())
+    }
+
+    #[test]
+    fn every_element_counts_as_its_input() {
+        let (one, other): (&[f64], &[f64]) = (&[1.0, 2.0], &[3.0, 4.0]);
+        assert_eq!(weights(&[2, 2], 1, 0, &[(2, one)]), [1.0, 2.0, 1.0, 2.0]);
+        assert_eq!(weights(&[2, 2], 0, 1, &[(2, one)]), [1.0, 1.0, 2.0, 2.0]);
+        // Two outputs each.
+        assert_eq!(weights(&[3, 2], 1, 0, &[(2, one), (3, other)]), [1.0, 2.0, 1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(weights(&[2, 3], 0, 1, &[(2, one), (3, other)]), [1.0, 1.0, 3.0, 2.0, 2.0, 4.0]);
+        // Kernels of two taps.
+        assert_eq!(weights(&[1, 2, 2], 1, 0, &[(1, one)]), [1.0, 1.0, 2.0, 2.0]);
+        // A stack of two matrices of one output.
+        assert_eq!(weights(&[2, 1, 2], 2, 0, &[(1, one), (2, other)]), [1.0, 2.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn a_run_begins_anywhere() {
+        let bands = vec![Band { end: 2, squares: vec![1.0, 2.0, 3.0] }];
+        let weights = InputWeights { inputs: Axis::of(&[2, 3], 1), along: Axis::of(&[2, 3], 0), bands };
+        let (counts, len) = weights.run(4..6);
+        assert!(matches!(counts, Counts::Each([2.0, 3.0])) && len == 2);
+        let (counts, len) = weights.run(1..2);
+        assert!(matches!(counts, Counts::Each([2.0])) && len == 1);
+    }
+}

@@ -16,7 +16,9 @@ pub(crate) fn set_axes(from: &Model, of: &Model, pairs: &mut [Pair], rules: &[Ax
         // Of a bias, all are outputs.
         let fits: Vec<bool> = rules.iter().map(|rule| rank > 1 && rule.fits(&reference.name)).collect();
         used.iter_mut().zip(&fits).for_each(|(used, fits)| *used |= fits);
-        let Some(rule) = rules.iter().zip(&fits).find_map(|(rule, &fits)| fits.then_some(rule)) else { continue };
+        let Some(rule) = rules.iter().zip(&fits).find_map(|(rule, &fits)| fits.then_some(rule)) else {
+            continue;
+        };
         let axis = rule.axis_of(reference)?;
         pair.turn(if pair.alignment.transposed { 1 - axis.min(1) } else { axis.min(rank - 1) });
     }
@@ -26,7 +28,8 @@ pub(crate) fn set_axes(from: &Model, of: &Model, pairs: &mut [Pair], rules: &[Ax
 impl Pair {
     /// Takes this axis of the codes for that of outputs, unless values have shown where they are.
     fn turn(&mut self, axis: usize) {
-        let is_shown = matches!(self.alignment.gain, Gain::BatchNorm { .. }) || !self.alignment.merged.is_empty();
+        let is_shown =
+            matches!(self.alignment.gain, Gain::BatchNorm { .. }) || !self.alignment.merged.is_empty();
         if axis == self.output_axis || is_shown {
             return;
         }

@@ -242,7 +242,11 @@ fn pairs_are_found_whatever_they_are_called() {
         );
         assert!(pair.fidelity.as_ref().expect("readable").sqnr_db.expect("not exact") > 30.0);
     }
-    assert!(compared.weights.sqnr_db.is_some_and(|db| (30.0..60.0).contains(&db)), "{:?}", compared.weights.sqnr_db);
+    assert!(
+        compared.weights.sqnr_db.is_some_and(|db| (30.0..60.0).contains(&db)),
+        "{:?}",
+        compared.weights.sqnr_db
+    );
 }
 
 #[test]

@@ -13,7 +13,9 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Importance> {
     let source = crate::gguf::open(path, limits)?;
     let model = source.model();
     if model.metadata.get("general.type").is_none_or(|kind| kind != "imatrix") {
-        return Err(Error::unsupported("this GGUF file is no importance matrix: its general.type is not imatrix"));
+        return Err(Error::unsupported(
+            "this GGUF file is no importance matrix: its general.type is not imatrix",
+        ));
     }
     let mut importance = Importance::new();
     for id in model.parameter_ids() {
@@ -21,7 +23,8 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Importance> {
         let Some(name) = parameter.name.strip_suffix(SUMS) else { continue };
         let in_tensor = |error: Error| error.in_tensor(name);
         let counts = model.parameter_named(&format!("{name}.counts"));
-        let counts = counts.ok_or_else(|| in_tensor(Error::malformed("it has sums of squares, but no counts")))?;
+        let counts =
+            counts.ok_or_else(|| in_tensor(Error::malformed("it has sums of squares, but no counts")))?;
         if [id, counts].iter().any(|&id| model.parameter(id).dtype != DType::F32) {
             return Err(in_tensor(Error::unsupported("sums of squares and counts that are not f32")));
         }

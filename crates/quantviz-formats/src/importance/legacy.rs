@@ -38,7 +38,9 @@ impl Reader<'_> {
     fn bytes(&mut self, len: u64) -> Result<Vec<u8>> {
         let rest = self.file.len() - self.at;
         if len > rest {
-            return Err(cut_short(format!("{len} bytes are announced, but only {rest} follow")).at_byte(self.at));
+            return Err(
+                cut_short(format!("{len} bytes are announced, but only {rest} follow")).at_byte(self.at)
+            );
         }
         let mut bytes = vec![0; usize::try_from(len).map_err(|_| Error::limit("more than memory"))?];
         self.file.read_at(self.at, &mut bytes)?;

@@ -59,12 +59,17 @@ fn of_gguf(_: &Path, _: &Limits) -> Result<Importance> {
 
 #[cfg(not(feature = "safetensors"))]
 fn of_safetensors(_: &Path, _: &Limits) -> Result<Importance> {
-    Err(Error::unsupported("safetensors files are not read by this build: it lacks the feature `safetensors`"))
+    Err(Error::unsupported(
+        "safetensors files are not read by this build: it lacks the feature `safetensors`",
+    ))
 }
 
 /// The stored numbers of a tensor.
 #[cfg(any(feature = "gguf", feature = "safetensors"))]
 fn numbers(source: &(dyn ParameterSource + Send + Sync), id: ParameterId) -> Result<Vec<f32>> {
-    #[expect(clippy::cast_possible_truncation, reason = "what is too large becomes infinite, which is refused")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is too large becomes infinite, which is refused"
+    )]
     Ok(source.values(id, Part::Stored)?.into_iter().map(|value| value as f32).collect())
 }

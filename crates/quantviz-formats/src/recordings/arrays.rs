@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use quantviz_core::{
-    Block, DType, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result, Role,
-    Shape, Sink, check_range, read_derived,
+    Block, DType, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result,
+    Role, Shape, Sink, check_range, read_derived,
 };
 
 use super::header::{self, Header, LONGEST_START};
@@ -70,6 +70,7 @@ impl Arrays {
         let packed = Packed { stored, len: stored.len, is_deflated: false };
         let mut arrays = Arrays::of(file, limits);
         arrays.add(name, Ok(packed), limits)?;
+        arrays.model.add_module_layers();
         Ok(arrays)
     }
 
@@ -86,6 +87,7 @@ impl Arrays {
             let packed = entry.map(|Entry { stored, len, is_deflated }| Packed { stored, len, is_deflated });
             arrays.add(name.strip_suffix(".npy").unwrap_or(name), packed, limits)?;
         }
+        arrays.model.add_module_layers();
         Ok(arrays)
     }
 
@@ -165,7 +167,14 @@ impl Arrays {
     }
 
     /// Fills `buffer` with elements, as little-endian bytes.
-    fn fill(&self, array: &Array, stored: Stored, shape: &Shape, first: u64, buffer: &mut [u8]) -> Result<()> {
+    fn fill(
+        &self,
+        array: &Array,
+        stored: Stored,
+        shape: &Shape,
+        first: u64,
+        buffer: &mut [u8],
+    ) -> Result<()> {
         let mut state = array.state.lock().unwrap_or_else(PoisonError::into_inner);
         if stored.is_fortran {
             if state.turned.is_none() {
@@ -234,8 +243,10 @@ impl Stored {
         let bytes_each = u64::from(dtype.bits().unwrap_or(0) / 8);
         let there = len - offset.min(len);
         if header.shape.elements().checked_mul(bytes_each) != Some(there) {
-            let message =
-                format!("its shape {} of {dtype} does not take the {there} bytes that are there", header.shape);
+            let message = format!(
+                "its shape {} of {dtype} does not take the {there} bytes that are there",
+                header.shape
+            );
             return Err(Error::malformed(message));
         }
         let is_fortran = header.is_fortran && header.shape.dims().iter().filter(|&&dim| dim > 1).count() > 1;
@@ -270,7 +281,8 @@ impl ParameterSource for Arrays {
                 let flow = with_buffer((end - start) * stored.bytes_each, |buffer| {
                     self.fill(array, stored, &parameter.shape, start, buffer)?;
                     let elements = Elements::from_bytes(parameter.dtype, buffer, 0, in_memory(end - start)?);
-                    let elements = elements.ok_or_else(|| Error::malformed("the bytes read are no elements"))?;
+                    let elements =
+                        elements.ok_or_else(|| Error::malformed("the bytes read are no elements"))?;
                     Ok(sink.block(Block { start, elements }))
                 })?;
                 if flow.is_break() {

@@ -75,7 +75,9 @@ impl<'a> Scanner<'a> {
                 break;
             }
         }
-        let (Some(descr), Some(is_fortran), Some(dims)) = (descr, is_fortran, dims) else { return Err(damaged()) };
+        let (Some(descr), Some(is_fortran), Some(dims)) = (descr, is_fortran, dims) else {
+            return Err(damaged());
+        };
         let is_big_endian = descr.is_some_and(|it| it.starts_with('>'));
         Ok(Header { dtype: dtype(descr), is_big_endian, is_fortran, shape: Shape::new(dims)? })
     }
@@ -175,7 +177,11 @@ fn dtype(descr: Option<&str>) -> Result<DType, String> {
         "u4" => DType::U32,
         "u8" => DType::U64,
         "b1" => DType::Bool,
-        "O" => return Err("it holds pickled Python objects, which are never loaded: save it as numbers".to_owned()),
+        "O" => {
+            return Err(
+                "it holds pickled Python objects, which are never loaded: save it as numbers".to_owned()
+            );
+        }
         _ => return Err(format!("elements of the type {descr:?} are not read: save it as float32")),
     })
 }
@@ -192,9 +198,11 @@ mod tests {
 
     #[test]
     fn what_numpy_writes() {
-        let header = parsed("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n").expect("it is right");
+        let header =
+            parsed("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n").expect("it is right");
         assert_eq!((header.dtype, header.shape.dims()), (Ok(DType::F32), &[3, 4][..]));
-        let header = parsed("{'descr': '>i2', 'fortran_order': True, 'shape': (5L,), }").expect("it is right");
+        let header =
+            parsed("{'descr': '>i2', 'fortran_order': True, 'shape': (5L,), }").expect("it is right");
         assert!(header.is_big_endian && header.is_fortran);
         assert_eq!((header.dtype, header.shape.dims()), (Ok(DType::I16), &[5][..]));
         let scalar = parsed("{'shape': (), 'descr': '|b1', 'fortran_order': False}").expect("any order");
@@ -235,7 +243,9 @@ mod tests {
     fn where_it_lies() {
         assert_eq!(extent(b"\x93NUMPY\x01\x00\x76\x00{").ok(), Some((10, 128)));
         assert_eq!(extent(b"\x93NUMPY\x03\x00\x74\x00\x00\x00").ok(), Some((12, 128)));
-        for start in [&b"\x93NUMPY\x04\x00\x76\x00"[..], b"\x93NUMPY\x01", b"\x93NUMPY\x02\x00\xff\xff\xff\xff", b"PK"] {
+        for start in
+            [&b"\x93NUMPY\x04\x00\x76\x00"[..], b"\x93NUMPY\x01", b"\x93NUMPY\x02\x00\xff\xff\xff\xff", b"PK"]
+        {
             assert!(extent(start).is_err(), "{start:?}");
         }
     }

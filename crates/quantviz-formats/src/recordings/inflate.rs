@@ -49,7 +49,8 @@ impl Inflater {
             if self.used == self.packed.len() && self.rest.len > 0 {
                 self.read_more(file)?;
             }
-            let step = inflate(&mut self.state, &self.packed[self.used..], &mut buffer[done..], MZFlush::None);
+            let step =
+                inflate(&mut self.state, &self.packed[self.used..], &mut buffer[done..], MZFlush::None);
             self.used += step.bytes_consumed;
             done += step.bytes_written;
             let is_stuck = step.bytes_consumed == 0 && step.bytes_written == 0;
@@ -57,7 +58,11 @@ impl Inflater {
                 Ok(MZStatus::Ok) if !is_stuck => {}
                 Ok(MZStatus::StreamEnd) if done == buffer.len() => {}
                 Err(MZError::Buf) if self.used == self.packed.len() && self.rest.len > 0 => {}
-                _ => return Err(Error::malformed("it is compressed, and does not inflate to as much as is said")),
+                _ => {
+                    return Err(Error::malformed(
+                        "it is compressed, and does not inflate to as much as is said",
+                    ));
+                }
             }
         }
         self.position += done as u64;

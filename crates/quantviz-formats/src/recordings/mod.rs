@@ -74,7 +74,9 @@ fn open_file(path: &Path, limits: &Limits) -> Result<Recording> {
         Some("npy") => Box::new(Arrays::alone(path, &name, limits)?),
         Some(_) => crate::open_with(path, limits)?,
         None => {
-            return Err(Error::unsupported("recorded tensors are read from .npz, .npy and .safetensors files"));
+            return Err(Error::unsupported(
+                "recorded tensors are read from .npz, .npy and .safetensors files",
+            ));
         }
     };
     Ok(Recording { name, source })

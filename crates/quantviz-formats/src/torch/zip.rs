@@ -78,7 +78,8 @@ impl Archive {
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, Result<Member>)> {
         self.entries.iter().map(|(name, entry)| {
             let Entry { stored, len, .. } = *entry;
-            let member = entry.check(name).map(|()| Member { stored, len, is_deflated: entry.method == DEFLATED });
+            let member =
+                entry.check(name).map(|()| Member { stored, len, is_deflated: entry.method == DEFLATED });
             (name.as_str(), member)
         })
     }

@@ -36,8 +36,10 @@ pub(crate) fn render(rows: &[RecordedRow], width: usize, paint: Paint) -> String
 pub(crate) fn render_scales(scales: &ActivationScales, width: usize, paint: Paint) -> String {
     let titles: Vec<String> =
         [&["activation".to_owned()][..], &scales.variants, &["ratio".to_owned()]].concat();
-    let cells =
-        scales.rows.iter().map(|row| [&[row.tensor.clone()][..], &row.scales, &[row.ratio.clone()]].concat());
+    let cells = scales.rows.iter().map(|row| {
+        let ends = [&row.tensor, &row.ratio].map(std::slice::from_ref);
+        [ends[0], &row.scales, ends[1]].concat()
+    });
     let mut aligns = vec![Align::Left; titles.len() - 1];
     aligns.push(Align::Right);
     let mut text = format!("{}\n", paint.strong("activation scales"));

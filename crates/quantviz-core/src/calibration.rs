@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use crate::dequantize::read_values;
+use crate::dequantize::{add_values, read_values};
 use crate::{Error, GroupIndex, Groups, Operand, ParameterId, ParameterSource, Part, RangeSummary, Result};
 
 /// What every group that a range of a parameter touches is computed with.
@@ -80,6 +80,34 @@ pub(crate) type Each<'a> = dyn FnMut(&Calibration, Range<u64>) -> Result<Control
 /// them apart has to fetch them from afar.
 pub(crate) const NEAR: u64 = 1 << 17;
 
+/// Memory for numbers, kept from one part of a range to the next: what is given back and asked for again, the system takes
+/// away and fills with zeros in between.
+#[derive(Default)]
+struct Spare(Vec<Vec<f64>>);
+
+impl Spare {
+    fn take(&mut self) -> Vec<f64> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn put(&mut self, numbers: Numbers) {
+        if let Numbers::Each { mut values, .. } = numbers {
+            values.clear();
+            self.0.push(values);
+        }
+    }
+
+    fn put_all(&mut self, calibration: Calibration) {
+        let Calibration { scales, zero_points, offsets, levels, outer, .. } = calibration;
+        let (inner, of_inner) = levels.unzip();
+        let others = [inner, of_inner, outer.map(|(_, numbers)| numbers)];
+        [scales, zero_points, offsets]
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .for_each(|it| self.put(it));
+    }
+}
+
 /// Parts `range` until each part touches no more groups than it has elements, and calls `each` with every part and
 /// what it is computed with. So neither memory nor time grows with the groups of the whole.
 pub(crate) fn for_each_calibration<S: ParameterSource + ?Sized>(
@@ -91,10 +119,10 @@ pub(crate) fn for_each_calibration<S: ParameterSource + ?Sized>(
     let quantization = source.model().parameter(id).quantization.as_ref();
     let is_between_codes = quantization.is_some_and(|it| it.scale == Operand::Packed);
     let step = if is_between_codes { NEAR } else { u64::MAX };
-    let mut start = range.start;
+    let (mut start, mut spare) = (range.start, Spare::default());
     loop {
         let end = range.end.min(start.saturating_add(step));
-        let flow = for_each_part(source, id, start..end, each)?;
+        let flow = for_each_part(source, id, start..end, &mut spare, each)?;
         if flow.is_break() || end == range.end {
             return Ok(flow);
         }
@@ -106,12 +134,17 @@ fn for_each_part<S: ParameterSource + ?Sized>(
     source: &S,
     id: ParameterId,
     range: Range<u64>,
+    spare: &mut Spare,
     each: &mut Each<'_>,
 ) -> Result<ControlFlow<()>> {
-    match Calibration::load(source, id, &range)? {
-        Loaded::Calibration(calibration) => each(&calibration, range),
-        Loaded::TooMuch { middle } => match for_each_part(source, id, range.start..middle, each)? {
-            ControlFlow::Continue(()) => for_each_part(source, id, middle..range.end, each),
+    match Calibration::load(source, id, &range, spare)? {
+        Loaded::Calibration(calibration) => {
+            let flow = each(&calibration, range);
+            spare.put_all(*calibration);
+            flow
+        }
+        Loaded::TooMuch { middle } => match for_each_part(source, id, range.start..middle, spare, each)? {
+            ControlFlow::Continue(()) => for_each_part(source, id, middle..range.end, spare, each),
             broken => Ok(broken),
         },
     }
@@ -126,7 +159,12 @@ enum Loaded {
 }
 
 impl Calibration {
-    fn load<S: ParameterSource + ?Sized>(source: &S, id: ParameterId, range: &Range<u64>) -> Result<Loaded> {
+    fn load<S: ParameterSource + ?Sized>(
+        source: &S,
+        id: ParameterId,
+        range: &Range<u64>,
+        spare: &mut Spare,
+    ) -> Result<Loaded> {
         /// Groups that are read for however few elements.
         const FEW: u64 = 1 << 16;
         let parameter = source.model().parameter(id);
@@ -159,30 +197,29 @@ impl Calibration {
                 return Ok(too_much);
             }
         }
-        let read = |part, operand: Option<&Operand>, groups: &Groups, none: f64| {
+        let read = |part, operand: Option<&Operand>, groups: &Groups, none: f64, spare: &mut Spare| {
             let Some(operand) = operand else { return Ok(Numbers::All(none)) };
             let Range { start, end } = groups.span(range);
             if operand.is_single(source.model()) && start < end {
                 let values = read_values(source, id, part, start..start + 1)?;
                 return Ok(Numbers::All(values.first().copied().unwrap_or(f64::NAN)));
             }
-            Ok::<_, Error>(Numbers::Each { first: start, values: read_values(source, id, part, start..end)? })
+            let mut values = spare.take();
+            add_values(source, id, part, start..end, &mut values)?;
+            Ok::<_, Error>(Numbers::Each { first: start, values })
         };
         let outer_scale = descriptor.outer_scale.as_ref().map(|outer| &outer.scale);
-        let mut scales = read(Part::Scales, Some(&descriptor.scale), &groups, 1.0)?;
+        let mut scales = read(Part::Scales, Some(&descriptor.scale), &groups, 1.0, spare)?;
         let (mut outer, mut levels) = (None, None);
         if let Some(outer_groups) = outer_groups {
-            let outer_scales = read(Part::OuterScales, outer_scale, &outer_groups, 1.0)?;
+            let outer_scales = read(Part::OuterScales, outer_scale, &outer_groups, 1.0, spare)?;
             let is_even = descriptor.group_index.is_none() && groups.lie_within(&outer_groups);
             match &mut scales {
                 Numbers::Each { first, values } if is_even => {
-                    let inner = Numbers::Each { first: *first, values: values.clone() };
-                    let span = *first..*first + values.len() as u64;
-                    let of_groups = groups.outer_groups(&outer_groups, span);
-                    values
-                        .iter_mut()
-                        .zip(of_groups)
-                        .for_each(|(scale, group)| *scale *= outer_scales.of(group));
+                    let mut inner = spare.take();
+                    inner.extend_from_slice(values);
+                    let inner = Numbers::Each { first: *first, values: inner };
+                    multiply(values, *first, &groups, &outer_scales, &outer_groups);
                     levels = Some((inner, outer_scales));
                 }
                 _ => outer = Some((outer_groups, outer_scales)),
@@ -190,14 +227,32 @@ impl Calibration {
         }
         Ok(Loaded::Calibration(Box::new(Calibration {
             scales,
-            zero_points: read(Part::ZeroPoints, descriptor.zero_point.as_ref(), &groups, 0.0)?,
+            zero_points: read(Part::ZeroPoints, descriptor.zero_point.as_ref(), &groups, 0.0, spare)?,
             // Adding minus zero changes nothing, not even the sign of a zero.
-            offsets: read(Part::Offsets, descriptor.offset.as_ref(), &groups, -0.0)?,
+            offsets: read(Part::Offsets, descriptor.offset.as_ref(), &groups, -0.0, spare)?,
             levels,
             outer,
             groups,
             table: descriptor.table.clone(),
         })))
+    }
+}
+
+/// Multiplies the scales of the groups from `first` on with those of the outer groups that they lie in.
+#[expect(clippy::cast_possible_truncation, reason = "runs of what is in memory")]
+pub(crate) fn multiply(
+    scales: &mut [f64],
+    first: u64,
+    groups: &Groups,
+    outer_scales: &Numbers,
+    outer: &Groups,
+) {
+    let mut rest = scales;
+    for (run, group) in groups.outer_runs(outer, first..first + rest.len() as u64) {
+        let (here, behind) = rest.split_at_mut((run.end - run.start) as usize);
+        let outer_scale = outer_scales.of(group);
+        here.iter_mut().for_each(|scale| *scale *= outer_scale);
+        rest = behind;
     }
 }
 

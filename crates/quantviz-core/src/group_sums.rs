@@ -1,7 +1,9 @@
-//! The moments of the real values of short groups, from exact sums of their codes.
+//! The moments of the real values of groups, from exact sums of their codes.
 //!
 //! Groups of 32 codes are too short to be counted and too many to be computed value by value. But where codes are whole
 //! numbers, so are their sums and those of their squares, and the moments of the real values follow from both.
+
+use std::ops::RangeInclusive;
 
 use fearless_simd::{
     Bytes, Simd, SimdBase, SimdCombine, SimdFloat, SimdInt, SimdIntWiden, SimdMask, SimdWiden, f32x8, f64x4,
@@ -27,6 +29,9 @@ pub(crate) struct GroupSums {
     /// The smallest and the largest value of all groups so far, those included that were put together before.
     ends: Option<(f64, f64)>,
     zeros: u64,
+    /// The groups that were put together.
+    done: RangeSummary,
+    lost_digits: bool,
 }
 
 const LANES: usize = 4;
@@ -35,15 +40,23 @@ const LANES: usize = 4;
 const AT_ONCE: usize = 256;
 
 /// The most codes that a group may have: the sum of the squares of so many, in each of eight lanes, is exact in `f32`.
-const LONGEST: usize = 2048;
+pub(crate) const LONGEST: usize = 2048;
+
+/// Scales whose products with codes, and the squares of these, neither overflow nor lose digits.
+pub(crate) const TAME: RangeInclusive<f64> = 1e-100..=1e100;
+
+/// What is left of squares when the mean is taken out of them has to be more than this part of them: digits cancel.
+pub(crate) const LEFT: f64 = 1e-5;
 
 /// The furthest that codes may lie from the one that stands for about zero.
 const FURTHEST: f64 = 255.0;
 
 /// Whole numbers of eight bits.
-pub(crate) trait Code: Element + Into<i16> + Ord {
+pub(crate) trait Code: Element + Into<i16> + Ord + bytemuck::Pod {
     /// The smallest and the largest.
     const ENDS: [Self; 2];
+    /// Bits to flip so that the bits of codes, read as numbers without a sign, are in the order of the codes.
+    const FLIP: u8;
 
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2];
     fn widen_16<S: Simd>(simd: S, codes: &[Self; 16]) -> i16x16<S>;
@@ -51,6 +64,7 @@ pub(crate) trait Code: Element + Into<i16> + Ord {
 
 impl Code for i8 {
     const ENDS: [Self; 2] = [i8::MIN, i8::MAX];
+    const FLIP: u8 = 0x80;
 
     #[inline(always)]
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
@@ -66,6 +80,7 @@ impl Code for i8 {
 
 impl Code for u8 {
     const ENDS: [Self; 2] = [u8::MIN, u8::MAX];
+    const FLIP: u8 = 0;
 
     #[inline(always)]
     fn widen_32<S: Simd>(simd: S, codes: &[Self; 32]) -> [i16x16<S>; 2] {
@@ -81,8 +96,20 @@ impl Code for u8 {
 }
 
 impl GroupSums {
-    /// Adds the codes of a group, none of which is beyond `ends`; false, and nothing added, where sums of codes do not
-    /// tell what the values add up to.
+    /// Nothing yet, beside other values.
+    pub(crate) fn beside(others: &RangeSummary) -> Self {
+        let (near, ends) = (others.mean().unwrap_or(0.0), others.min().zip(others.max()));
+        GroupSums { near, ends, ..GroupSums::default() }
+    }
+
+    /// The centre of a group of so many codes, none of which is beyond `ends`; `None` where sums of codes do not tell what
+    /// the values add up to.
+    #[inline(always)]
+    pub(crate) fn centre(affine: &Affine, ends: (f64, f64), len: usize) -> Option<Centre> {
+        affine.centre(ends).filter(|_| len <= LONGEST)
+    }
+
+    /// Adds the codes of a group.
     #[inline(always)]
     pub(crate) fn add<S: Simd, T: Code>(
         &mut self,
@@ -90,10 +117,9 @@ impl GroupSums {
         codes: &[T],
         ends: (f64, f64),
         affine: &Affine,
-        total: &mut RangeSummary,
-    ) -> bool {
-        let Some(centre) = affine.centre(ends).filter(|_| codes.len() <= LONGEST) else { return false };
-        let distance = self.begin(codes.len() as u64, &centre, total);
+        centre: &Centre,
+    ) {
+        let distance = self.begin(codes.len() as u64, centre);
         let sums = Sums::of(simd, codes, centre.code, centre.is_zero);
         self.zeros += sums.zeros;
         let scale = affine.scale;
@@ -104,8 +130,7 @@ impl GroupSums {
         let all = sums.mul_add(2.0 * scale * distance, squares.mul_add(scale * scale, all));
         self.squares = all.into();
         // Few groups reach further than all before them: only those are looked at again.
-        let (first, last) = (affine.real(ends.0), affine.real(ends.1));
-        if self.ends.is_none_or(|(low, high)| first.min(last) < low || first.max(last) > high) {
+        if self.is_beyond(affine.real(ends.0)) || self.is_beyond(affine.real(ends.1)) {
             simd.vectorize(
                 #[inline(always)]
                 || {
@@ -114,35 +139,14 @@ impl GroupSums {
                 },
             );
         }
-        true
-    }
-
-    /// Adds a group of which the sums are known, of the distances of its codes from `centre`.
-    pub(crate) fn add_sums(
-        &mut self,
-        sums: &KnownSums,
-        ends: (f64, f64),
-        affine: &Affine,
-        centre: &Centre,
-        total: &mut RangeSummary,
-    ) {
-        let distance = self.begin(sums.count.into(), centre, total);
-        let scale = affine.scale;
-        let (sum, squares) = (f64::from(sums.sum), f64::from(sums.squares));
-        self.common_distances += scale * sum;
-        self.common_squares += scale * scale * squares + 2.0 * scale * distance * sum;
-        self.zeros += if centre.is_zero { sums.zeros.into() } else { 0 };
-        self.reach(affine.real(ends.0));
-        self.reach(affine.real(ends.1));
     }
 
     /// Begins a group of `count` codes, the centre of which is the distance that is returned from what is near. So a value
     /// is `distance + scale · (code − centre)` away from that.
     #[inline(always)]
-    fn begin(&mut self, count: u64, centre: &Centre, total: &mut RangeSummary) -> f64 {
+    fn begin(&mut self, count: u64, centre: &Centre) -> f64 {
         if self.groups >= AT_ONCE {
-            self.empty_into(total);
-            self.near = total.mean().unwrap_or(0.0);
+            self.put_together();
         }
         self.groups += 1;
         self.count += count;
@@ -155,35 +159,69 @@ impl GroupSums {
     }
 
     #[inline(always)]
+    fn is_beyond(&self, value: f64) -> bool {
+        self.ends.is_none_or(|(low, high)| value < low || value > high)
+    }
+
+    #[inline(always)]
     fn reach(&mut self, value: f64) {
         let (low, high) = self.ends.unwrap_or((value, value));
         self.ends = Some((low.min(value), high.max(value)));
     }
 
-    /// Adds everything to `total`.
-    pub(crate) fn empty_into(&mut self, total: &mut RangeSummary) {
+    /// Everything; `None` where values lie so close to each other that sums do not tell how close.
+    pub(crate) fn summary(mut self) -> Option<RangeSummary> {
+        self.put_together();
+        (!self.lost_digits).then_some(self.done)
+    }
+
+    fn put_together(&mut self) {
         if let Some(ends) = self.ends.filter(|_| self.count > 0) {
+            let of_groups = self.squares.iter().sum::<f64>();
             let distances = self.distances.iter().sum::<f64>() + self.common_distances;
-            let squares = self.squares.iter().sum::<f64>() + self.common_squares;
-            total.merge(&RangeSummary::of_sums(self.count, self.near, distances, squares, ends, self.zeros));
+            let more = RangeSummary::of_sums(
+                self.count,
+                self.near,
+                distances,
+                of_groups + self.common_squares,
+                ends,
+                self.zeros,
+            );
+            self.lost_digits |= more.squared_distances() <= LEFT * of_groups.max(self.common_squares);
+            self.done.merge(&more);
         }
-        *self = GroupSums { near: self.near, ends: self.ends, ..GroupSums::default() };
+        let (done, lost_digits) = (self.done, self.lost_digits);
+        let near = done.mean().unwrap_or(self.near);
+        *self = GroupSums { near, ends: self.ends, done, lost_digits, ..GroupSums::default() };
     }
 }
 
 #[inline(always)]
-fn to_f64<S: Simd>(sums: i32x8<S>) -> f64x4<S> {
+pub(crate) fn to_f64<S: Simd>(sums: i32x8<S>) -> f64x4<S> {
     let (low, high) = sums.to_float::<f32x8<S>>().widen();
     low + high
 }
 
 /// Exact sums over the codes of a group, of their distances from one of them.
 pub(crate) struct KnownSums {
-    pub(crate) count: u32,
-    pub(crate) sum: i32,
-    pub(crate) squares: i32,
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) squares: f64,
     /// How often that one occurs.
-    pub(crate) zeros: u32,
+    pub(crate) zeros: u64,
+}
+
+impl KnownSums {
+    /// The summary of what the codes stand for, the least and the largest of which are given.
+    #[expect(clippy::cast_precision_loss, reason = "no group has so many")]
+    pub(crate) fn summary(&self, affine: &Affine, centre: &Centre, ends: (f64, f64)) -> RangeSummary {
+        let (count, scale) = (self.count as f64, affine.scale);
+        let mean = centre.value + scale * self.sum / count;
+        // Whole numbers but for the last step: no digits cancel.
+        let spread = ((self.squares * count - self.sum * self.sum) / count).max(0.0);
+        let zeros = if centre.is_zero { self.zeros } else { 0 };
+        RangeSummary::of_sums(self.count, mean, 0.0, scale * scale * spread, ends, zeros)
+    }
 }
 
 /// The code that stands for about zero.
@@ -192,6 +230,11 @@ pub(crate) struct Centre {
     /// What it stands for.
     value: f64,
     is_zero: bool,
+}
+
+impl Centre {
+    /// Where distances are values.
+    pub(crate) const ZERO: Self = Centre { code: 0, value: 0.0, is_zero: true };
 }
 
 impl Affine {
@@ -206,8 +249,7 @@ impl Affine {
         }
         let rounded = code.round_ties_even();
         let reaches = rounded - ends.0 <= FURTHEST && ends.1 - rounded <= FURTHEST;
-        let is_tame =
-            (1e-100..=1e100).contains(&size) && reaches && self.zero_point.trunc() == self.zero_point;
+        let is_tame = TAME.contains(&size) && reaches && self.zero_point.trunc() == self.zero_point;
         #[expect(clippy::cast_possible_truncation, reason = "near the codes")]
         let centre = || {
             let value = self.real(rounded);

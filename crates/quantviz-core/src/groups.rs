@@ -189,25 +189,24 @@ impl Groups {
         start
     }
 
-    /// The groups of `outer`, which divides the same tensor, that these lie in.
-    pub(crate) fn outer_groups(&self, outer: &Groups, groups: Range<u64>) -> Vec<u64> {
-        if outer.count() == 1 {
-            return groups.map(|_| 0).collect();
-        }
-        match (self.even, outer.even) {
-            (Some(run), Some(outer_run)) if outer_run.is_multiple_of(run) => {
-                let mut all = Vec::new();
-                let each = outer_run / run;
-                let mut start = groups.start;
-                while start < groups.end {
-                    let end = groups.end.min((start / each + 1) * each);
-                    all.extend((start..end).map(|_| start / each));
-                    start = end;
-                }
-                all
-            }
-            _ => groups.map(|group| outer.at(self.start(group)).0).collect(),
-        }
+    /// The groups of `outer`, which divides the same tensor, that these lie in: those in a row that lie in the same, and
+    /// that one.
+    pub(crate) fn outer_runs<'a>(
+        &'a self,
+        outer: &'a Groups,
+        groups: Range<u64>,
+    ) -> impl Iterator<Item = (Range<u64>, u64)> + 'a {
+        let each = match (self.even, outer.even) {
+            _ if outer.count() == 1 => u64::MAX,
+            (Some(run), Some(outer_run)) if outer_run.is_multiple_of(run) => outer_run / run,
+            _ => 1,
+        };
+        let mut rest = groups;
+        std::iter::from_fn(move || {
+            let start = rest.start;
+            rest.start = rest.end.min((start / each).saturating_add(1).saturating_mul(each));
+            (start < rest.end).then(|| (start..rest.start, outer.at(self.start(start)).0))
+        })
     }
 
     /// Whether each of these groups lies in one of `outer`, which divides the same tensor.

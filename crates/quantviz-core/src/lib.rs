@@ -117,6 +117,7 @@ mod dequantize;
 mod dtype;
 mod elements;
 mod error;
+mod even_groups;
 mod ext;
 mod few_codes;
 mod fidelity;

@@ -7,7 +7,8 @@ use fearless_simd::{Level, Simd, dispatch};
 use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
 use crate::column_sums::ColumnSums;
-use crate::dequantize::{AT_ONCE, Run, in_table, push_values};
+use crate::dequantize::{AT_ONCE, Affine, Run, in_table, push_values};
+use crate::even_groups::EvenGroups;
 use crate::few_codes::FewCodes;
 use crate::group_sums::{Code, GroupSums};
 use crate::run_counts::RunCounts;
@@ -37,7 +38,6 @@ pub(crate) fn summarize_real<S: ParameterSource + ?Sized>(
 #[derive(Default)]
 pub(crate) struct RealSums {
     total: RangeSummary,
-    groups: GroupSums,
     columns: Option<ColumnSums>,
     values: Vec<f64>,
 }
@@ -68,32 +68,41 @@ impl RealSums {
     /// Ends what was begun with a calibration.
     pub(crate) fn end(&mut self) {
         if let Some(columns) = self.columns.take() {
-            columns.empty_into(&mut self.groups, &mut self.total);
+            columns.empty_into(&mut self.total);
         }
     }
 
     #[inline(always)]
     fn add_columns<S: Simd, T: Code>(&mut self, simd: S, calibration: &Calibration, start: u64, codes: &[T]) {
+        let groups = &calibration.groups;
         let mut rest = codes;
         while !rest.is_empty()
             && let start = start + (codes.len() - rest.len()) as u64
-            && let Some((group, row)) = calibration.groups.neighbours_at(start)
+            && let Some((group, row)) = groups.neighbours_at(start)
         {
             let len = usize::try_from(row).map_or(rest.len(), |row| row.min(rest.len()));
-            let (row, behind) = rest.split_at(len);
-            rest = behind;
             // A part of a row is no reason to begin anew.
-            if calibration.groups.columns() != Some(len as u64) {
-                self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) });
-                continue;
-            }
-            if !self.columns.as_ref().is_some_and(|columns| columns.fits(group, len)) {
+            let is_whole = groups.columns() == Some(len as u64);
+            if is_whole && self.columns.as_ref().is_none_or(|columns| columns.room(group, len) == 0) {
                 self.end();
                 self.columns = ColumnSums::of::<T>(calibration, group, len);
             }
             match &mut self.columns {
-                Some(columns) => columns.add(simd, row),
-                None => self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) }),
+                Some(columns) if is_whole => {
+                    let most = columns.room(group, len).min(rest.len() / len);
+                    let is_same = |row: &usize| {
+                        groups.neighbours_at(start + (row * len) as u64).is_some_and(|(it, _)| it == group)
+                    };
+                    let rows = 1 + (1..most).take_while(is_same).count();
+                    let (rows, behind) = rest.split_at(rows * len);
+                    columns.add(simd, rows);
+                    rest = behind;
+                }
+                _ => {
+                    let (row, behind) = rest.split_at(len);
+                    self.add_rows(simd, calibration, &Block { start, elements: T::elements(row) });
+                    rest = behind;
+                }
             }
         }
     }
@@ -137,13 +146,25 @@ impl RealSums {
         }
         if is_short && calibration.table.is_none() && calibration.outer.is_none() {
             let counts = CodeCounts::of(&block.elements);
-            if let Some(ends) = counts.as_ref().and_then(CodeCounts::ends) {
-                match block.elements {
-                    Elements::U8(codes) => self.add_short_runs(simd, calibration, block.start, codes, ends),
-                    Elements::I8(codes) => self.add_short_runs(simd, calibration, block.start, codes, ends),
+            if let Some((counts, ends)) = counts.as_ref().and_then(|it| Some((it, it.ends()?))) {
+                let even = EvenGroups::of(calibration, block.start, block.elements.len(), ends);
+                let known = self.total.min().zip(self.total.max());
+                let summary = match (&block.elements, even) {
+                    (Elements::U8(codes), Some(even)) => even.summary(simd, codes, counts, known),
+                    (Elements::I8(codes), Some(even)) => even.summary(simd, codes, counts, known),
+                    _ => None,
+                };
+                match (&block.elements, summary) {
+                    (_, Some(summary)) => self.total.merge(&summary),
+                    (Elements::U8(codes), _) => {
+                        self.add_short_runs(simd, calibration, block.start, codes, ends)
+                    }
+                    (Elements::I8(codes), _) => {
+                        self.add_short_runs(simd, calibration, block.start, codes, ends)
+                    }
                     _ => calibration.for_each_run(block, |run| self.add_values(simd, &run)),
                 }
-                return counts;
+                return Some(counts.clone());
             }
         }
         let mut long_runs = None;
@@ -172,23 +193,32 @@ impl RealSums {
         codes: &[T],
         ends: (f64, f64),
     ) {
+        let mut sums = GroupSums::beside(&self.total);
+        let mut all_were_added = true;
         simd.vectorize(
             #[inline(always)]
             || {
-                let (mut rest, mut walk) = (codes, calibration.groups.walk(start));
-                while !rest.is_empty() {
-                    let (group, run) = walk.here();
-                    let len = usize::try_from(run).map_or(rest.len(), |run| run.min(rest.len()));
-                    let (codes, behind) = rest.split_at(len);
-                    let affine = calibration.affine(group);
-                    if !self.groups.add(simd, codes, ends, &affine, &mut self.total) {
-                        self.add_values(simd, &Run { codes: T::elements(codes), table: None, affine });
-                    }
-                    walk.go(len as u64);
-                    rest = behind;
-                }
+                for_each_group(
+                    calibration,
+                    start,
+                    codes,
+                    #[inline(always)]
+                    |codes, affine| match GroupSums::centre(&affine, ends, codes.len()) {
+                        Some(centre) => sums.add(simd, codes, ends, &affine, &centre),
+                        None => all_were_added = false,
+                    },
+                );
             },
         );
+        let summary = sums.summary();
+        if !all_were_added || summary.is_none() {
+            for_each_group(calibration, start, codes, |codes, affine| {
+                if summary.is_none() || GroupSums::centre(&affine, ends, codes.len()).is_none() {
+                    self.add_values(simd, &Run { codes: T::elements(codes), table: None, affine });
+                }
+            });
+        }
+        self.total.merge(&summary.unwrap_or_default());
     }
 
     #[inline(always)]
@@ -227,8 +257,26 @@ impl RealSums {
     }
 
     pub(crate) fn finish(mut self) -> RangeSummary {
-        self.groups.empty_into(&mut self.total);
         self.total.merge(&RangeSummary::of(&self.values));
         self.total
+    }
+}
+
+/// Calls `each` with the codes of every group, from `start` on, and what they are computed with.
+#[inline(always)]
+fn for_each_group<'a, T>(
+    calibration: &Calibration,
+    start: u64,
+    codes: &'a [T],
+    mut each: impl FnMut(&'a [T], Affine),
+) {
+    let (mut rest, mut walk) = (codes, calibration.groups.walk(start));
+    while !rest.is_empty() {
+        let (group, run) = walk.here();
+        let len = usize::try_from(run).map_or(rest.len(), |run| run.min(rest.len()));
+        let (codes, behind) = rest.split_at(len);
+        each(codes, calibration.affine(group));
+        walk.go(len as u64);
+        rest = behind;
     }
 }

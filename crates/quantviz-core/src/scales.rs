@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::calibration::{Calibration, NEAR, Numbers};
+use crate::calibration::{Calibration, NEAR, Numbers, multiply};
 use crate::dequantize::read_values;
 use crate::{
     Error, Groups, Operand, ParameterId, ParameterSource, Part, QuantDescriptor, RangeSummary, Result, Shape,
@@ -164,17 +164,17 @@ fn summarize_products<S: ParameterSource + ?Sized>(
     }
     let mut summary = RangeSummary::default();
     for range in steps(groups.count()) {
-        let scales = read_values(source, id, Part::Scales, range.clone())?;
-        let outer_groups = groups.outer_groups(&outer, range);
-        let first = outer_groups.iter().copied().min().unwrap_or(0);
-        let end = outer_groups.iter().max().map_or(0, |last| last + 1);
+        let mut products = read_values(source, id, Part::Scales, range.clone())?;
+        let outer_groups = || groups.outer_runs(&outer, range.clone()).map(|(_, group)| group);
+        let first = outer_groups().min().unwrap_or(0);
+        let end = outer_groups().max().map_or(0, |last| last + 1);
         if end - first > OUTER_SPAN {
             return Ok(None);
         }
         let values = read_values(source, id, Part::OuterScales, first..end)?;
         let outer_scales = Numbers::Each { first, values };
-        let products = scales.iter().zip(outer_groups).map(|(scale, group)| scale * outer_scales.of(group));
-        summary.merge(&RangeSummary::of(&products.collect::<Vec<f64>>()));
+        multiply(&mut products, range.start, &groups, &outer_scales, &outer);
+        summary.merge(&RangeSummary::of(&products));
     }
     Ok(Some(summary))
 }

@@ -115,6 +115,11 @@ impl RangeSummary {
         RangeSummary { count, population: count, zeros, min, max, mean, m2, ..RangeSummary::default() }
     }
 
+    /// The sum of the squares of the distances from the mean.
+    pub(crate) fn squared_distances(&self) -> f64 {
+        self.m2
+    }
+
     /// Marks the summary as that of a sample: it was taken to speak for `population` elements.
     #[must_use]
     pub fn sampled_from(mut self, population: u64) -> Self {

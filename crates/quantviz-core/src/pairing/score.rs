@@ -39,6 +39,8 @@ impl Fit {
 const WORTH_FACTORS_DB: f64 = 6.0;
 /// What is as good as this without factors has none: what is left are the errors of codes, clipped ones among them.
 pub(super) const GOOD_DB: f64 = 20.0;
+/// How far from one a factor is that makes a difference.
+const ABOUT_ONE: f64 = 0.02;
 /// Numbers of a channel that tell its factor from chance.
 const TELLING: usize = 8;
 
@@ -95,6 +97,13 @@ impl ByChannel {
     /// The same with the best ones.
     fn best_db(&self) -> f64 {
         self.db_of(|_, it| it.rest(it.factor().unwrap_or(0.0)))
+    }
+
+    /// Whether at least every second channel has a factor that is not about one. Whoever multiplies channels multiplies
+    /// most of them; a few that are smaller were clipped.
+    fn are_multiplied(&self) -> bool {
+        let is_other = |it: &Products| it.factor().is_some_and(|factor| (factor - 1.0).abs() > ABOUT_ONE);
+        2 * self.0.iter().filter(|(_, it)| is_other(it)).count() >= self.0.len()
     }
 
     fn db_of(&self, rest: impl Fn(u64, &Products) -> f64) -> f64 {
@@ -156,10 +165,13 @@ impl Score {
         if self.plain >= GOOD_DB || of_outputs.max(of_inputs) < self.plain + WORTH_FACTORS_DB || !is_told {
             return Fit::plain(self.plain, way);
         }
-        let (db, gain) = match of_outputs >= of_inputs {
-            true => (of_outputs, Gain::Output(Vec::new())),
-            false => (of_inputs, Gain::Input(Vec::new())),
+        let (db, channels, gain) = match of_outputs >= of_inputs {
+            true => (of_outputs, outputs, Gain::Output(Vec::new())),
+            false => (of_inputs, inputs, Gain::Input(Vec::new())),
         };
+        if !channels.are_multiplied() {
+            return Fit::plain(self.plain, way);
+        }
         Fit { db, alignment: Alignment { gain, ..way.into() }, evidence: Evidence::default() }
     }
 }

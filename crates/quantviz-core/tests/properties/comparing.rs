@@ -189,8 +189,8 @@ proptest! {
         let [s, e, mean, most, rounded, clipped, clip_error, off_grid, product] =
             by_definition(numbers.view(), real.view(), &scales, scheme, narrow);
         let n = numbers.len() as f64;
-        prop_assert!(close(fidelity.sqnr_db, 10.0 * (s / e).log10()), "{:?}", fidelity);
-        prop_assert!(close(fidelity.rtn_sqnr_db, 10.0 * (s / rounded).log10()), "{:?}", fidelity);
+        prop_assert!(close(fidelity.sqnr_db, 10.0 * (s / e).log10()), "{} {:?} {:?}", 10.0 * (s / e).log10(), pair.pair, fidelity);
+        prop_assert!(close(fidelity.rtn_sqnr_db, 10.0 * (s / rounded).log10()), "{} {:?}", 10.0 * (s / rounded).log10(), fidelity);
         prop_assert!(close(fidelity.mse, e / n), "{:?}", fidelity);
         prop_assert!((fidelity.mean_error.expect("there are some") - mean).abs() < 1e-12);
         prop_assert!(close(fidelity.max_abs_error, most), "{:?}", fidelity);

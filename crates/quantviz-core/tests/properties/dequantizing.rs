@@ -72,6 +72,34 @@ fn cases() -> impl Strategy<Value = Case> {
         })
 }
 
+/// What is summed up rather than computed, with lengths on both sides of what is taken at once: rows of columns that have a
+/// scale each, short groups with a zero-point for all, and runs that are counted.
+fn summed_up() -> impl Strategy<Value = Case> {
+    let scale = prop_oneof![20 => 1e-3..2.0f32, 20 => -2.0..-1e-3f32, 1 => Just(0.0)].boxed();
+    let columns =
+        (1..300u64, 1..80u64).prop_map(|(rows, columns)| (vec![rows, columns], Granularity::Axis(1)));
+    let group = select(vec![8, 16, 32, 48, 64, 80]);
+    let blocks = (1..4u64, 1..20u64, group)
+        .prop_map(|(rows, groups, group)| (vec![rows, groups * group], Granularity::Block(vec![1, group])));
+    let runs = (1..4u64, 510..1030u64).prop_map(|(rows, run)| (vec![rows, run], Granularity::Axis(0)));
+    let places = prop_oneof![columns, blocks, runs];
+    let dtype = select(vec![DType::I8, DType::U8, DType::F8E4M3Fn, DType::F8E5M2]);
+    (dtype, places).prop_flat_map(move |(dtype, (dims, granularity))| {
+        let shape = Shape::new(dims).expect("small");
+        let count = groups(&shape, &granularity).1;
+        let zero_points = |count| tensors_of(dtype, Shape::vector(count)).prop_map(Some);
+        let zero_points = prop_oneof![2 => Just(None), 2 => zero_points(1), 1 => zero_points(count as u64)];
+        (tensors_of(dtype, shape), vec(scale.clone(), count), zero_points).prop_map(
+            move |(codes, scales, zero_points)| Case {
+                codes,
+                granularity: granularity.clone(),
+                scales,
+                zero_points,
+            },
+        )
+    })
+}
+
 impl Case {
     /// The codes come last.
     fn source(&self) -> MemorySource {
@@ -154,6 +182,36 @@ proptest! {
         }
         let zero_points = source.values(codes, Part::ZeroPoints)?.len();
         prop_assert_eq!(zero_points, if case.zero_points.is_some() { count } else { 0 });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn sums_of_codes_tell_what_the_values_add_up_to(case in summed_up()) {
+        let source = case.source();
+        let codes = source.model().parameter_named("codes").expect("was added");
+        prop_assert_eq!(check_summary(&source.real_summary(codes)?, &case.real_values()), Ok(()));
+    }
+
+    /// All of a group is the same number, so that digits cancel where squares are summed up.
+    #[test]
+    fn what_does_not_vary_has_no_spread(
+        code in 1..=127u8, scale in 1e-3..2.0f32, len in select(vec![16u64, 32, 512, 1000]), groups in 1..40u64
+    ) {
+        let dims = Shape::new(vec![groups, len]).expect("small");
+        let case = Case {
+            codes: Tensor { dtype: DType::I8, bytes: vec![code; (groups * len) as usize], shape: dims },
+            granularity: Granularity::Axis(0),
+            scales: vec![scale; groups as usize],
+            zero_points: None,
+        };
+        let source = case.source();
+        let codes = source.model().parameter_named("codes").expect("was added");
+        let summary = source.real_summary(codes)?;
+        let value = f64::from(scale) * f64::from(code);
+        prop_assert!(summary.std().is_some_and(|spread| spread <= 1e-12 * value), "{:?} {}", summary.std(), value);
     }
 }
 

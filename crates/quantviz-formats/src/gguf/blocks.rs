@@ -83,7 +83,12 @@ const BLOCK_TYPES: &[BlockType] = &[
         dtype: DType::Q8_0,
         bits: 8,
         meaning: Meaning::Signed(-128.0, 127.0),
-        codes: |block, codes| codes.copy_from_slice(&block[2..]),
+        // Of known length, the copy is no call.
+        codes: |block, codes| {
+            if let (Some(codes), Some(bytes)) = (codes.first_chunk_mut::<32>(), block.last_chunk()) {
+                *codes = *bytes;
+            }
+        },
         ..ONE_SCALE
     },
     BlockType {

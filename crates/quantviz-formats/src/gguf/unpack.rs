@@ -28,10 +28,21 @@ pub(super) fn ternary_digits<const RUN: usize>(bytes: &[u8], codes: &mut [u8]) {
 }
 
 /// The half-precision number at a place.
+#[inline]
 pub(super) fn half(bytes: &[u8], at: usize) -> f64 {
-    // The constant function does not ask for every number what the processor can do.
-    f16::from_le_bytes([bytes[at], bytes[at + 1]]).to_f64_const()
+    let bits = u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    if bits & EXPONENT == EXPONENT {
+        return f16::from_bits(bits).to_f64_const();
+    }
+    // The bits of a half in their places of an `f64` are the number, but for what the exponents are counted from.
+    let size = f64::from_bits(u64::from(bits & !SIGN) << 42) * HALF_TO_DOUBLE;
+    f64::from_bits(size.to_bits() | u64::from(bits & SIGN) << 48)
 }
+
+const SIGN: u16 = 0x8000;
+const EXPONENT: u16 = 0x7c00;
+/// 2^1008: `f64` counts exponents from 1023, halves from 15.
+const HALF_TO_DOUBLE: f64 = f64::from_bits((1008 + 1023) << 52);
 
 /// The sixteen scales of a Q3_K block: the lower four bits of all, then the upper two.
 pub(super) fn sixteen_scales(bytes: &[u8]) -> [u8; 16] {
@@ -68,5 +79,19 @@ pub(super) fn unsigned_e4m3(code: u8) -> f64 {
         (0x7f, _) => 0.0,
         (_, 0) => mantissa / 8.0 * 2f64.powi(-6),
         _ => (1.0 + mantissa / 8.0) * 2f64.powi(exponent - 7),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_those_of_the_standard() {
+        for bits in 0..=u16::MAX {
+            let expected = f16::from_bits(bits).to_f64_const();
+            let found = half(&bits.to_le_bytes(), 0);
+            assert_eq!(found.to_bits(), expected.to_bits(), "{bits:#06x}");
+        }
     }
 }

@@ -1,0 +1,136 @@
+//! The moments of the real values of short groups that differ by their scales alone, as most formats have them: what is
+//! the same for all of them is looked at once for a block of codes, and little is left to do for a group.
+
+use fearless_simd::{Simd, SimdBase, SimdFloat, SimdIntWiden, f64x4, i32x8};
+
+use crate::RangeSummary;
+use crate::calibration::{Calibration, Numbers};
+use crate::code_counts::CodeCounts;
+use crate::dequantize::Affine;
+use crate::group_sums::{Centre, Code, LEFT, LONGEST, TAME, to_f64};
+
+/// Groups of equal length.
+pub(crate) struct EvenGroups<'a> {
+    /// How many codes each has.
+    run: usize,
+    /// The scale of each.
+    scales: &'a [f64],
+    centre: Centre,
+    zero_point: f64,
+    /// No code is beyond these.
+    ends: (f64, f64),
+}
+
+/// Groups have to be made of so many codes, which are looked at together.
+const ROW: usize = 16;
+
+impl<'a> EvenGroups<'a> {
+    /// Those of `len` codes from `start` on, none of which is beyond `ends`; `None` where they differ by more than their scales.
+    pub(crate) fn of(calibration: &'a Calibration, start: u64, len: usize, ends: (f64, f64)) -> Option<Self> {
+        let run = calibration.groups.even_run()?;
+        let is_whole = start.is_multiple_of(run) && (len as u64).is_multiple_of(run);
+        let run =
+            usize::try_from(run).ok().filter(|&run| is_whole && run.is_multiple_of(ROW) && run <= LONGEST)?;
+        let (Numbers::Each { first, values }, Numbers::All(zero_point)) =
+            (&calibration.scales, &calibration.zero_points)
+        else {
+            return None;
+        };
+        let skipped = usize::try_from((start / run as u64).checked_sub(*first)?).ok()?;
+        let scales = values.get(skipped..)?.get(..len / run)?;
+        let is_even = calibration.offsets.are_all(0.0)
+            && scales.iter().all(|scale| *scale == 0.0 || TAME.contains(&scale.abs()));
+        let affine = Affine { scale: 1.0, zero_point: *zero_point, offset: 0.0 };
+        let centre = affine.centre(ends).filter(|_| is_even)?;
+        Some(EvenGroups { run, scales, centre, zero_point: *zero_point, ends })
+    }
+
+    /// The summary of what these codes stand for; `None` where they lie so close to each other that sums do not tell how
+    /// close. `known` are ends of other values, within which nobody needs to look for ends.
+    #[inline(always)]
+    pub(crate) fn summary<S: Simd, T: Code>(
+        &self,
+        simd: S,
+        codes: &[T],
+        counts: &CodeCounts,
+        known: Option<(f64, f64)>,
+    ) -> Option<RangeSummary> {
+        // A length that is known when the loop is compiled makes a shorter one.
+        let sums = simd.vectorize(
+            #[inline(always)]
+            || match self.run {
+                16 => self.sums(simd, codes, 16, known),
+                32 => self.sums(simd, codes, 32, known),
+                run => self.sums(simd, codes, run, known),
+            },
+        );
+        let count = codes.len() as u64;
+        let zero_codes =
+            counts.values().find(|(code, _)| *code == self.zero_point).map_or(0, |(_, times)| times);
+        #[expect(clippy::cast_precision_loss, reason = "a block has not so many")]
+        let of_mean = sums.distances * sums.distances / count as f64;
+        let summary = RangeSummary::of_sums(
+            count,
+            0.0,
+            sums.distances,
+            sums.squares,
+            sums.ends,
+            zero_codes + sums.zeroed,
+        );
+        (sums.squares - of_mean > LEFT * sums.squares).then_some(summary)
+    }
+
+    #[inline(always)]
+    fn sums<S: Simd, T: Code>(&self, simd: S, codes: &[T], run: usize, known: Option<(f64, f64)>) -> Sums {
+        let none = f64x4::splat(simd, 0.0);
+        let (mut distances, mut squares) = (none, none);
+        let (mut low, mut high) = known.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
+        let (first, last) = (self.ends.0 - self.zero_point, self.ends.1 - self.zero_point);
+        let mut zeroed = 0;
+        for (codes, &scale) in codes.chunks_exact(run).zip(self.scales) {
+            if scale == 0.0 {
+                zeroed += codes.iter().filter(|code| code.to_f64() != self.zero_point).count() as u64;
+            }
+            let (sum, square) = moments(simd, codes, self.centre.code);
+            distances = to_f64(sum).mul_add(scale, distances);
+            squares = to_f64(square).mul_add(scale * scale, squares);
+            // Few groups reach further than all before them: only those are looked at again.
+            let (first, last) = (scale * first, scale * last);
+            if first.min(last) < low || first.max(last) > high {
+                let ends = [codes.iter().min(), codes.iter().max()];
+                for code in ends.into_iter().flatten() {
+                    let value = scale * (code.to_f64() - self.zero_point);
+                    (low, high) = (low.min(value), high.max(value));
+                }
+            }
+        }
+        Sums { distances: distances.reduce_sum(), squares: squares.reduce_sum(), ends: (low, high), zeroed }
+    }
+}
+
+/// What is known of all groups.
+struct Sums {
+    distances: f64,
+    squares: f64,
+    ends: (f64, f64),
+    /// How many codes are zero by their scale alone.
+    zeroed: u64,
+}
+
+/// The sums of the distances of codes from one of them, and of their squares, a part of each in every lane.
+#[inline(always)]
+fn moments<S: Simd, T: Code>(simd: S, codes: &[T], centre: i16) -> (i32x8<S>, i32x8<S>) {
+    let (mut sum, mut square) = (i32x8::splat(simd, 0), i32x8::splat(simd, 0));
+    let (rows, rest) = codes.as_chunks::<32>();
+    for row in rows {
+        let [low, high] = T::widen_32(simd, row).map(|codes| codes - centre);
+        sum += (low + high).pairwise_widening_add();
+        square += low.pairwise_dot_product(low) + high.pairwise_dot_product(high);
+    }
+    for row in rest.as_chunks::<16>().0 {
+        let codes = T::widen_16(simd, row) - centre;
+        sum += codes.pairwise_widening_add();
+        square += codes.pairwise_dot_product(codes);
+    }
+    (sum, square)
+}

@@ -21,7 +21,6 @@
 #[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod bit_rows;
 mod bounded_json;
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod bytes;
 mod confined;
 mod file;

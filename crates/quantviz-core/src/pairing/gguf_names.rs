@@ -45,7 +45,7 @@ pub(crate) fn gguf_names_of(module: &str) -> impl Iterator<Item = String> {
     let is_end = |end: &&str| {
         module.strip_suffix(*end).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '_']))
     };
-    let named = NAMES.iter().filter(move |(_, ends)| ends.iter().any(|end| is_end(end)));
+    let named = NAMES.iter().filter(move |(_, ends)| ends.iter().any(&is_end));
     let block = block_of(module).map(|block| format!("blk.{block}.")).unwrap_or_default();
     named.map(move |(name, _)| format!("{block}{name}"))
 }

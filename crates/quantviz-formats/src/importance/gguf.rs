@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Importance> {
         if [id, counts].iter().any(|&id| model.parameter(id).dtype != DType::F32) {
             return Err(in_tensor(Error::unsupported("sums of squares and counts that are not f32")));
         }
-        let (sums, counts) = (numbers(&*source, id)?, numbers(&*source, counts)?);
+        let (sums, counts) = (numbers(&source, id)?, numbers(&source, counts)?);
         importance.add(name, means(&sums, &counts).map_err(in_tensor)?)?;
     }
     Ok(importance)

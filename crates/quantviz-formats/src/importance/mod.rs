@@ -8,7 +8,7 @@ mod safetensors;
 
 use std::path::Path;
 
-use quantviz_core::{Error, Importance, ParameterId, ParameterSource, Part, Result, SourceExt};
+use quantviz_core::{Error, Importance, Result};
 
 use crate::Limits;
 use crate::file::ModelFile;
@@ -66,7 +66,8 @@ fn of_safetensors(_: &Path, _: &Limits) -> Result<Importance> {
 
 /// The stored numbers of a tensor.
 #[cfg(any(feature = "gguf", feature = "safetensors"))]
-fn numbers(source: &(dyn ParameterSource + Send + Sync), id: ParameterId) -> Result<Vec<f32>> {
+fn numbers(source: &crate::BoxedSource, id: quantviz_core::ParameterId) -> Result<Vec<f32>> {
+    use quantviz_core::{Part, SourceExt};
     #[expect(
         clippy::cast_possible_truncation,
         reason = "what is too large becomes infinite, which is refused"

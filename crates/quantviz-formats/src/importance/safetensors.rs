@@ -14,7 +14,7 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Importance> {
     for id in model.parameter_ids() {
         let parameter = model.parameter(id);
         if parameter.dtype.class() == DTypeClass::Float && parameter.dtype.is_numeric() {
-            importance.add(&parameter.name, numbers(&*source, id)?)?;
+            importance.add(&parameter.name, numbers(&source, id)?)?;
         }
     }
     Ok(importance)

@@ -2,7 +2,7 @@
 
 use quantviz::insight::{Code, Failure, Gate, Judgement, RULES};
 use quantviz::{Basis, one_line};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::check::Judged;
 use crate::stream::Paint;
@@ -83,6 +83,8 @@ pub(crate) fn junit(all: &[Judged]) -> String {
     );
     for Judged { path, judgement } in all {
         xml.push_str(&format!("  <testcase classname=\"quantviz.check\" name=\"{}\">\n", escaped(path)));
+        let basis = escaped(&basis(judgement));
+        xml.push_str(&format!("    <properties><property name=\"basis\" value=\"{basis}\"/></properties>\n"));
         let lines: Vec<String> =
             judgement.failures.iter().map(|it| format!("{} {}", it.limit, told(it))).collect();
         let element = |name: &str, lines: &[String]| {
@@ -138,6 +140,8 @@ pub(crate) fn sarif(all: &[Judged]) -> serde_json::Result<String> {
         let code: Code = rule.code;
         json!({ "id": code.to_string(), "shortDescription": { "text": rule.title } })
     });
+    let bases: Map<String, Value> =
+        all.iter().map(|it| (it.path.clone(), basis(&it.judgement).into())).collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -148,6 +152,7 @@ pub(crate) fn sarif(all: &[Judged]) -> serde_json::Result<String> {
                 "rules": of_limits.chain(of_findings).collect::<Vec<_>>(),
             } },
             "results": results,
+            "properties": { "bases": bases },
         }],
     });
     Ok(serde_json::to_string(&document)? + "\n")

@@ -119,6 +119,7 @@ fn other_forms() {
 
     let (_, out, _) = int8(&["--min-sqnr", "40", "--format", "junit"]);
     assert!(out.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{out}");
+    assert!(out.contains("<property name=\"basis\" value=\"weights only\"/>"), "{out}");
     assert!(out.contains("<failure message=\"min-sqnr layer3.conv2.weight_quantized: 39.6 dB"), "{out}");
 
     let (_, out, _) = int8(&["--min-sqnr", "40", "--format", "sarif"]);
@@ -128,6 +129,8 @@ fn other_forms() {
         (&document["version"], &run["results"][0]["ruleId"]),
         (&Value::from("2.1.0"), &Value::from("min-sqnr"))
     );
+    let bases = run["properties"]["bases"].as_object().expect("by path");
+    assert!(bases.values().all(|basis| basis == "weights only"), "{run}");
     let rules = run["tool"]["driver"]["rules"].as_array().expect("a list");
     assert!(rules.iter().any(|rule| rule["id"] == "QV018"));
 }

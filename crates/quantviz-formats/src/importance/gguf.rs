@@ -1,8 +1,9 @@
 //! llama.cpp's importance matrices as GGUF: sums of squares, and of how many inputs they are, for each expert.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use quantviz_core::{DType, Error, Importance, Result};
+use quantviz_core::{DType, Error, Importance, ParameterId, Result};
 
 use super::numbers;
 use crate::Limits;
@@ -17,12 +18,14 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Importance> {
             "this GGUF file is no importance matrix: its general.type is not imatrix",
         ));
     }
+    let by_name: HashMap<&str, ParameterId> =
+        model.parameter_ids().map(|id| (&*model.parameter(id).name, id)).collect();
     let mut importance = Importance::new();
     for id in model.parameter_ids() {
         let parameter = model.parameter(id);
         let Some(name) = parameter.name.strip_suffix(SUMS) else { continue };
         let in_tensor = |error: Error| error.in_tensor(name);
-        let counts = model.parameter_named(&format!("{name}.counts"));
+        let counts = by_name.get(&*format!("{name}.counts")).copied();
         let counts =
             counts.ok_or_else(|| in_tensor(Error::malformed("it has sums of squares, but no counts")))?;
         if [id, counts].iter().any(|&id| model.parameter(id).dtype != DType::F32) {

@@ -1,7 +1,6 @@
 //! Arrays of numpy's as a source: one in a file, or many in an archive.
 
 use std::ops::{ControlFlow, Range};
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use quantviz_core::{
@@ -64,8 +63,7 @@ const READ_BYTES: u64 = 1 << 18;
 
 impl Arrays {
     /// The one array of an `.npy` file.
-    pub(super) fn alone(path: &Path, name: &str, limits: &Limits) -> Result<Self> {
-        let file = ModelFile::open(path)?;
+    pub(super) fn alone(file: ModelFile, name: &str, limits: &Limits) -> Result<Self> {
         let stored = Extent { file: 0, offset: 0, len: file.len() };
         let packed = Packed { stored, len: stored.len, is_deflated: false };
         let mut arrays = Arrays::of(file, limits);
@@ -76,9 +74,8 @@ impl Arrays {
 
     /// The arrays of an `.npz` file, in the order of their names.
     #[cfg(feature = "torch")]
-    pub(super) fn in_archive(path: &Path, limits: &Limits) -> Result<Self> {
+    pub(super) fn in_archive(file: ModelFile, limits: &Limits) -> Result<Self> {
         use crate::torch::{Archive, Entry};
-        let file = ModelFile::open(path)?;
         let whole = Extent { file: 0, offset: 0, len: file.len() };
         let mut budget = limits.pickle_bytes;
         let archive = Archive::open(&file, whole, limits, &mut budget)?;
@@ -92,7 +89,7 @@ impl Arrays {
     }
 
     #[cfg(not(feature = "torch"))]
-    pub(super) fn in_archive(_: &Path, _: &Limits) -> Result<Self> {
+    pub(super) fn in_archive(_: ModelFile, _: &Limits) -> Result<Self> {
         Err(Error::unsupported("archives are not read by this build: it lacks the feature `torch`"))
     }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use quantviz_core::{Error, Recording, Result};
 
 use crate::Limits;
+use crate::file::ModelFile;
 use arrays::Arrays;
 
 /// The ends of the names of files that hold recorded tensors.
@@ -34,8 +35,9 @@ pub fn open_recordings(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<Re
     let files = if is_folder { files_in(path, limits)? } else { vec![path.to_owned()] };
     files
         .iter()
-        .map(|file| {
-            let open = open_file(file, limits);
+        .enumerate()
+        .map(|(others, file)| {
+            let open = open_file(file, others, limits);
             open.map_err(|error| if error.file().is_some() { error } else { error.in_file(file) })
         })
         .collect()
@@ -67,11 +69,11 @@ fn extension(path: &Path) -> Option<&'static str> {
     EXTENSIONS.into_iter().find(|known| extension.eq_ignore_ascii_case(known))
 }
 
-fn open_file(path: &Path, limits: &Limits) -> Result<Recording> {
+fn open_file(path: &Path, others: usize, limits: &Limits) -> Result<Recording> {
     let name = path.file_stem().map(OsStr::to_string_lossy).unwrap_or_default().into_owned();
     let source = match extension(path) {
-        Some("npz") => Box::new(Arrays::in_archive(path, limits)?),
-        Some("npy") => Box::new(Arrays::alone(path, &name, limits)?),
+        Some("npz") => Box::new(Arrays::in_archive(ModelFile::open_beside(others, path)?, limits)?),
+        Some("npy") => Box::new(Arrays::alone(ModelFile::open_beside(others, path)?, &name, limits)?),
         Some(_) => crate::open_with(path, limits)?,
         None => {
             return Err(Error::unsupported(

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::check::CheckOptions;
+use crate::claims::ClaimOptions;
 use crate::limits::{LimitOptions, help_behind};
 use crate::lint::LintOptions;
 use crate::preview::PreviewOptions;
@@ -186,7 +187,9 @@ pub(crate) struct LayersOptions {
 /// In a terminal that can draw, bars show how the numbers are spread: those of the reference, and those that the codes stand
 /// for, over the range of the reference. (TERM=dumb and locales other than UTF-8 have none.)
 ///
-/// All of it is said of weights only: they do not tell what becomes of activations.
+/// All of it is said of weights only: they do not tell what becomes of activations. --importance says more, weighing errors
+/// by the inputs that weights are multiplied with, and --activations most, of what both models make of the same inputs.
+/// Of several quantized models, the scales that they fix for activations are shown side by side.
 ///
 /// Exit code 0: done. 2: bad input or usage.
 #[derive(clap::Args)]
@@ -214,6 +217,9 @@ pub(crate) struct CompareOptions {
     #[arg(long, value_name = "TARGET", value_parser = crate::lint::target_parser())]
     pub(crate) target: Option<quantviz::insight::Target>,
 
+    #[command(flatten)]
+    pub(crate) claims: ClaimOptions,
+
     /// List every channel, not only the worst (JSON)
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) channels: Option<Show>,
@@ -232,6 +238,8 @@ Examples:
   quantviz compare models/
   quantviz compare model.safetensors model-Q4_K_M.gguf
   quantviz compare models/ --layer layer3.conv2
+  quantviz compare model-F16.gguf model-Q4_K_M.gguf --importance imatrix.gguf
+  quantviz compare model.onnx model_int8.onnx --activations ref.npz int8.npz
   quantviz compare models/ --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";
 
 /// How many of many.

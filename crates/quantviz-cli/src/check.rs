@@ -9,6 +9,7 @@ use quantviz::{Error, ParameterSource};
 use serde::Deserialize;
 
 use crate::Exit;
+use crate::claims::ClaimOptions;
 use crate::compare::{self, Asked, Side};
 use crate::limits::{LimitOptions, help_behind};
 use crate::reports;
@@ -28,6 +29,10 @@ use crate::trouble::Trouble;
 ///   layer = "lm_head*"
 ///   min-sqnr = 40
 ///
+/// What weights keep bounds nothing that becomes of activations, so min-sqnr judges the best that is known: with
+/// --importance each weight by that, as far as it is listed; with --activations every recorded tensor, and no weight. A
+/// rule's 'layer' is then the name of the tensor. Every report says what it goes by.
+///
 /// Exit code 0: all holds. 1: it falls short. 2: it could not be told, or bad input or usage.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
@@ -38,7 +43,7 @@ pub(crate) struct CheckOptions {
     /// The quantized models that were made of it
     quantized: Vec<PathBuf>,
 
-    /// The least decibels that every weight has to keep
+    /// The least decibels that every weight has to keep; by --importance, or of every tensor of --activations, where given
     #[arg(long, value_name = "DB")]
     min_sqnr: Option<f64>,
 
@@ -65,6 +70,9 @@ pub(crate) struct CheckOptions {
     /// Use N threads; the result does not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+
+    #[command(flatten)]
+    claims: ClaimOptions,
 
     #[command(flatten)]
     limits: LimitOptions,
@@ -101,7 +109,8 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let limits = options.limits.limits();
     let asked = Asked::of(&options.reference, &options.quantized)?;
     let reference = Side::open(&asked.reference, &limits)?;
-    let how = compare::How { threads: options.threads, target: options.target, bins: None };
+    let claims = options.claims.open(asked.models(), &limits)?;
+    let how = compare::How { threads: options.threads, target: options.target, bins: None, claims };
     let mut all = Vec::new();
     asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;

@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use quantviz::insight::{Finding, Lint, Target, findings_of_comparison};
-use quantviz::view::{ComparisonView, FidelityTable, Request, VariantView};
+use quantviz::view::{ActivationScales, ComparisonView, FidelityTable, Request, VariantView};
 use quantviz::{
     BoxedSource, Compare, Comparison, Error, ErrorKind, Limits, ModelGroup, ParameterSource, model_groups,
 };
 
 use crate::Exit;
 use crate::args::{CompareOptions, Show};
+use crate::claims::Claims;
 use crate::fidelity;
 use crate::progress::ScanProgress;
+use crate::recorded;
 use crate::stream::{Terminal, write_json};
 use crate::threads;
 use crate::trouble::Trouble;
@@ -23,7 +25,8 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     let reference = Side::open(&asked.reference, &limits)?;
     // Nobody looks at histograms in a file.
     let bins = (!options.json && terminal.out.draws()).then_some(fidelity::BINS);
-    let how = How { threads: options.threads, target: options.target, bins };
+    let claims = options.claims.open(asked.models(), &limits)?;
+    let how = How { threads: options.threads, target: options.target, bins, claims };
     let request = Request {
         parameters: options.parameters.clone(),
         layers: options.layers.clone(),
@@ -56,6 +59,10 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
         let text = fidelity::render(&table, &view.reference, terminal.out.columns(), terminal.paint());
         write!(terminal.out, "{gap}{text}")?;
     }
+    if let Some(scales) = ActivationScales::of(&view) {
+        let width = terminal.out.columns().unwrap_or(fidelity::PIPE_WIDTH);
+        write!(terminal.out, "\n{}", recorded::render_scales(&scales, width, terminal.paint()))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -82,6 +89,7 @@ pub(crate) struct How {
     pub(crate) target: Option<Target>,
     /// The bins of histograms, where some are to be made.
     pub(crate) bins: Option<usize>,
+    pub(crate) claims: Claims,
 }
 
 impl How {
@@ -109,8 +117,9 @@ impl How {
         if let Some(target) = self.target {
             lint = lint.target(target);
         }
+        let compare = self.claims.add_to(compare);
         let comparison = compare.run(&*reference.source, source, &|step| progress.report(step));
-        let comparison = comparison.map_err(|error| Trouble::with(path, error))?;
+        let mut comparison = comparison.map_err(|error| Trouble::with(path, error))?;
         let linted =
             lint.run(source, &|step| progress.report(step)).map_err(|error| Trouble::with(path, error))?;
         let mut findings = findings_of_comparison(source.model(), &comparison);
@@ -119,6 +128,8 @@ impl How {
         let mut told = HashSet::new();
         findings.retain(|finding| told.insert((finding.code, finding.parameter.clone())));
         findings.sort_by_key(|finding| (finding.level, finding.code));
+        drop(progress);
+        comparison.activations = self.claims.compare_recorded(self.threads, terminal)?;
         Ok((comparison, findings))
     }
 }
@@ -184,6 +195,11 @@ impl Asked {
                 Err(Trouble::with(folder, Error::unsupported(message)))
             }
         }
+    }
+
+    /// How many there may be.
+    pub(crate) fn models(&self) -> usize {
+        self.others.len()
     }
 
     /// Opens one after the other. That nothing is compared is an error: nothing would look as if all were well.

@@ -4,7 +4,8 @@
 use quantviz::view::{FidelityRow, FidelityTable, RowShapes, Verdict};
 use unicode_width::UnicodeWidthStr;
 
-use crate::layout::{Align, Columns, bars, shorten};
+use crate::layout::{Align, Columns, bars, shorten, wrap};
+use crate::recorded;
 use crate::stream::Paint;
 
 /// Bins of the histograms: so many that a few fewer columns still have the same number each.
@@ -22,7 +23,7 @@ const NUMBERS: usize = 2;
 const INDENT: &str = "  ";
 const GAP: usize = 2;
 /// The width where no terminal sets one.
-const PIPE_WIDTH: usize = 120;
+pub(crate) const PIPE_WIDTH: usize = 120;
 /// However long what stands behind it, so much of a name is shown.
 const SHORTEST: usize = 24;
 const SHORTEST_BESIDE_BARS: usize = 8;
@@ -30,8 +31,8 @@ const SHORTEST_BESIDE_BARS: usize = 8;
 pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize>, paint: Paint) -> String {
     let mut text = format!("{}\n", paint.strong(&table.title));
     text.push_str(&paint.quiet(&format!("beside {reference}")));
-    text.push_str(&format!("\n{}\n\n", table.facts.join(" · ")));
     let room = width.unwrap_or(PIPE_WIDTH);
+    text.push_str(&format!("\n{}\n\n", wrap(&table.facts.join(" · "), room, 0)));
     let mut notes = table.notes.clone();
     if table.rows.is_empty() {
         text.push_str("no weight of it has a reference\n");
@@ -44,6 +45,9 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
     }
     if let Some(biases) = &table.biases {
         text.push_str(&format!("{}\n", paint.quiet(&shorten(biases, room))));
+    }
+    if !table.recorded.is_empty() {
+        text.push_str(&format!("\n{}", recorded::render(&table.recorded, room, paint)));
     }
     if !table.unmatched.is_empty() {
         text.push_str(&format!("\n{}\n", paint.strong("without a counterpart")));
@@ -87,10 +91,11 @@ const fn column(
 }
 
 /// Those that are empty in every row are left out.
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     column("weight", Align::Left, Ink::Strong, |row, _| row.name.clone()),
     column("encoding", Align::Left, Ink::Quiet, |row, _| row.encoding.clone()),
     column("dB", Align::Right, Ink::Verdict, |row, _| row.sqnr.clone()),
+    column("imp.", Align::Right, Ink::Plain, |row, _| row.by_importance.clone().unwrap_or_default()),
     column("best", Align::Right, Ink::Plain, |row, _| row.headroom.clone()),
     column("reference", Align::Left, Ink::Plain, |row, _| row.reference_range.clone()),
     column("", Align::Left, Ink::ReferenceBars, |row, width| drawn(row, width, |shapes| &shapes.reference)),

@@ -10,6 +10,7 @@
 mod activations;
 mod args;
 mod check;
+mod claims;
 mod compare;
 mod fidelity;
 mod inspect;
@@ -23,6 +24,7 @@ mod outcome;
 mod preview;
 mod preview_table;
 mod progress;
+mod recorded;
 mod reports;
 mod stream;
 mod table;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use clap::error::ErrorKind;
 use quantviz::view::{PreviewReport, PreviewRequest, PreviewTable};
 use quantviz::{Clip, Error, Limits};
 
 use crate::Exit;
+use crate::claims::{axes, usage};
 use crate::limits::{LimitOptions, help_behind};
 use crate::models::{Choice, Chosen};
 use crate::outcome::Outcome;
@@ -107,9 +107,9 @@ pub(crate) fn run(options: &PreviewOptions, terminal: &mut Terminal<'_>) -> Resu
 
 impl PreviewOptions {
     fn request(&self) -> Result<PreviewRequest, Trouble> {
-        let schemes =
-            self.schemes.iter().map(|name| name.parse().map_err(usage)).collect::<Result<_, _>>()?;
-        let axes = self.axes.iter().map(|rule| rule.parse().map_err(usage)).collect::<Result<_, _>>()?;
+        let scheme = |name: &String| name.parse().map_err(|error: Error| usage(error.message()));
+        let schemes = self.schemes.iter().map(scheme).collect::<Result<_, _>>()?;
+        let axes = axes(&self.axes)?;
         Ok(PreviewRequest {
             schemes,
             axes,
@@ -121,11 +121,6 @@ impl PreviewOptions {
             threads: threads::within_memory(self.threads.map(usize::from)),
         })
     }
-}
-
-/// One line: what is wrong says already what would be right.
-fn usage(error: Error) -> Trouble {
-    Trouble::Usage(clap::Error::raw(ErrorKind::InvalidValue, format!("{}\n", error.message())))
 }
 
 /// Of variants, the reference; all where none is known to be.

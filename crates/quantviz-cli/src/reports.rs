@@ -1,8 +1,8 @@
 //! How a judgement is written: for people, for programs, for continuous integration.
 
-use quantviz::insight::{Code, Failure, Gate, RULES};
-use quantviz::one_line;
-use serde_json::{Value, json};
+use quantviz::insight::{Code, Failure, Gate, Judgement, RULES};
+use quantviz::{Basis, one_line};
+use serde_json::{Map, Value, json};
 
 use crate::check::Judged;
 use crate::stream::Paint;
@@ -16,7 +16,8 @@ pub(crate) fn text(all: &[Judged], paint: Paint) -> String {
             (1, _) => paint.alarm("falls short of 1 limit"),
             (several, _) => paint.alarm(&format!("falls short of {several} limits")),
         };
-        text.push_str(&format!("{}: {verdict}\n", paint.strong(&one_line(path))));
+        let basis = paint.quiet(&format!("({})", basis(judgement)));
+        text.push_str(&format!("{}: {verdict} {basis}\n", paint.strong(&one_line(path))));
         for failure in &judgement.failures {
             text.push_str(&format!("  {} {}\n", paint.strong(&failure.limit), told(failure)));
         }
@@ -25,6 +26,16 @@ pub(crate) fn text(all: &[Judged], paint: Paint) -> String {
         }
     }
     text
+}
+
+/// What decibels are said by.
+fn basis(judgement: &Judgement) -> String {
+    let Judgement { counted, of, .. } = judgement;
+    match judgement.basis {
+        Basis::Importance => format!("by importance of {counted} of {of} weights"),
+        Basis::Activations => format!("by {counted} of {of} recorded activations"),
+        _ => "weights only".to_owned(),
+    }
 }
 
 fn told(failure: &Failure) -> String {
@@ -41,6 +52,9 @@ pub(crate) fn json(reference: &str, gate: &Gate, all: &[Judged]) -> serde_json::
             json!({
                 "path": path,
                 "holds": judgement.holds(),
+                "basis": judgement.basis,
+                "counted": judgement.counted,
+                "of": judgement.of,
                 "failures": judgement.failures,
                 "undecided": judgement.undecided,
             })
@@ -69,6 +83,8 @@ pub(crate) fn junit(all: &[Judged]) -> String {
     );
     for Judged { path, judgement } in all {
         xml.push_str(&format!("  <testcase classname=\"quantviz.check\" name=\"{}\">\n", escaped(path)));
+        let basis = escaped(&basis(judgement));
+        xml.push_str(&format!("    <properties><property name=\"basis\" value=\"{basis}\"/></properties>\n"));
         let lines: Vec<String> =
             judgement.failures.iter().map(|it| format!("{} {}", it.limit, told(it))).collect();
         let element = |name: &str, lines: &[String]| {
@@ -124,6 +140,8 @@ pub(crate) fn sarif(all: &[Judged]) -> serde_json::Result<String> {
         let code: Code = rule.code;
         json!({ "id": code.to_string(), "shortDescription": { "text": rule.title } })
     });
+    let bases: Map<String, Value> =
+        all.iter().map(|it| (it.path.clone(), basis(&it.judgement).into())).collect();
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -134,6 +152,7 @@ pub(crate) fn sarif(all: &[Judged]) -> serde_json::Result<String> {
                 "rules": of_limits.chain(of_findings).collect::<Vec<_>>(),
             } },
             "results": results,
+            "properties": { "bases": bases },
         }],
     });
     Ok(serde_json::to_string(&document)? + "\n")

@@ -26,7 +26,7 @@ fn int8(more: &[&str]) -> (Exit, String, String) {
 fn a_clean_folder_holds() {
     let (exit, out, err) = check(&[FOLDER]);
     assert_eq!((exit, err.as_str()), (Exit::Done, ""));
-    assert_eq!(out, "resnet8_int8.onnx: holds\nresnet8_uint8.onnx: holds\n");
+    assert_eq!(out, "resnet8_int8.onnx: holds (weights only)\nresnet8_uint8.onnx: holds (weights only)\n");
 }
 
 /// Float variants are not judged; and where there are no others, nothing holds.
@@ -59,7 +59,7 @@ fn limits_that_are_not_held() {
     assert_eq!(exit, Exit::FallsShort);
     assert_eq!(
         out,
-        "resnet8_int8.onnx: falls short of 1 limit\n  min-sqnr layer3.conv2.weight_quantized: 39.6 dB, at least 40 are asked for\n"
+        "resnet8_int8.onnx: falls short of 1 limit (weights only)\n  min-sqnr layer3.conv2.weight_quantized: 39.6 dB, at least 40 are asked for\n"
     );
     assert_eq!(int8(&["--min-sqnr", "39"]).0, Exit::Done);
     // Every activation that is clamped at zero has a finding for information.
@@ -119,6 +119,7 @@ fn other_forms() {
 
     let (_, out, _) = int8(&["--min-sqnr", "40", "--format", "junit"]);
     assert!(out.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{out}");
+    assert!(out.contains("<property name=\"basis\" value=\"weights only\"/>"), "{out}");
     assert!(out.contains("<failure message=\"min-sqnr layer3.conv2.weight_quantized: 39.6 dB"), "{out}");
 
     let (_, out, _) = int8(&["--min-sqnr", "40", "--format", "sarif"]);
@@ -128,6 +129,8 @@ fn other_forms() {
         (&document["version"], &run["results"][0]["ruleId"]),
         (&Value::from("2.1.0"), &Value::from("min-sqnr"))
     );
+    let bases = run["properties"]["bases"].as_object().expect("by path");
+    assert!(bases.values().all(|basis| basis == "weights only"), "{run}");
     let rules = run["tool"]["driver"]["rules"].as_array().expect("a list");
     assert!(rules.iter().any(|rule| rule["id"] == "QV018"));
 }

@@ -14,7 +14,8 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 const SPREADS: [&str; 5] = ["scale", "scale2", "effective_scale", "zero_point", "offset"];
 
 /// What no model of the tests shows: a tensor of which only some is readable.
-const RARE: [&str; 2] = ["variants[].pairs[].error", "models[].unread"];
+const RARE: [&str; 3] =
+    ["variants[].pairs[].error", "variants[].recorded.tensors[].error", "models[].unread"];
 
 #[test]
 fn inspect() {
@@ -51,12 +52,21 @@ fn compare() {
     printed.of_command(&["compare", "--json", &merged.float, &parts.quantized]);
     printed.of_command(&["compare", "--json", &parts.float, &merged.quantized, &other.quantized]);
     printed.of_command(&["compare", "--json", &broken.float, &broken.quantized]);
+    let claims = |name: &str| format!("{FIXTURES}/claims/{name}");
+    let (from, of) = (claims("recorded/reference"), claims("recorded/quantized"));
+    let (float, quantized) = (claims("model.safetensors"), claims("model-Q4_0.gguf"));
+    let recorded = ["--importance", &claims("imatrix.gguf"), "--activations", &from, &of];
+    printed.of_command(&[&["compare", "--json", &*float, &quantized], &recorded[..]].concat());
     let page = Page::read();
-    let mut explained = page.section("quantviz compare").clone();
-    explained.extend(page.like("quantviz inspect", "layers[].activations[].", "variants[].activations[]."));
+    let mut explained = BTreeSet::new();
+    for path in page.section("quantviz compare") {
+        match path.strip_prefix('…') {
+            Some(field) => explained
+                .extend(["worst", "all"].map(|list| format!("variants[].pairs[].channels.{list}[]{field}"))),
+            None => drop(explained.insert(path.clone())),
+        }
+    }
     explained.extend(page.like("quantviz lint", "models[].findings[].", "variants[].findings[]."));
-    let worst = "variants[].pairs[].channels.worst[].";
-    explained.extend(page.like("quantviz compare", worst, "variants[].pairs[].channels.all[]."));
     printed.are(&explained);
 }
 

@@ -4,15 +4,19 @@
 #![expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use crate::fidelity::{Compared, ErrorSums, Grid, Levels, Piece, Simulated, measure, simulate};
+use crate::fidelity::{
+    Compared, ErrorSums, Grid, Levels, Piece, Simulated, Weighted, measure, simulate, weigh,
+};
+use crate::importance::{InputWeights, Listed};
 use crate::pair_histograms::{PairHistograms, histograms_of};
-use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair};
+use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair, set_axes};
 use crate::parallel::for_each_job;
 use crate::{
-    Error, Fidelity, Granularity, Model, Parameter, ParameterId, ParameterSource, Progress, QuantDescriptor,
-    Result, SourceExt, byte_len,
+    AxisRule, Basis, Claim, ComparedActivations, Error, Fidelity, Granularity, Importance, Model, Parameter,
+    ParameterId, ParameterSource, Progress, QuantDescriptor, Result, SourceExt, byte_len,
 };
 
 /// What is compared of two models, and with how many threads.
@@ -20,6 +24,8 @@ use crate::{
 pub struct Compare {
     threads: Option<usize>,
     bins: Option<usize>,
+    axes: Vec<AxisRule>,
+    importance: Option<Arc<Importance>>,
 }
 
 /// A quantized model beside its reference.
@@ -32,9 +38,12 @@ pub struct Comparison {
     pub unmatched_reference: Vec<Unmatched>,
     /// Quantized parameters without a reference.
     pub unmatched_quantized: Vec<Unmatched>,
-    /// The energy of all weights by that of their errors, in decibels, each weight as much as it has elements. `None`
-    /// where there are no errors, or nothing to say it of.
-    pub sqnr_db: Option<f64>,
+    /// All weights together, each as much as it has elements.
+    pub weights: Claim,
+    /// The same of those whose importance is known, weighted by it, where that was given.
+    pub importance: Option<Claim>,
+    /// What both networks make of their inputs, where somebody has recorded and compared it.
+    pub activations: Option<ComparedActivations>,
     /// The bits that a weight takes with its scales and zero-points.
     pub bits_per_weight: Option<f64>,
 }
@@ -76,10 +85,26 @@ impl Compare {
         self
     }
 
+    /// Says where outputs lie of parameters of the reference, in its coordinates; the first rule that fits counts. Scales
+    /// for each channel and factors that were found say it themselves.
+    #[must_use]
+    pub fn axes(mut self, rules: impl IntoIterator<Item = AxisRule>) -> Self {
+        self.axes = rules.into_iter().collect();
+        self
+    }
+
+    /// Measures errors once more, weighted by how much inputs matter.
+    #[must_use]
+    pub fn importance(mut self, importance: impl Into<Arc<Importance>>) -> Self {
+        self.importance = Some(importance.into());
+        self
+    }
+
     /// Compares `quantized` with `reference`. `progress` hears of every step and calls it off by breaking.
     ///
     /// # Errors
-    /// When `progress` breaks. What cannot be read is told where it stands.
+    /// When `progress` breaks, a rule fits nothing, or importance is not of these models. What cannot be read is told where
+    /// it stands.
     pub fn run(
         &self,
         reference: &(dyn ParameterSource + Sync),
@@ -90,6 +115,7 @@ impl Compare {
         let sides = Sides { reference, quantized };
         let threads = self.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
         let mut pairs = found.pairs;
+        set_axes(reference.model(), quantized.model(), &mut pairs, &self.axes)?;
         let elements = |pair: &Pair| sides.parameter(pair).logical_shape().elements();
         // Codes are looked at twice: what occurs of them says how their ends are meant.
         let once = pairs.iter().map(elements).fold(0, u64::saturating_add);
@@ -145,10 +171,14 @@ impl Compare {
             add(&mut sums[*slot], piece);
         }
         let gains = sides.outlier_gains(&compared, &sums, threads)?;
+        let weighted = match &self.importance {
+            Some(importance) => sides.weigh_all(importance, &pairs, &compared, threads)?,
+            None => vec![None; pairs.len()],
+        };
         drop(compared);
-        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains);
+        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains.into_iter().zip(weighted));
         let mut pairs: Vec<ComparedPair> = pairs
-            .map(|(((pair, sums), ready), outlier_gain_db)| {
+            .map(|(((pair, sums), ready), (outlier_gain_db, weighted))| {
                 let (levels, codes) = match ready {
                     Ok((_, levels, codes)) => (Ok(levels), codes),
                     Err(error) => (Err(error), None),
@@ -159,7 +189,13 @@ impl Compare {
                         true => 1 - axis,
                         false => axis,
                     });
-                    Ok(Fidelity { outlier_gain_db, ..Fidelity::of_channels(axis, &sums, levels) })
+                    let weighted = weighted.transpose()?;
+                    Ok(Fidelity {
+                        outlier_gain_db,
+                        importance_sqnr_db: weighted.and_then(Weighted::sqnr_db),
+                        importance_noise_to_signal: weighted.map(Weighted::noise_to_signal),
+                        ..Fidelity::of_channels(axis, &sums, levels)
+                    })
                 });
                 let bits_per_weight = bits_per_weight(quantized.model(), pair.quantized);
                 ComparedPair { pair, fidelity, bits_per_weight, codes, histograms: None }
@@ -172,7 +208,12 @@ impl Compare {
                 histograms_of(reference, quantized, &wanted, bins, threads, &|done| later(2, done))?;
             pairs.iter_mut().zip(histograms).for_each(|(pair, histograms)| pair.histograms = histograms);
         }
-        Ok(Comparison::of(quantized.model(), pairs, found.reference, found.quantized))
+        let mut comparison = Comparison::of(quantized.model(), pairs, found.reference, found.quantized);
+        if self.importance.is_some() {
+            let ratio = |fidelity: &Fidelity| fidelity.importance_noise_to_signal;
+            comparison.importance = Some(claim(quantized.model(), &comparison.pairs, ratio));
+        }
+        Ok(comparison)
     }
 }
 
@@ -313,6 +354,56 @@ impl<'a> Sides<'a> {
     }
 }
 
+impl Sides<'_> {
+    /// Errors once more, of the pairs that importance is listed for.
+    fn weigh_all(
+        &self,
+        importance: &Importance,
+        pairs: &[Pair],
+        compared: &[Result<Compared<'_>>],
+        threads: usize,
+    ) -> Result<Vec<Option<Result<Weighted>>>> {
+        let listed = Listed::of(importance);
+        let (from, of) = (self.reference.model(), self.quantized.model());
+        let weights: Vec<Option<InputWeights>> =
+            pairs.iter().map(|pair| InputWeights::of(&listed, from, of, pair)).collect::<Result<_>>()?;
+        if weights.iter().all(Option::is_none) && !pairs.is_empty() {
+            let message = format!(
+                "none of the {} names that importance is listed for is a weight of it",
+                importance.len()
+            );
+            return Err(Error::not_found(message));
+        }
+        let jobs: Vec<_> = (0..)
+            .zip(compared.iter().zip(&weights))
+            .filter_map(|(slot, (compared, weights))| {
+                Some((slot, compared.as_ref().ok()?, weights.as_ref()?))
+            })
+            .flat_map(|(slot, compared, weights)| {
+                compared.pieces().map(move |range| (slot, compared, weights, range))
+            })
+            .collect();
+        let goes_on = |_| ControlFlow::Continue(());
+        let pieces = for_each_job(
+            threads,
+            &jobs,
+            |_| 0,
+            &goes_on,
+            |(_, compared, weights, range)| weigh(compared, weights, range.clone()),
+        )?;
+        let mut all: Vec<Option<Result<Weighted>>> = vec![None; compared.len()];
+        for ((slot, ..), piece) in jobs.iter().zip(pieces) {
+            let slot: &mut Option<Result<Weighted>> = &mut all[*slot];
+            match (slot.get_or_insert_with(|| Ok(Weighted::default())), piece) {
+                (Ok(sum), Ok(piece)) => sum.merge(piece),
+                (Err(_), _) => {}
+                (_, Err(error)) => *slot = Some(Err(error)),
+            }
+        }
+        Ok(all)
+    }
+}
+
 /// The bits of an element, with what its codes are scaled by.
 fn bits_per_weight(model: &Model, id: ParameterId) -> f64 {
     let parameter = model.parameter(id);
@@ -330,21 +421,43 @@ impl Comparison {
         unmatched_reference: Vec<Unmatched>,
         unmatched_quantized: Vec<Unmatched>,
     ) -> Self {
-        let (mut elements, mut noise, mut bits) = (0.0, 0.0, 0.0);
-        for it in pairs.iter().filter(|it| model.parameter(it.pair.quantized).is_weight()) {
-            let count = model.parameter(it.pair.quantized).logical_shape().elements() as f64;
-            if let Ok(Some(ratio)) = it.fidelity.as_ref().map(|fidelity| fidelity.noise_to_signal) {
-                (elements, noise) = (elements + count, noise + count * ratio);
-                bits += count * it.bits_per_weight;
+        let (mut elements, mut bits) = (0.0, 0.0);
+        for (count, it) in weights(model, &pairs) {
+            if it.fidelity.as_ref().is_ok_and(|fidelity| fidelity.noise_to_signal.is_some()) {
+                (elements, bits) = (elements + count, bits + count * it.bits_per_weight);
             }
         }
-        let any = elements > 0.0;
         Comparison {
+            weights: claim(model, &pairs, |fidelity| fidelity.noise_to_signal),
+            importance: None,
+            activations: None,
+            bits_per_weight: (elements > 0.0).then(|| bits / elements),
             pairs,
             unmatched_reference,
             unmatched_quantized,
-            sqnr_db: (any && noise > 0.0).then(|| -10.0 * (noise / elements).log10()),
-            bits_per_weight: any.then(|| bits / elements),
         }
     }
+
+    /// What can be said of the whole model, and what of that says most last.
+    pub fn claims(&self) -> Vec<(Basis, Claim)> {
+        let activations = self.activations.as_ref().map(|it| (Basis::Activations, it.claim));
+        let importance = self.importance.map(|claim| (Basis::Importance, claim));
+        [Some((Basis::Weights, self.weights)), importance, activations].into_iter().flatten().collect()
+    }
+
+    /// What most is said by.
+    pub fn basis(&self) -> (Basis, Claim) {
+        self.claims().pop().unwrap_or((Basis::Weights, self.weights))
+    }
+}
+
+/// Every weight, and how many elements it has.
+fn weights<'a>(model: &'a Model, pairs: &'a [ComparedPair]) -> impl Iterator<Item = (f64, &'a ComparedPair)> {
+    let weights = pairs.iter().map(|it| (model.parameter(it.pair.quantized), it));
+    let weights = weights.filter(|(parameter, _)| parameter.is_weight());
+    weights.map(|(parameter, it)| (parameter.logical_shape().elements() as f64, it))
+}
+
+fn claim(model: &Model, pairs: &[ComparedPair], ratio: impl Fn(&Fidelity) -> Option<f64>) -> Claim {
+    Claim::of(weights(model, pairs).map(|(count, it)| (count, it.fidelity.as_ref().ok().and_then(&ratio))))
 }

@@ -109,6 +109,7 @@
 mod activation;
 mod binning;
 mod calibration;
+mod claim;
 mod code_counts;
 mod column_sums;
 mod compare;
@@ -124,6 +125,7 @@ mod group_sums;
 mod groups;
 mod half_counts;
 mod histogram;
+mod importance;
 mod job;
 mod memory;
 mod minifloat;
@@ -139,6 +141,7 @@ mod quant;
 mod quantize;
 mod real;
 mod real_sums;
+mod recordings;
 mod roles;
 mod run_counts;
 mod scales;
@@ -153,6 +156,7 @@ mod values;
 mod work;
 
 pub use activation::{Activation, QuantizedInput};
+pub use claim::{Basis, Claim};
 pub use compare::{Compare, ComparedPair, Comparison};
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
@@ -162,6 +166,7 @@ pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels, expected_sqnr_db
 pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};
+pub use importance::Importance;
 pub use memory::MemorySource;
 pub use minifloat::code_values;
 pub use model::{
@@ -179,6 +184,7 @@ pub use preview::{
 };
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
+pub use recordings::{ComparedActivations, ComparedTensor, Recording, UnmatchedTensor, compare_recordings};
 pub use roles::role_from_name;
 pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};

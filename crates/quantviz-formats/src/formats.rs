@@ -60,7 +60,7 @@ pub const FORMATS: &[FormatEntry] = &[
         title: "safetensors",
         extensions: &["safetensors", "safetensors.index.json"],
         feature: Some("safetensors"),
-        claims: |head| has_json_header(head) || head.is_index_of(".safetensors"),
+        claims: |head| has_json_header(head.bytes, head.len) || head.is_index_of(".safetensors"),
         open: opener!("safetensors", crate::safetensors::open),
     },
     FormatEntry {
@@ -204,10 +204,11 @@ fn is_pickle(bytes: &[u8]) -> bool {
     matches!(bytes, [0x80, 2..=5, b'}' | b']' | b'(' | b'c' | b'\x8a' | b'\x95' | b'X' | b'\x8c', ..])
 }
 
-fn has_json_header(head: &Head<'_>) -> bool {
-    let Some((length, rest)) = head.bytes.split_first_chunk::<8>() else { return false };
+/// Whether a file of so many bytes, which begins like this, begins with the length of a JSON object and the object.
+pub(crate) fn has_json_header(head: &[u8], len: u64) -> bool {
+    let Some((length, rest)) = head.split_first_chunk::<8>() else { return false };
     let length = u64::from_le_bytes(*length);
-    rest.first() == Some(&b'{') && length.checked_add(8).is_some_and(|end| end <= head.len)
+    rest.first() == Some(&b'{') && length.checked_add(8).is_some_and(|end| end <= len)
 }
 
 /// `ir_version`, a small number, and then another field of a model that has bytes: every exporter begins so.

@@ -21,7 +21,6 @@
 #[cfg(any(feature = "onnx", feature = "safetensors"))]
 mod bit_rows;
 mod bounded_json;
-#[cfg(any(feature = "gguf", feature = "onnx", feature = "safetensors", feature = "torch"))]
 mod bytes;
 mod confined;
 mod file;
@@ -30,11 +29,13 @@ mod foreign;
 mod formats;
 #[cfg(feature = "gguf")]
 mod gguf;
+mod importance;
 #[cfg(any(feature = "gguf", feature = "safetensors"))]
 mod layer_order;
 mod limits;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod recordings;
 #[cfg(feature = "safetensors")]
 mod safetensors;
 mod shard_index;
@@ -54,7 +55,9 @@ pub use folder::{
     ModelGroup, Variant, folder_of_models_in, group_models, model_groups, models_among, models_in,
 };
 pub use formats::{FORMATS, FormatEntry, format_of};
+pub use importance::open_importance;
 pub use limits::Limits;
+pub use recordings::open_recordings;
 
 /// A source that any thread may read.
 pub type BoxedSource = Box<dyn ParameterSource + Send + Sync>;

@@ -90,6 +90,8 @@ limits! {
     inflated_bytes: u64 = 64 << 20;
     /// Times that the tensors of a PyTorch file may cover its bytes, all together: views can share storages.
     view_repeats: u64 = 8;
+    /// Bytes of a file that says how much inputs matter.
+    importance_bytes: u64 = 1 << 30;
     /// Messages inside messages in an ONNX file, arrays inside arrays in GGUF's metadata.
     depth: usize = 100;
 }

@@ -1,6 +1,6 @@
 //! Whether a quantized model may ship: limits that it has to hold.
 
-use quantviz_core::{Comparison, Fidelity, Model, number};
+use quantviz_core::{Basis, Comparison, Fidelity, Model, number};
 use serde::{Deserialize, Serialize};
 
 use crate::{Finding, Level};
@@ -29,7 +29,8 @@ pub struct Exception {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct Gate {
-    /// The least decibels.
+    /// The least decibels: of every recorded activation where there are such; else of every weight, by importance where
+    /// that is known.
     pub min_sqnr: Option<f64>,
     /// The largest share of clipped numbers.
     pub max_clipped: Option<f64>,
@@ -61,7 +62,7 @@ impl Default for Gate {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Failure {
-    /// The parameter, by its name in the quantized model; `None` where it is the model.
+    /// The parameter, by its name in the quantized model, or the recorded activation; `None` where it is the model.
     pub parameter: Option<String>,
     /// The limit: `min-sqnr`, or the code of a finding.
     pub limit: String,
@@ -74,9 +75,15 @@ pub struct Failure {
 }
 
 /// Whether a model holds its limits.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Judgement {
+    /// What decibels are said by.
+    pub basis: Basis,
+    /// Of how many weights or activations that is known.
+    pub counted: usize,
+    /// How many of these there are.
+    pub of: usize,
     /// Limits that are not held.
     pub failures: Vec<Failure>,
     /// Why something could not be told, a line each.
@@ -99,7 +106,14 @@ impl Gate {
         comparison: &Comparison,
         findings: &[Finding],
     ) -> Judgement {
-        let mut judgement = Judgement::default();
+        let (basis, claim) = comparison.basis();
+        let mut judgement = Judgement {
+            basis,
+            counted: claim.counted,
+            of: claim.of,
+            failures: Vec::new(),
+            undecided: Vec::new(),
+        };
         let denied = |finding: &&Finding| {
             finding.level == Level::Error || self.deny.contains(&finding.code.to_string())
         };
@@ -125,15 +139,29 @@ impl Gate {
             match &pair.fidelity {
                 Ok(fidelity) => {
                     let limits = self.limits_of(encoding, reference);
+                    if comparison.activations.is_none() {
+                        judgement.failures.extend(short_of_sqnr(&parameter.name, fidelity, &limits));
+                    }
                     judgement.failures.extend(failures(&parameter.name, fidelity, &limits));
                 }
                 Err(error) => judgement.undecided.push(format!("{}: {}", parameter.name, error.message())),
             }
         }
+        for tensor in comparison.activations.iter().flat_map(|it| &it.tensors) {
+            let limits = self.limits_of("", &tensor.name);
+            match &tensor.fidelity {
+                Ok(fidelity) => judgement.failures.extend(short_of_sqnr(&tensor.name, fidelity, &limits)),
+                Err(error) if limits.min_sqnr.is_some() => {
+                    let why = error.line_within(None, Some(&tensor.name));
+                    judgement.undecided.push(format!("{}: {why}", tensor.name));
+                }
+                Err(_) => {}
+            }
+        }
         judgement
     }
 
-    /// The limits of a weight.
+    /// The limits of a weight, or of what was recorded.
     fn limits_of(&self, encoding: &str, reference: &str) -> Exception {
         let fits = |rule: &&Exception| {
             rule.encoding.as_deref().is_none_or(|it| it == encoding)
@@ -159,28 +187,28 @@ impl Gate {
 /// Of so many that are off the grid, codes were not meant to be the nearest.
 const OFF_GRID: f64 = 0.001;
 
+/// Whether less is kept than has to be, as well as is known.
+fn short_of_sqnr(name: &str, fidelity: &Fidelity, limits: &Exception) -> Option<Failure> {
+    let bound = limits.min_sqnr?;
+    let (value, is_exact, by) = match fidelity.importance_noise_to_signal {
+        Some(noise) => (fidelity.importance_sqnr_db, noise == 0.0, " by importance"),
+        None => (fidelity.sqnr_db, fidelity.exact, ""),
+    };
+    let message = match value {
+        Some(db) if db < bound => format!("{db:.1} dB{by}, at least {} are asked for", number(bound)),
+        None if !is_exact => format!("all of it is error{by}: the reference is zero"),
+        _ => return None,
+    };
+    let (parameter, limit) = (Some(name.to_owned()), "min-sqnr".to_owned());
+    Some(Failure { parameter, limit, value, bound: Some(bound), message })
+}
+
 fn failures(name: &str, fidelity: &Fidelity, limits: &Exception) -> Vec<Failure> {
     let mut all = Vec::new();
     let mut fail = |limit: &str, value: Option<f64>, bound: f64, message: String| {
         let parameter = Some(name.to_owned());
         all.push(Failure { parameter, limit: limit.to_owned(), value, bound: Some(bound), message });
     };
-    if let Some(bound) = limits.min_sqnr {
-        match fidelity.sqnr_db {
-            Some(db) if db < bound => {
-                fail(
-                    "min-sqnr",
-                    Some(db),
-                    bound,
-                    format!("{db:.1} dB, at least {} are asked for", number(bound)),
-                );
-            }
-            None if !fidelity.exact => {
-                fail("min-sqnr", None, bound, "all of it is error: the reference is zero".to_owned());
-            }
-            _ => {}
-        }
-    }
     let is_rounded = fidelity.off_grid.is_none_or(|share| share <= OFF_GRID);
     let shares = [
         ("max-clipped", fidelity.clipped, limits.max_clipped, "of its numbers are clipped"),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use quantviz_core::{
-    ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
+    Basis, ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
     PairHistograms, Parameter, ParameterId, ParameterSource, Result, Role, Split, Unmatched,
     expected_sqnr_db,
 };
@@ -11,6 +11,7 @@ use quantviz_insight::Finding;
 use serde::Serialize;
 
 use crate::inspection::ActivationView;
+use crate::recorded::RecordedView;
 use crate::request::{Request, Selection};
 use crate::words;
 
@@ -38,6 +39,9 @@ pub struct VariantView {
     pub unmatched: UnmatchedView,
     /// The activations whose quantization the file fixes.
     pub activations: Vec<ActivationView>,
+    /// What was recorded of activations, where it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<RecordedView>,
     /// The model in one line.
     pub model: ModelFidelityView,
     /// What is worth knowing, with advice.
@@ -197,16 +201,32 @@ pub struct UnmatchedParameter {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ModelFidelityView {
-    /// All weights together, in decibels.
+    /// The whole model, in decibels.
     pub sqnr_db: Option<f64>,
-    /// What that is said of: `weights`, as long as nothing more was given.
-    pub basis: String,
+    /// What that is said by: `weights`, as long as nothing more was given.
+    pub basis: Basis,
+    /// The same by everything that is known, weights first.
+    pub claims: Vec<ClaimView>,
     /// The bytes of the reference's files.
     pub reference_bytes: u64,
     /// The bytes of the quantized model's files.
     pub quantized_bytes: u64,
     /// The bits that a weight takes, with scales and zero-points.
     pub bits_per_weight: Option<f64>,
+}
+
+/// What is said of a whole model, and by what.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ClaimView {
+    /// By what.
+    pub basis: Basis,
+    /// All tensors together, in decibels.
+    pub sqnr_db: Option<f64>,
+    /// How many weights or activations it is said of.
+    pub counted: usize,
+    /// How many there are.
+    pub of: usize,
 }
 
 impl ComparisonView {
@@ -245,6 +265,12 @@ impl VariantView {
                 .map(|it| UnmatchedParameter { parameter: name(model, it.parameter), why: it.why.clone() })
                 .collect()
         };
+        let claims = comparison.claims().into_iter().map(|(basis, claim)| ClaimView {
+            basis,
+            sqnr_db: claim.sqnr_db,
+            counted: claim.counted,
+            of: claim.of,
+        });
         VariantView {
             path: path.into(),
             pairs: pairs.into_iter().map(|(_, pair)| pair).collect(),
@@ -253,9 +279,11 @@ impl VariantView {
                 quantized: unmatched(of, &comparison.unmatched_quantized),
             },
             activations: activations.map(|it| ActivationView::of(of, it)).collect(),
+            recorded: comparison.activations.as_ref().map(RecordedView::of),
             model: ModelFidelityView {
-                sqnr_db: comparison.sqnr_db,
-                basis: "weights".to_owned(),
+                sqnr_db: comparison.basis().1.sqnr_db,
+                basis: comparison.basis().0,
+                claims: claims.collect(),
                 reference_bytes: from.file_bytes,
                 quantized_bytes: of.file_bytes,
                 bits_per_weight: comparison.bits_per_weight,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use quantviz_core::{Encoding, PairHistograms, Role, bytes, number, one_line};
+use quantviz_core::{Basis, Encoding, PairHistograms, Role, bytes, number, one_line};
 use serde::Serialize;
 
-use crate::comparison::{PairView, VariantView};
+use crate::comparison::{ClaimView, ModelFidelityView, PairView, UnmatchedView, VariantView};
+use crate::recorded::{RecordedRow, RecordedView};
 
 /// A quantized model beside its reference, to be read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +20,8 @@ pub struct FidelityTable {
     pub rows: Vec<FidelityRow>,
     /// Its biases, in a line; `None` where it has none.
     pub biases: Option<String>,
+    /// Recorded activations, worst first, where there are such.
+    pub recorded: Vec<RecordedRow>,
     /// Everything that has no counterpart, a line each.
     pub unmatched: Vec<String>,
     /// What is to be kept in mind, a line each.
@@ -35,6 +38,8 @@ pub struct FidelityRow {
     pub encoding: String,
     /// The decibels that it keeps: `39.6`, `exact`, `>120`.
     pub sqnr: String,
+    /// The same by importance, where that is known.
+    pub by_importance: Option<String>,
     /// What rounding to the nearest would keep beyond that.
     pub headroom: String,
     /// The range of the reference.
@@ -140,12 +145,8 @@ impl FidelityTable {
         let rows = variant.pairs.iter().filter(|pair| !is_bias(pair)).map(FidelityRow::of).collect();
         let biases: Vec<&PairView> = variant.pairs.iter().filter(is_bias).collect();
         let model = &variant.model;
+        let claims = model.claims.iter().rev().map(|it| Some(claim(it, model.claims.len())));
         let facts = [
-            Some(match model.sqnr_db {
-                Some(db) => format!("{db:.1} dB, {} only", model.basis),
-                None if variant.pairs.iter().any(|it| !is_bias(&it)) => "exact".to_owned(),
-                None => "nothing to compare".to_owned(),
-            }),
             model.bits_per_weight.map(|bits| format!("{bits:.2} bits per weight")),
             Some(format!("{} instead of {}", bytes(model.quantized_bytes), bytes(model.reference_bytes))),
             reference_types(&variant.pairs),
@@ -157,23 +158,26 @@ impl FidelityTable {
         };
         let mut lines = unmatched("quantized", &variant.unmatched.quantized);
         lines.extend(unmatched("reference", &variant.unmatched.reference));
+        if let Some(recorded) = &variant.recorded {
+            let RecordedView { unmatched: UnmatchedView { quantized, reference }, .. } = recorded;
+            lines.extend(unmatched("recorded tensor", quantized));
+            lines.extend(unmatched("recorded tensor", reference));
+        }
         FidelityTable {
             title: variant.path.clone(),
-            facts: facts.into_iter().flatten().collect(),
+            facts: claims.chain(facts).flatten().collect(),
             rows,
             biases: biases.first().map(|worst| {
                 format!(
                     "{} biases, the worst at {} dB: {}",
                     biases.len(),
-                    sqnr(worst),
+                    sqnr(worst.sqnr_db, worst.exact),
                     one_line(&worst.reference)
                 )
             }),
             unmatched: lines,
-            notes: vec![
-                "dB: signal to quantization noise of the weights. It says nothing of activations.".to_owned(),
-                "best: what rounding to the nearest keeps with the same scales".to_owned(),
-            ],
+            recorded: variant.recorded.as_ref().map(RecordedView::rows).unwrap_or_default(),
+            notes: notes(model),
         }
     }
 }
@@ -188,6 +192,40 @@ impl RowShapes {
     }
 }
 
+/// What is said of the whole, one of so many ways to say it.
+fn claim(claim: &ClaimView, ways: usize) -> String {
+    let db = match claim.sqnr_db {
+        Some(db) => format!("{db:.1} dB"),
+        None if claim.counted > 0 => "exact".to_owned(),
+        None => "nothing to compare".to_owned(),
+    };
+    let many = if claim.counted == claim.of {
+        claim.of.to_string()
+    } else {
+        format!("{} of {}", claim.counted, claim.of)
+    };
+    match claim.basis {
+        Basis::Weights if ways == 1 && claim.sqnr_db.is_some() => format!("{db}, weights only"),
+        Basis::Weights if ways == 1 => db,
+        Basis::Importance => format!("{db} by importance ({many} weights)"),
+        Basis::Activations => format!("{db} by activations ({many} recorded)"),
+        _ => format!("{db} by weights"),
+    }
+}
+
+fn notes(model: &ModelFidelityView) -> Vec<String> {
+    let knows = |basis| model.claims.iter().any(|claim| claim.basis == basis);
+    let weights = if knows(Basis::Activations) {
+        "dB: signal to quantization noise, of activations and of the weights"
+    } else {
+        "dB: signal to quantization noise of the weights. It says nothing of activations."
+    };
+    let importance = knows(Basis::Importance)
+        .then_some("imp.: the same with each input of a weight as much as importance says");
+    let best = "best: what rounding to the nearest keeps with the same scales";
+    [Some(weights), importance, Some(best)].into_iter().flatten().map(str::to_owned).collect()
+}
+
 impl FidelityRow {
     pub(crate) fn of(pair: &PairView) -> Self {
         let range = |range: Option<[f64; 2]>| {
@@ -197,7 +235,8 @@ impl FidelityRow {
         FidelityRow {
             name: pair.reference.clone(),
             encoding: format!("{} {:.1} bit", encoding(pair.encoding), pair.bits_per_weight),
-            sqnr: sqnr(pair),
+            sqnr: sqnr(pair.sqnr_db, pair.exact),
+            by_importance: pair.importance_sqnr_db.map(|db| sqnr(Some(db), false)),
             headroom: pair.rtn_sqnr_db.map_or_else(String::new, |best| format!("{best:.1}")),
             reference_range: range(pair.reference_range),
             quantized_range: range(pair.quantized_range),
@@ -222,11 +261,11 @@ fn encoding(encoding: Encoding) -> &'static str {
     encoding.name()
 }
 
-fn sqnr(pair: &PairView) -> String {
-    match pair.sqnr_db {
+pub(crate) fn sqnr(db: Option<f64>, exact: bool) -> String {
+    match db {
         Some(db) if db > 120.0 => ">120".to_owned(),
         Some(db) => format!("{db:.1}"),
-        None if pair.exact => "exact".to_owned(),
+        None if exact => "exact".to_owned(),
         None => "–".to_owned(),
     }
 }

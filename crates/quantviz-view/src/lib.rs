@@ -17,6 +17,7 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod activation_scales;
 mod axis;
 mod cells;
 mod comparison;
@@ -33,15 +34,17 @@ mod parameter;
 mod preview;
 mod preview_table;
 mod range_chart;
+mod recorded;
 mod request;
 mod table;
 mod words;
 
+pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use axis::{Axis, Tick};
 pub use cells::{RangeCells, SpreadCells};
 pub use comparison::{
-    AlignmentView, ChannelView, ChannelsView, CodeUse, ComparisonView, ModelFidelityView, PairView,
-    SplitView, UnmatchedParameter, UnmatchedView, VariantView,
+    AlignmentView, ChannelView, ChannelsView, ClaimView, CodeUse, ComparisonView, ModelFidelityView,
+    PairView, SplitView, UnmatchedParameter, UnmatchedView, VariantView,
 };
 pub use fidelity_table::{FidelityRow, FidelityTable, RowShapes, Verdict};
 pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
@@ -55,5 +58,6 @@ pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, Sch
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
 pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
+pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

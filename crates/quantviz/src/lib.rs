@@ -105,9 +105,20 @@ pub use quantviz_core::{
     Weight,
     choose,
 };
+pub use quantviz_core::{
+    // What more than weights can say.
+    Basis,
+    Claim,
+    ComparedActivations,
+    ComparedTensor,
+    Importance,
+    Recording,
+    UnmatchedTensor,
+    compare_recordings,
+};
 pub use quantviz_formats::{
     BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
-    group_models, model_groups, models_among, models_in, open, open_with,
+    group_models, model_groups, models_among, models_in, open, open_importance, open_recordings, open_with,
 };
 
 /// Findings: what is worth knowing about a quantized model.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use quantviz_cli::{Exit, run};
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ pub(crate) fn check_case(folder: &Path) -> Vec<String> {
     let case = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let text = fs::read_to_string(folder.join("truth.json")).expect("every case has a truth");
     let truth: Truth = serde_json::from_str(&text).expect("the truth has the form that the script writes");
-    let said = match compare(&folder.join(&truth.reference), &folder.join(&truth.quantized)) {
+    let importance = truth.importance.as_ref().map(|name| folder.join(name));
+    let said = match compare(&folder.join(&truth.reference), &folder.join(&truth.quantized), importance) {
         Ok(said) => said,
         Err(message) => return vec![format!("{case}: {message}")],
     };
@@ -41,10 +42,13 @@ pub(crate) fn check_case(folder: &Path) -> Vec<String> {
     mismatches.iter().map(|mismatch| format!("{case}: {mismatch}")).collect()
 }
 
-fn compare(reference: &Path, quantized: &Path) -> Result<Value, String> {
+fn compare(reference: &Path, quantized: &Path, importance: Option<PathBuf>) -> Result<Value, String> {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let paths = [reference, quantized].map(|path| path.to_string_lossy().into_owned());
+    let importance = importance.map(|path| path.to_string_lossy().into_owned());
+    let importance = importance.iter().flat_map(|path| ["--importance", path]);
     let arguments = ["quantviz", "compare", "--json", "--channels", "all", &paths[0], &paths[1]];
+    let arguments = arguments.into_iter().chain(importance);
     match run(arguments, &mut out, &mut err) {
         Exit::Done => Ok(serde_json::from_slice(&out).expect("JSON")),
         _ => Err(String::from_utf8_lossy(&err).into_owned()),

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) struct Truth {
     pub(crate) reference: String,
     pub(crate) quantized: String,
+    /// What says how much inputs matter, where there is such a file.
+    pub(crate) importance: Option<String>,
     /// Whether graphs or names tell who belongs to whom.
     pub(crate) proposed: bool,
     /// Matrices and more of the reference that nothing was made of.

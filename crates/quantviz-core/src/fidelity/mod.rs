@@ -14,6 +14,7 @@ mod lanes;
 mod measure;
 mod simulate;
 mod sums;
+mod weighted;
 
 pub use channels::{ChannelFidelity, Channels};
 pub use expected::expected_sqnr_db;
@@ -22,6 +23,7 @@ pub(crate) use measure::{Compared, Piece, measure};
 pub(crate) use simulate::{Simulated, simulate};
 
 pub(crate) use sums::ErrorSums;
+pub(crate) use weighted::{Weighted, weigh};
 
 /// What the codes of a parameter cost, measured in f64 against the numbers they were made of.
 ///
@@ -67,6 +69,9 @@ pub struct Fidelity {
     pub outlier_gain_db: Option<f64>,
     /// The same measure as `sqnr_db`, of errors weighted by importance, where that was given.
     pub importance_sqnr_db: Option<f64>,
+    /// The same as `noise_to_signal`, of errors weighted by importance. `None` where none was given, infinite where
+    /// there is nothing but errors where it counts.
+    pub importance_noise_to_signal: Option<f64>,
     /// The smallest and the largest number of the reference.
     pub reference_range: Option<(f64, f64)>,
     /// The smallest and the largest number that the codes stand for.
@@ -125,10 +130,23 @@ impl Fidelity {
             levels,
             outlier_gain_db: None,
             importance_sqnr_db: None,
+            importance_noise_to_signal: None,
             reference_range: sums.reference_range,
             quantized_range: sums.quantized_range,
             noise_to_signal: ratio(sums.error, sums.reference),
             channels,
+        }
+    }
+
+    /// Of numbers beside others that are not codes: nothing is said of rounding, of clipping and of levels.
+    pub(crate) fn of_values(sums: &ErrorSums) -> Self {
+        Fidelity {
+            clipped: None,
+            clip_noise: None,
+            rounding_share: None,
+            at_ends: None,
+            off_grid: None,
+            ..Fidelity::of(sums, None, None)
         }
     }
 

@@ -44,6 +44,23 @@ impl<'a> Judge<'a> {
 pub(super) const OFF: f64 = 1.0 + 1.0 / 1024.0;
 
 impl ErrorSums {
+    /// Adds a number and what became of it, of which nothing is known but that.
+    pub(crate) fn add(&mut self, r: f64, q: f64) {
+        self.count += 1;
+        if !(r.is_finite() && q.is_finite()) {
+            self.non_finite += 1;
+            return;
+        }
+        let e = r - q;
+        self.reference += r * r;
+        self.error += e * e;
+        self.signed_error += e;
+        self.quantized += q * q;
+        self.max_error = self.max_error.max(e.abs());
+        reach(&mut self.reference_range, r);
+        reach(&mut self.quantized_range, q);
+    }
+
     pub(crate) fn merge(&mut self, other: &ErrorSums) {
         self.count += other.count;
         self.non_finite += other.non_finite;

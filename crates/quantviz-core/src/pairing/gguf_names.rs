@@ -40,6 +40,16 @@ pub(super) fn same_tensor(elsewhere: &str, gguf: &str) -> bool {
     last == gguf_last && block == block_of(path) && ends.iter().any(|end| is_end(end))
 }
 
+/// What llama.cpp may call the module that is called so elsewhere.
+pub(crate) fn gguf_names_of(module: &str) -> impl Iterator<Item = String> {
+    let is_end = |end: &&str| {
+        module.strip_suffix(*end).is_some_and(|rest| rest.is_empty() || rest.ends_with(['.', '_']))
+    };
+    let named = NAMES.iter().filter(move |(_, ends)| ends.iter().any(&is_end));
+    let block = block_of(module).map(|block| format!("blk.{block}.")).unwrap_or_default();
+    named.map(move |(name, _)| format!("{block}{name}"))
+}
+
 /// The first number in a path.
 fn block_of(path: &str) -> Option<&str> {
     path.split('.').find(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))

@@ -5,6 +5,7 @@
 
 mod aligned;
 mod assign;
+mod axes;
 mod batch_norm;
 mod gains;
 mod gguf_names;
@@ -19,8 +20,11 @@ use aligned::Way;
 pub(crate) use aligned::{Aligned, pieces};
 pub use aligned::{Alignment, Gain, Split};
 use assign::{Candidate, assign};
+pub(crate) use axes::set_axes;
 use batch_norm::BatchNorms;
 pub(crate) use gains::fit_gain;
+pub(crate) use gguf_names::gguf_names_of;
+pub(crate) use proposals::plain_name;
 use proposals::{Proposal, propose};
 use sample::{Tiles, sample};
 use score::{Fit, GOOD_DB, Score, plain_db};

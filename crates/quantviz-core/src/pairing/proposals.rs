@@ -145,7 +145,7 @@ fn family(op: &str) -> Option<&'static str> {
 }
 
 /// A name without what quantizers add to it.
-fn plain_name(name: &str) -> &str {
+pub(crate) fn plain_name(name: &str) -> &str {
     const ENDINGS: [&str; 16] = [
         "._packed_params._packed_params.0",
         "._packed_params._packed_weight",

@@ -19,6 +19,7 @@ use std::ops::ControlFlow;
 pub use budget::{Choice, choose, decibels};
 pub use encode::EncodedWeight;
 pub use scheme::PreviewScheme;
+pub(crate) use weights::check_used;
 pub use weights::{AxisRule, Weight, quantizable, quantized_weights};
 
 use crate::names::names;

@@ -68,7 +68,8 @@ impl AxisRule {
         pattern[at..].iter().all(|&rest| rest == '*')
     }
 
-    fn axis_of(&self, parameter: &Parameter) -> Result<usize> {
+    /// The axis that it gives a parameter.
+    pub(crate) fn axis_of(&self, parameter: &Parameter) -> Result<usize> {
         let rank = parameter.shape.rank();
         let axis = if self.axis < 0 { self.axis.saturating_add_unsigned(rank as u64) } else { self.axis };
         usize::try_from(axis).ok().filter(|&axis| axis < rank).ok_or_else(|| {
@@ -104,13 +105,15 @@ pub fn quantizable(model: &Model, rules: &[AxisRule]) -> Result<Vec<Weight>> {
         };
         weights.extend(axis.map(|axis| Weight { parameter: id, axis }));
     }
-    match used.iter().position(|used| !used) {
-        Some(unused) => {
-            let pattern = &rules[unused].pattern;
-            Err(Error::not_found(format!("no weight that could be rounded has a name like {pattern:?}")))
-        }
-        None => Ok(weights),
-    }
+    check_used(rules, &used, "no weight that could be rounded").map(|()| weights)
+}
+
+/// A rule that fits nothing is an error, which begins with what it does not fit.
+pub(crate) fn check_used(rules: &[AxisRule], used: &[bool], nothing: &str) -> Result<()> {
+    let unused = rules.iter().zip(used).find(|(_, used)| !**used);
+    unused.map_or(Ok(()), |(AxisRule { pattern, .. }, _)| {
+        Err(Error::not_found(format!("{nothing} has a name like {pattern:?}")))
+    })
 }
 
 /// The weights to preview; an error says why there are none.

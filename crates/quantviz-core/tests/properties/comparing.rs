@@ -11,7 +11,7 @@ use quantviz_core::{
 };
 
 /// Numbers that are roughly normal, and no two matrices alike.
-fn numbers(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
+pub(crate) fn numbers(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut uniform = || {
         state ^= state << 13;
@@ -24,12 +24,12 @@ fn numbers(rows: usize, columns: usize, seed: u64) -> Array2<f32> {
 
 /// How a test quantizes.
 #[derive(Clone, Copy, Debug)]
-struct Scheme {
-    dtype: DType,
+pub(crate) struct Scheme {
+    pub(crate) dtype: DType,
     /// Rows and columns of a group.
-    group: (usize, usize),
+    pub(crate) group: (usize, usize),
     /// What scales are multiplied with: less than one clips.
-    narrow: f32,
+    pub(crate) narrow: f32,
 }
 
 struct Quantized {
@@ -63,7 +63,12 @@ impl Scheme {
     }
 
     /// A source with the codes under a name, and what scales them.
-    fn source(self, source: MemorySource, name: &str, numbers: ArrayView2<'_, f32>) -> MemorySource {
+    pub(crate) fn source(
+        self,
+        source: MemorySource,
+        name: &str,
+        numbers: ArrayView2<'_, f32>,
+    ) -> MemorySource {
         let Quantized { codes, scales, zero_points } = self.quantize(numbers);
         let bytes: Vec<u8> = codes.iter().map(|code| code.to_le_bytes()[0]).collect();
         let zeros: Vec<u8> = zero_points.iter().map(|zero| zero.to_le_bytes()[0]).collect();
@@ -100,7 +105,7 @@ fn roles(source: &mut MemorySource) {
     }
 }
 
-fn reference(named: &[(&str, Array2<f32>)]) -> MemorySource {
+pub(crate) fn reference(named: &[(&str, Array2<f32>)]) -> MemorySource {
     let mut source = named.iter().fold(MemorySource::new(), |all, (name, it)| all.with(*name, it.clone()));
     roles(&mut source);
     source
@@ -292,7 +297,11 @@ fn pairs_are_found_whatever_they_are_called() {
         let numbers: Vec<f64> = all[index].iter().copied().map(f64::from).collect();
         assert!(are_spread_like(pair, &numbers, &reals(&of, &format!("q{index}"))), "q{index}");
     }
-    assert!(compared.sqnr_db.is_some_and(|db| (30.0..60.0).contains(&db)), "{:?}", compared.sqnr_db);
+    assert!(
+        compared.weights.sqnr_db.is_some_and(|db| (30.0..60.0).contains(&db)),
+        "{:?}",
+        compared.weights.sqnr_db
+    );
 }
 
 #[test]
@@ -353,7 +362,7 @@ fn what_does_not_belong_is_said_to() {
     assert!(compared.pairs.is_empty());
     assert!(compared.unmatched_quantized[0].why.contains("nothing of its size is like it"), "{compared:?}");
     assert_eq!(compared.unmatched_reference.len(), 2);
-    assert_eq!((compared.sqnr_db, compared.bits_per_weight), (None, None));
+    assert_eq!((compared.weights.sqnr_db, compared.bits_per_weight), (None, None));
 
     let twins = reference(&[("one", numbers(32, 32, 1)), ("other", numbers(32, 32, 1))]);
     let of = per_tensor(&numbers(32, 32, 1)).source(MemorySource::new(), "w", numbers(32, 32, 1).view());

@@ -9,3 +9,4 @@ mod histograms;
 mod reference;
 mod sources;
 mod summaries;
+mod weighing;

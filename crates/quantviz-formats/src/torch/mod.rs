@@ -27,6 +27,7 @@ use crate::file::ModelFile;
 use crate::shards::Shards;
 use crate::{BoxedSource, Limits};
 use catalogue::{Catalogue, Location};
+pub(crate) use zip::{Archive, Member as Entry};
 
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<BoxedSource> {
     let shards = Shards::open(path, limits)?;

@@ -14,8 +14,17 @@ use crate::file::{ModelFile, cut_short};
 
 /// A zip archive: a whole file, or an entry of another archive.
 #[derive(Debug)]
-pub(super) struct Archive {
+pub(crate) struct Archive {
     entries: BTreeMap<String, Entry>,
+}
+
+/// Where the bytes of an entry are, which may be compressed.
+pub(crate) struct Member {
+    /// The bytes as they are stored.
+    pub(crate) stored: Extent,
+    /// How many there are once they are no longer compressed.
+    pub(crate) len: u64,
+    pub(crate) is_deflated: bool,
 }
 
 /// An entry. Its bytes are known to be within the archive and to overlap no other's.
@@ -47,7 +56,7 @@ const LOCAL_ENTRY_LEN: u64 = 30;
 
 impl Archive {
     /// Reads the directory of the archive that these bytes of the file are; its bytes are taken off the budget.
-    pub(super) fn open(file: &ModelFile, region: Extent, limits: &Limits, budget: &mut u64) -> Result<Self> {
+    pub(crate) fn open(file: &ModelFile, region: Extent, limits: &Limits, budget: &mut u64) -> Result<Self> {
         let directory = Directory::find(file, region)?;
         // Looking for an end takes as much, however short it is.
         const LOOKING: u64 = 4096;
@@ -65,6 +74,16 @@ impl Archive {
         self.entries.keys().map(String::as_str)
     }
 
+    /// Every entry under its name, for whoever reads it piece by piece.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, Result<Member>)> {
+        self.entries.iter().map(|(name, entry)| {
+            let Entry { stored, len, .. } = *entry;
+            let member =
+                entry.check(name).map(|()| Member { stored, len, is_deflated: entry.method == DEFLATED });
+            (name.as_str(), member)
+        })
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
@@ -78,13 +97,14 @@ impl Archive {
     /// are taken off it.
     pub(super) fn bytes(&self, file: &ModelFile, name: &str, budget: &mut u64) -> Result<Option<Bytes>> {
         let Some(entry) = self.entries.get(name) else { return Ok(None) };
-        match entry.method {
-            _ if entry.encrypted => Err(Error::unsupported(format!("{name} is encrypted"))),
-            STORED => Ok(Some(Bytes::Stored(entry.stored))),
-            DEFLATED => entry.inflate(file, name, budget).map(Some),
-            method => Err(Error::unsupported(format!("{name} is compressed by method {method}"))),
-        }
-        .map_err(|error| error.at_byte(entry.stored.offset))
+        let mut read = || {
+            entry.check(name)?;
+            match entry.method {
+                DEFLATED => entry.inflate(file, name, budget).map(Some),
+                _ => Ok(Some(Bytes::Stored(entry.stored))),
+            }
+        };
+        read().map_err(|error: Error| error.at_byte(entry.stored.offset))
     }
 
     /// Where an entry lies that is neither compressed nor encrypted, such as an archive of its own.
@@ -95,6 +115,15 @@ impl Archive {
 }
 
 impl Entry {
+    /// Refuses what cannot be read here.
+    fn check(&self, name: &str) -> Result<()> {
+        match self.method {
+            _ if self.encrypted => Err(Error::unsupported(format!("{name} is encrypted"))),
+            STORED | DEFLATED => Ok(()),
+            method => Err(Error::unsupported(format!("{name} is compressed by method {method}"))),
+        }
+    }
+
     fn inflate(&self, file: &ModelFile, name: &str, budget: &mut u64) -> Result<Bytes> {
         if self.len > *budget {
             let message = format!("{name} is compressed, and its {} bytes are over the limit", self.len);

@@ -178,7 +178,8 @@ pub(crate) struct LayersOptions {
 ///
 /// Every quantized tensor is compared with the one it was made of. Names and graphs propose pairs, values confirm them, also
 /// across formats: transposed, in parts, with a batch normalisation folded in. dB is the energy of the reference by that of
-/// the error (10 more: a tenth of the error), 'best' what rounding to the nearest would keep with the same scales.
+/// the error (10 more: a tenth of the error), 'best' what rounding to the nearest would keep with the same scales. 'error'
+/// has the shares of the error that clipping makes, and codes that are not the nearest; the rest is rounding.
 ///
 /// A weight is red or has a line that says why where much is lost that need not be: where rounding would keep more, or where
 /// codes like its own keep more of normally distributed weights. Low decibels alone are no reason: four bits have fewer than

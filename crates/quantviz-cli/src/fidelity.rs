@@ -15,7 +15,7 @@ const BAR_WIDTHS: [usize; 3] = [24, 12, 8];
 /// Bars that stand behind each other in a line have less room than bars above each other.
 const BAR_WIDTHS_IN_LINE: [usize; 2] = [12, 8];
 /// An error of more words stands below its line where the bars need the room.
-const SHORT_ERROR: usize = 10;
+const SHORT_ERROR: usize = 13;
 const ERROR: &str = "error";
 
 /// The first of the columns that are below the name, where they are.

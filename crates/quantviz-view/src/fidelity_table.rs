@@ -46,7 +46,8 @@ pub struct FidelityRow {
     pub reference_range: String,
     /// The range of what the codes stand for.
     pub quantized_range: String,
-    /// Where the error comes from: `rounding`, or shares of rounding, clipping and what is off the grid.
+    /// Where the error comes from: `rounding`; or the shares of clipping and of what is off the grid, and that of rounding
+    /// where it is not most of it.
     pub error: String,
     /// How it is to be taken.
     pub verdict: Verdict,
@@ -270,22 +271,28 @@ pub(crate) fn sqnr(db: Option<f64>, exact: bool) -> String {
     }
 }
 
-/// Where the error comes from, in percent of its energy.
+const ROUNDING: &str = "rounding";
+
+/// Where the error comes from, in percent of its energy. What is not told of is rounding, where that is most.
 fn error(pair: &PairView) -> String {
     let (Some(rounding), Some(clipping)) = (pair.rounding_share, pair.clip_noise) else {
         return String::new();
     };
     let off_grid = (1.0 - rounding - clipping).max(0.0);
-    let parts = [("rounding", rounding), ("clipping", clipping), ("off grid", off_grid)];
+    let is_most = rounding >= 0.5;
+    let parts = [(ROUNDING, rounding), ("clipping", clipping), ("off grid", off_grid)];
     let told: Vec<String> = parts
         .into_iter()
-        .filter(|(_, share)| *share >= 0.005)
+        .filter(|(what, share)| *share >= 0.005 && !(is_most && *what == ROUNDING))
         .map(
             |(what, share)| {
                 if share > 0.995 { what.to_owned() } else { format!("{:.0} % {what}", share * 100.0) }
             },
         )
         .collect();
+    if told.is_empty() && is_most {
+        return ROUNDING.to_owned();
+    }
     told.join(", ")
 }
 

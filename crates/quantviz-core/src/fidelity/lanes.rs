@@ -157,9 +157,15 @@ impl Lanes {
         self.quantized_low = f64x8::load_array_ref(simd, &self.quantized_low).min(q).into();
         self.quantized_high = f64x8::load_array_ref(simd, &self.quantized_high).max(q).into();
         let at_ends = value.simd_le(judge.ends.0) | value.simd_ge(judge.ends.1);
-        sum(&mut self.at_ends, at_ends.select(one, none));
         let target = (r - scales.offset) * scales.inverse + scales.zero_point;
-        let nearest = target.round_ties_even().max(judge.ends.0).min(judge.ends.1);
+        let nearest = target.round_ties_even();
+        if nearest.simd_eq(value).all_true() && !at_ends.any_true() {
+            // Rounded to the nearest, all of them, and none clipped: no more is to be known.
+            sum(&mut self.rounded_error, square);
+            return true;
+        }
+        sum(&mut self.at_ends, at_ends.select(one, none));
+        let nearest = nearest.max(judge.ends.0).min(judge.ends.1);
         let rounded = r - ((nearest - scales.zero_point) * scales.scale + scales.offset);
         sum(&mut self.rounded_error, rounded * rounded);
         let clipped = target.simd_lt(judge.bounds.0) | target.simd_gt(judge.bounds.1);

@@ -49,8 +49,11 @@ pub(crate) fn simulate(
     for start in range.clone().step_by(AT_ONCE as usize) {
         let end = range.end.min(start + AT_ONCE);
         compared.reference.read(start..end, &mut values)?;
-        values.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = 0.0);
         dispatch!(Level::new(), simd => {
+            simd.vectorize(
+                #[inline(always)]
+                || values.iter_mut().for_each(|value| *value = if value.is_finite() { *value } else { 0.0 }),
+            );
             simulated.by_tensor += energy(simd, &values, &[[of_all, 1.0 / of_all]]);
             let mut at = 0;
             while at < values.len() {

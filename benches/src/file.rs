@@ -16,19 +16,29 @@ pub struct File {
 pub enum Piece {
     /// These.
     Bytes(Vec<u8>),
-    /// So many, made of a record.
-    Filled(Record, u64),
+    /// So many, made of a record, from a seed.
+    Filled(Record, u64, u64),
 }
 
 /// What is made at a time.
 const CHUNK: u64 = 1 << 20;
 
 impl Piece {
+    /// So many bytes of a tensor, made of a record. What is made of one tensor is made of the same numbers in every file, so
+    /// that codes are those of the floats.
+    pub fn filled(tensor: &str, record: Record, bytes: u64) -> Self {
+        // FNV-1a.
+        let seed = tensor.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Piece::Filled(record, bytes, seed)
+    }
+
     /// How many bytes it has.
     pub fn bytes(&self) -> u64 {
         match self {
             Piece::Bytes(bytes) => bytes.len() as u64,
-            Piece::Filled(_, bytes) => *bytes,
+            Piece::Filled(_, bytes, _) => *bytes,
         }
     }
 }
@@ -70,15 +80,14 @@ impl File {
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let unfinished = path.with_added_extension("part");
         let mut file = BufWriter::with_capacity(1 << 16, std::fs::File::create(&unfinished)?);
-        let mut noise = Noise::new(1);
         let mut chunk = Vec::new();
         for piece in &self.pieces {
             match piece {
                 Piece::Bytes(bytes) => file.write_all(bytes)?,
-                Piece::Filled(record, bytes) => {
+                Piece::Filled(record, bytes, seed) => {
+                    let mut noise = Noise::new(*seed);
                     let mut left = *bytes;
                     while left > 0 {
-                        // What a chunk has too much belongs to the next.
                         noise.fill(record, left.min(CHUNK) as usize, &mut chunk);
                         let len = (left as usize).min(chunk.len());
                         file.write_all(&chunk[..len])?;
@@ -102,7 +111,7 @@ impl File {
         for piece in &self.pieces {
             match piece {
                 Piece::Bytes(bytes) => file.write_all(bytes)?,
-                Piece::Filled(_, bytes) => {
+                Piece::Filled(_, bytes, _) => {
                     let at = file.stream_position()?;
                     file.seek(io::SeekFrom::Start(at + bytes))?;
                 }
@@ -121,9 +130,10 @@ mod tests {
     fn a_file_has_the_bytes_that_it_says() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file.bin");
-        let mut file = File::new([Piece::Bytes(b"head".to_vec()), Piece::Filled(&[(3, Field::F32)], 16)]);
+        let mut file =
+            File::new([Piece::Bytes(b"head".to_vec()), Piece::filled("floats", &[(3, Field::F32)], 16)]);
         file.align(64);
-        file.push(Piece::Filled(&[(1, Field::Constant(7))], CHUNK + 3));
+        file.push(Piece::filled("sevens", &[(1, Field::Constant(7))], CHUNK + 3));
         file.write(&path).expect("written");
         let bytes = std::fs::read(&path).expect("readable");
         assert_eq!((bytes.len() as u64, file.bytes()), (64 + CHUNK + 3, 64 + CHUNK + 3));

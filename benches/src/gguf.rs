@@ -21,7 +21,11 @@ fn file(model: &Transformer, matrices: &BlockType) -> File {
     for tensor in model.tensors() {
         let block = if tensor.matrix().is_some() { matrices } else { &F32 };
         head = head.tensor_at(&tensor.name, block.number, &tensor.dims, data.bytes());
-        data.push(Piece::Filled(block.record, tensor.elements() / block.elements * block.bytes));
+        data.push(Piece::filled(
+            &tensor.name,
+            block.record,
+            tensor.elements() / block.elements * block.bytes,
+        ));
         data.align(32);
     }
     data.behind(head.build())

@@ -22,6 +22,10 @@ pub enum Field {
     I8,
     /// Two codes of four bits, about eight.
     Nibbles,
+    /// The scale that fits [`Field::I8`]: the codes are those of the weights.
+    FittingScale,
+    /// The one of [`Field::F8E4M3`].
+    FittingScale8,
     /// Any byte.
     Byte,
     /// A scale.
@@ -76,8 +80,11 @@ impl Noise {
             Field::F16 => out.extend(f16::from_f32(weight).to_le_bytes()),
             Field::Bf16 => out.extend(bf16::from_f32(weight).to_le_bytes()),
             Field::F8E4M3 => out.push(float8(weight)),
-            // Three and a half standard deviations fill the range.
-            Field::I8 => out.push(((weight * 1800.0).clamp(-127.0, 127.0) as i8).cast_unsigned()),
+            Field::I8 => {
+                out.push(((weight * INT8).round_ties_even().clamp(-127.0, 127.0) as i8).cast_unsigned())
+            }
+            Field::FittingScale => out.extend(INT8.recip().to_le_bytes()),
+            Field::FittingScale8 => out.extend(FLOAT8.recip().to_le_bytes()),
             Field::Nibbles => {
                 let code = |weight: f32| (weight * 110.0 + 8.5).clamp(0.0, 15.0) as u8;
                 out.push(code(weight) | code(self.weight()) << 4);
@@ -90,9 +97,13 @@ impl Noise {
     }
 }
 
+/// What makes codes of weights. Of eight bits, three and a half standard deviations fill the range.
+const INT8: f32 = 1800.0;
+const FLOAT8: f32 = 4096.0;
+
 /// A weight divided by a fitting scale, rounded towards zero.
 fn float8(weight: f32) -> u8 {
-    let bits = (weight * 4096.0).to_bits();
+    let bits = (weight * FLOAT8).to_bits();
     let sign = (bits >> 24) as u8 & 0x80;
     // The exponent's bias is 7 instead of 127; what would be below its smallest is zero.
     match (bits >> 20 & 0x7ff).checked_sub(120 << 3) {

@@ -164,7 +164,8 @@ impl Graph {
     fn initializer(&mut self, name: &str, data_type: i32, dims: &[u64], record: Record, bytes: u64) {
         let head = dims.iter().fold(Message::new(), |message, &dim| message.varint(1, dim));
         let head = head.int(2, data_type.into()).bytes(8, name);
-        self.initializers.push(Initializer { head, payload: Piece::Filled(record, bytes) });
+        let payload = Piece::filled(name.trim_end_matches("_quantized"), record, bytes);
+        self.initializers.push(Initializer { head, payload });
     }
 
     fn floats(&mut self, tensor: &Tensor) {
@@ -214,7 +215,8 @@ impl Graph {
         let [codes, scale, zero_point, real] = ["quantized", "scale", "zero_point", "real"].map(named);
         let channels: &[u64] = if per_channel { &[columns] } else { &[] };
         self.initializer(&codes, INT8, &tensor.dims, &[(256, Field::I8)], tensor.elements());
-        self.scales(&scale, channels);
+        let fitting = &[(1, Field::FittingScale)];
+        self.initializer(&scale, FLOAT, channels, fitting, 4 * channels.iter().product::<u64>());
         let zeros = &[(1, Field::Constant(0))];
         self.initializer(&zero_point, INT8, channels, zeros, channels.iter().product());
         let inputs = [&*codes, &*scale, &*zero_point];

@@ -21,7 +21,7 @@ impl Stored {
             "F16" | "BF16" => 2,
             _ => 4,
         };
-        let payload = Piece::Filled(record, width * dims.iter().product::<u64>());
+        let payload = Piece::filled(name, record, width * dims.iter().product::<u64>());
         Stored { name: name.to_owned(), dtype, dims, payload }
     }
 }
@@ -81,7 +81,7 @@ pub fn float8(model: &Transformer) -> File {
     quantized(model, |module, rows, columns| {
         vec![
             Stored::filled(&format!("{module}.weight"), "F8_E4M3", [rows, columns], &[(256, Field::F8E4M3)]),
-            Stored::filled(&format!("{module}.weight_scale"), "F32", [rows, 1], &[(1, Field::Scale32)]),
+            Stored::filled(&format!("{module}.weight_scale"), "F32", [rows, 1], &[(1, Field::FittingScale8)]),
         ]
     })
 }

@@ -53,7 +53,7 @@ impl Storages {
 
     fn add(&mut self, pickle: Pickle, dims: &[u64], record: Record) -> Pickle {
         let key = self.0.len();
-        self.0.push(Piece::Filled(record, 4 * dims.iter().product::<u64>()));
+        self.0.push(Piece::filled(&key.to_string(), record, 4 * dims.iter().product::<u64>()));
         tensor(pickle, key, dims)
     }
 

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn make_all(folder: &Path) -> Result<Value> {
+    std::fs::create_dir_all(folder).map_err(|error| named(folder, &error))?;
     let stamp = folder.join("version");
     let version = VERSION.to_string();
     let is_current = std::fs::read_to_string(&stamp).is_ok_and(|written| written == version);

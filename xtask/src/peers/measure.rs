@@ -45,7 +45,7 @@ struct OwnTime {
 
 impl Workshop {
     pub(super) fn measure(&self, row: &'static Row) -> Result<Outcome> {
-        let mut commands = [self.quantviz(row.file), self.peer(row.peer, row.file)?];
+        let mut commands = [self.quantviz(row.question, row.file), self.peer(row.peer, row.file)?];
         let is_loop = matches!(row.peer, Peer::Loop(_));
         // Once for nothing, so that the files are in memory.
         for command in &mut commands {
@@ -58,7 +58,7 @@ impl Workshop {
         }
         let made = self.made(row.file)?;
         let share = match row.peer {
-            Peer::Python(_) | Peer::Loop(_) => 1.0,
+            Peer::Python(_) | Peer::Loop(_) | Peer::Scan(_) => 1.0,
             Peer::Floats(floats, Per::Byte) => made.bytes as f64 / self.made(floats)?.bytes as f64,
             Peer::Floats(floats, Per::Element) => {
                 made.parameters as f64 / self.made(floats)?.parameters as f64

@@ -1,15 +1,25 @@
 //! What is measured against what, and how it has to come out.
 
-/// One measurement: `quantviz inspect --bins 64 --json` on a file, and something beside it.
+/// One measurement: quantviz on a file, and something beside it.
 pub(super) struct Row {
     pub(super) title: &'static str,
     pub(super) file: &'static str,
+    pub(super) question: Question,
     pub(super) peer: Peer,
     pub(super) bound: Bound,
     /// The most memory that quantviz may have, in bytes.
     pub(super) memory: Option<u64>,
     /// Whether the table for newcomers has it.
     pub(super) in_short: bool,
+}
+
+/// What quantviz is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    /// `inspect --bins 64 --json`.
+    Inspect,
+    /// `compare --json`, with this file as the reference.
+    Compare(&'static str),
 }
 
 /// What runs in turns with quantviz.
@@ -21,6 +31,8 @@ pub(super) enum Peer {
     Loop(&'static str),
     /// quantviz itself on this file of plain floats.
     Floats(&'static str, Per),
+    /// quantviz, scanning this file and the row's without histograms.
+    Scan(&'static str),
 }
 
 /// What the time of files of different sizes is divided by.
@@ -42,7 +54,16 @@ pub(super) enum Bound {
 impl Row {
     /// What a filter on the command line is compared with.
     pub(super) fn name(&self) -> String {
-        format!("{} {}", self.file, self.peer.name())
+        format!("{} {} {}", self.question.name(), self.file, self.peer.name())
+    }
+}
+
+impl Question {
+    fn name(self) -> &'static str {
+        match self {
+            Question::Inspect => "inspect",
+            Question::Compare(_) => "compare",
+        }
     }
 }
 
@@ -54,6 +75,7 @@ impl Peer {
             Peer::Loop(_) => "C loop",
             Peer::Floats(_, Per::Byte) => "f32, per byte",
             Peer::Floats(_, Per::Element) => "f32, per number",
+            Peer::Scan(_) => "inspect both",
         }
     }
 }
@@ -65,17 +87,39 @@ const SAFETENSORS: &str = "f32.safetensors";
 /// Eight bits and more for a number.
 const fn wide(title: &'static str, file: &'static str, floats: &'static str) -> Row {
     let peer = Peer::Floats(floats, Per::Byte);
-    Row { title, file, peer, bound: Bound::Within(1.5), memory: None, in_short: false }
+    Row {
+        title,
+        file,
+        question: Question::Inspect,
+        peer,
+        bound: Bound::Within(1.5),
+        memory: None,
+        in_short: false,
+    }
 }
 
 /// Fewer.
 const fn narrow(title: &'static str, file: &'static str, floats: &'static str) -> Row {
     let peer = Peer::Floats(floats, Per::Element);
-    Row { title, file, peer, bound: Bound::Within(1.0), memory: None, in_short: false }
+    Row {
+        title,
+        file,
+        question: Question::Inspect,
+        peer,
+        bound: Bound::Within(1.0),
+        memory: None,
+        in_short: false,
+    }
 }
 
 const fn headline(title: &'static str, file: &'static str, peer: Peer, bound: Bound) -> Row {
-    Row { title, file, peer, bound, memory: MEMORY, in_short: true }
+    Row { title, file, question: Question::Inspect, peer, bound, memory: MEMORY, in_short: true }
+}
+
+/// A quantized file beside the floats that it was made of.
+const fn compared(title: &'static str, file: &'static str, floats: &'static str) -> Row {
+    let (question, peer) = (Question::Compare(floats), Peer::Scan(floats));
+    Row { title, file, question, peer, bound: Bound::Within(3.0), memory: None, in_short: false }
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -86,6 +130,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         title: "training checkpoint, 1.5 GB",
         file: "checkpoint.pt",
+        question: Question::Inspect,
         peer: Peer::Loop("checkpoint.pt"),
         bound: Bound::Within(1.5),
         memory: None,
@@ -104,4 +149,7 @@ pub(super) const ROWS: &[Row] = &[
     narrow("GPTQ, 4 bits", "gptq.safetensors", SAFETENSORS),
     narrow("AWQ, 4 bits", "awq.safetensors", SAFETENSORS),
     narrow("bitsandbytes NF4", "nf4.safetensors", SAFETENSORS),
+    compared("compare: int8 in ONNX, one scale", "int8.onnx", ONNX),
+    compared("compare: int8 in ONNX, a scale for each column", "int8-channels.onnx", ONNX),
+    compared("compare: float8, a scale for each row", "fp8.safetensors", SAFETENSORS),
 ];

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use super::rows::Peer;
+use super::rows::{Peer, Question};
 use crate::Result;
 use crate::install::{self, Need};
 use crate::metadata::Metadata;
@@ -58,10 +58,16 @@ impl Workshop {
         self.made.get(file).copied().ok_or_else(|| format!("make_files knows no {file}"))
     }
 
-    /// quantviz, with the question that everybody is asked.
-    pub(super) fn quantviz(&self, file: &str) -> Command {
+    /// quantviz, with a question about a file.
+    pub(super) fn quantviz(&self, question: Question, file: &str) -> Command {
         let mut command = self.measured(&self.quantviz);
-        command.args(["inspect", "--bins", "64", "--json"]).arg(self.files.join(file));
+        match question {
+            Question::Inspect => command.args(["inspect", "--bins", "64", "--json"]),
+            Question::Compare(reference) => {
+                command.args(["compare", "--json"]).arg(self.files.join(reference))
+            }
+        };
+        command.arg(self.files.join(file));
         command
     }
 
@@ -82,7 +88,12 @@ impl Workshop {
                 command.arg(&path).args([start.to_string(), cores().to_string()]).args(["-0.103", "0.103"]);
                 command
             }
-            Peer::Floats(floats, _) => self.quantviz(floats),
+            Peer::Floats(floats, _) => self.quantviz(Question::Inspect, floats),
+            Peer::Scan(floats) => {
+                let mut command = self.measured(&self.quantviz);
+                command.args(["inspect", "--json"]).args([floats, file].map(|it| self.files.join(it)));
+                command
+            }
         })
     }
 

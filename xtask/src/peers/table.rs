@@ -54,6 +54,7 @@ fn named(peer: Peer) -> String {
         Peer::Python(script) => format!("[{}](../benches/peers/{script})", peer.name()),
         Peer::Loop(_) => format!("[{}](../benches/peers/scan.c)", peer.name()),
         Peer::Floats(file, _) => format!("quantviz on {file} ({})", peer.name()),
+        Peer::Scan(file) => format!("quantviz inspect on it and {file}"),
     }
 }
 

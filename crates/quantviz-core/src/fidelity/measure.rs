@@ -208,7 +208,8 @@ impl<'a> Errors<'a> {
         );
     }
 
-    /// Rows of which each number is in a channel of its own.
+    /// Rows of which each number is in a channel of its own. Eight columns are looked at down all whole rows of the block,
+    /// so that their sums stay near: those of all columns take more than the nearest cache holds.
     #[inline(always)]
     fn add_columns<S: Simd>(
         &mut self,
@@ -217,27 +218,52 @@ impl<'a> Errors<'a> {
         affines: &Affines,
         block: &Block<'_>,
     ) {
-        let all = self.values.len();
-        let mut at = 0;
-        while at < all {
-            let index = block.start + at as u64;
-            let (channel, _) = self.channel_of.at(index);
+        let (all, columns) = (self.values.len(), self.channel_of.len as usize);
+        let before = (block.start % self.channel_of.len) as usize;
+        let first = ((columns - before) % columns).min(all);
+        let end = first + (all - first) / columns * columns;
+        let in_eights = columns / LANES * LANES;
+        self.add_in_order(simd, calibration, affines, block.start, 0..first);
+        for column in (0..in_eights).step_by(LANES) {
+            for row in (first..end).step_by(columns) {
+                let at = row + column;
+                self.add_in_order(simd, calibration, affines, block.start, at..at + LANES);
+            }
+        }
+        for row in (first..end).step_by(columns) {
+            self.add_in_order(simd, calibration, affines, block.start, row + in_eights..row + columns);
+        }
+        self.add_in_order(simd, calibration, affines, block.start, end..all);
+    }
+
+    /// Adds numbers as they lie side by side, eight at once where eight columns that belong together are all there.
+    #[inline(always)]
+    fn add_in_order<S: Simd>(
+        &mut self,
+        simd: S,
+        calibration: &Calibration,
+        affines: &Affines,
+        start: u64,
+        range: Range<usize>,
+    ) {
+        let Range { start: mut at, end } = range;
+        while at < end {
+            let index = start + at as u64;
+            let channel = self.channel_of.at(index).0;
             let place = (channel - self.first_channel) as usize;
             let lanes = &mut self.lanes[place / LANES];
-            let room = (self.channel_of.len - channel).min((all - at) as u64);
+            let room = (self.channel_of.len - channel).min((end - at) as u64);
             if self.is_even
                 && place.is_multiple_of(LANES)
                 && channel.is_multiple_of(LANES as u64)
                 && room >= LANES as u64
+                && let (Some(reference), Some(values)) =
+                    (self.reference[at..].first_chunk(), self.values[at..].first_chunk())
+                && let Some(scales) = affines.eight(simd, calibration, index, channel as usize)
+                && lanes.add(simd, reference, values, &scales, &self.judge)
             {
-                let (reference, values) = (&self.reference[at..at + LANES], &self.values[at..at + LANES]);
-                if let (Ok(reference), Ok(values)) = (reference.try_into(), values.try_into())
-                    && let Some(scales) = affines.eight(simd, calibration, index, channel)
-                    && lanes.add(simd, reference, values, &scales, &self.judge)
-                {
-                    at += LANES;
-                    continue;
-                }
+                at += LANES;
+                continue;
             }
             let affine = affines.one(calibration, index);
             lanes.add_one(place % LANES, self.reference[at], self.values[at], &affine, &self.judge);
@@ -300,12 +326,12 @@ impl Affines {
         simd: S,
         calibration: &Calibration,
         index: u64,
-        column: u64,
+        column: usize,
     ) -> Option<Scales<S>> {
         match self {
             Affines::One(affine) => Scales::all(simd, affine),
             Affines::Columns(all) => {
-                all.get(column as usize / LANES)?.as_ref().map(|columns| Scales::each(simd, columns))
+                all.get(column / LANES)?.as_ref().map(|columns| Scales::each(simd, columns))
             }
             Affines::Other => {
                 let each = std::array::from_fn(|lane| calibration.affine_at(index + lane as u64));

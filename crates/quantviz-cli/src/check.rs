@@ -67,12 +67,12 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_name = "TARGET", value_parser = crate::lint::target_parser())]
     target: Option<quantviz::insight::Target>,
 
+    #[command(flatten)]
+    claims: ClaimOptions,
+
     /// Use N threads; the result does not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-
-    #[command(flatten)]
-    claims: ClaimOptions,
 
     #[command(flatten)]
     limits: LimitOptions,

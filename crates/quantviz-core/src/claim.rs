@@ -1,5 +1,6 @@
 //! What can be said of a whole model, what it is said by, and of how much of it.
 
+use crate::Comparison;
 use crate::names::names;
 
 names! {
@@ -51,5 +52,19 @@ impl Claim {
         }
         claim.sqnr_db = (noise > 0.0).then(|| -10.0 * (noise / elements).log10());
         claim
+    }
+}
+
+impl Comparison {
+    /// What can be said of the whole model, and what of that says most last.
+    pub fn claims(&self) -> Vec<(Basis, Claim)> {
+        let activations = self.activations.as_ref().map(|it| (Basis::Activations, it.claim));
+        let importance = self.importance.map(|claim| (Basis::Importance, claim));
+        [Some((Basis::Weights, self.weights)), importance, activations].into_iter().flatten().collect()
+    }
+
+    /// What most is said by.
+    pub fn basis(&self) -> (Basis, Claim) {
+        self.claims().pop().unwrap_or((Basis::Weights, self.weights))
     }
 }

@@ -7,15 +7,13 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use crate::fidelity::{
-    Compared, ErrorSums, Grid, Levels, Piece, Simulated, Weighted, measure, simulate, weigh,
-};
-use crate::importance::{InputWeights, Listed};
+use crate::fidelity::{Compared, ErrorSums, Grid, Levels, Piece, Simulated, Weighted, measure, simulate};
+use crate::importance::weigh_all;
 use crate::pair_histograms::{PairHistograms, histograms_of};
 use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair, set_axes};
 use crate::parallel::for_each_job;
 use crate::{
-    AxisRule, Basis, Claim, ComparedActivations, Error, Fidelity, Granularity, Importance, Model, Parameter,
+    AxisRule, Claim, ComparedActivations, Error, Fidelity, Granularity, Importance, Model, Parameter,
     ParameterId, ParameterSource, Progress, QuantDescriptor, Result, SourceExt, byte_len,
 };
 
@@ -172,7 +170,9 @@ impl Compare {
         }
         let gains = sides.outlier_gains(&compared, &sums, threads)?;
         let weighted = match &self.importance {
-            Some(importance) => sides.weigh_all(importance, &pairs, &compared, threads)?,
+            Some(importance) => {
+                weigh_all(importance, [reference.model(), quantized.model()], &pairs, &compared, threads)?
+            }
             None => vec![None; pairs.len()],
         };
         drop(compared);
@@ -354,56 +354,6 @@ impl<'a> Sides<'a> {
     }
 }
 
-impl Sides<'_> {
-    /// Errors once more, of the pairs that importance is listed for.
-    fn weigh_all(
-        &self,
-        importance: &Importance,
-        pairs: &[Pair],
-        compared: &[Result<Compared<'_>>],
-        threads: usize,
-    ) -> Result<Vec<Option<Result<Weighted>>>> {
-        let listed = Listed::of(importance);
-        let (from, of) = (self.reference.model(), self.quantized.model());
-        let weights: Vec<Option<InputWeights>> =
-            pairs.iter().map(|pair| InputWeights::of(&listed, from, of, pair)).collect::<Result<_>>()?;
-        if weights.iter().all(Option::is_none) && !pairs.is_empty() {
-            let message = format!(
-                "none of the {} names that importance is listed for is a weight of it",
-                importance.len()
-            );
-            return Err(Error::not_found(message));
-        }
-        let jobs: Vec<_> = (0..)
-            .zip(compared.iter().zip(&weights))
-            .filter_map(|(slot, (compared, weights))| {
-                Some((slot, compared.as_ref().ok()?, weights.as_ref()?))
-            })
-            .flat_map(|(slot, compared, weights)| {
-                compared.pieces().map(move |range| (slot, compared, weights, range))
-            })
-            .collect();
-        let goes_on = |_| ControlFlow::Continue(());
-        let pieces = for_each_job(
-            threads,
-            &jobs,
-            |_| 0,
-            &goes_on,
-            |(_, compared, weights, range)| weigh(compared, weights, range.clone()),
-        )?;
-        let mut all: Vec<Option<Result<Weighted>>> = vec![None; compared.len()];
-        for ((slot, ..), piece) in jobs.iter().zip(pieces) {
-            let slot: &mut Option<Result<Weighted>> = &mut all[*slot];
-            match (slot.get_or_insert_with(|| Ok(Weighted::default())), piece) {
-                (Ok(sum), Ok(piece)) => sum.merge(piece),
-                (Err(_), _) => {}
-                (_, Err(error)) => *slot = Some(Err(error)),
-            }
-        }
-        Ok(all)
-    }
-}
-
 /// The bits of an element, with what its codes are scaled by.
 fn bits_per_weight(model: &Model, id: ParameterId) -> f64 {
     let parameter = model.parameter(id);
@@ -436,18 +386,6 @@ impl Comparison {
             unmatched_reference,
             unmatched_quantized,
         }
-    }
-
-    /// What can be said of the whole model, and what of that says most last.
-    pub fn claims(&self) -> Vec<(Basis, Claim)> {
-        let activations = self.activations.as_ref().map(|it| (Basis::Activations, it.claim));
-        let importance = self.importance.map(|claim| (Basis::Importance, claim));
-        [Some((Basis::Weights, self.weights)), importance, activations].into_iter().flatten().collect()
-    }
-
-    /// What most is said by.
-    pub fn basis(&self) -> (Basis, Claim) {
-        self.claims().pop().unwrap_or((Basis::Weights, self.weights))
     }
 }
 

@@ -1,5 +1,6 @@
 //! How much each input of a weight matters: the mean of its squares, as a calibration recorded it.
 
+mod weigh;
 mod weights;
 
 use std::collections::HashMap;
@@ -7,6 +8,7 @@ use std::collections::HashMap;
 use crate::pairing::{gguf_names_of, plain_name};
 use crate::{Error, Result};
 
+pub(crate) use weigh::weigh_all;
 pub(crate) use weights::{Counts, InputWeights};
 
 /// The mean square of every input of weights, by the weights' names.

@@ -25,6 +25,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     title("The same layer in all models of a folder: as trained, and quantized");
     show(Command::new(&quantviz).args(["inspect", MODELS, "--layer", LAYER]))?;
 
+    title("What quantization cost: every weight beside the float model, worst first");
+    show(Command::new(&quantviz).args(["compare", MODELS]))?;
+
     title("What the model is made of");
     show(Command::new(&quantviz).args(["layers", &int8]))?;
 

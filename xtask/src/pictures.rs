@@ -34,8 +34,8 @@ const PICTURES: &[Picture] = &[
     },
     Picture {
         name: "cli-compare",
-        columns: 120,
-        rows: 40,
+        columns: 100,
+        rows: 60,
         command: "quantviz compare fixtures/resnet8/resnet8.pt fixtures/resnet8/resnet8_int8.onnx",
     },
 ];

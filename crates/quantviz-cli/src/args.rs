@@ -178,7 +178,15 @@ pub(crate) struct LayersOptions {
 ///
 /// Every quantized tensor is compared with the one it was made of. Names and graphs propose pairs, values confirm them, also
 /// across formats: transposed, in parts, with a batch normalisation folded in. dB is the energy of the reference by that of
-/// the error (10 more: a tenth of the error), 'best' what rounding to the nearest would keep with the same scales.
+/// the error (10 more: a tenth of the error), 'best' what rounding to the nearest would keep with the same scales. 'error'
+/// has the shares of the error that clipping makes, and codes that are not the nearest; the rest is rounding.
+///
+/// A weight is red or has a line that says why where much is lost that need not be: where rounding would keep more, or where
+/// codes like its own keep more of normally distributed weights. Low decibels alone are no reason: four bits have fewer than
+/// eight.
+///
+/// In a terminal that can draw, bars show how the numbers are spread: those of the reference, and those that the codes stand
+/// for, over the range of the reference. (TERM=dumb and locales other than UTF-8 have none.)
 ///
 /// All of it is said of weights only: they do not tell what becomes of activations. --importance says more, weighing errors
 /// by the inputs that weights are multiplied with, and --activations most, of what both models make of the same inputs.
@@ -193,6 +201,14 @@ pub(crate) struct CompareOptions {
 
     /// The quantized models that were made of it
     pub(crate) quantized: Vec<PathBuf>,
+
+    /// Show this parameter only, by its name in either model; may be given several times
+    #[arg(long = "param", value_name = "NAME")]
+    pub(crate) parameters: Vec<String>,
+
+    /// Show this layer only; may be given several times
+    #[arg(long = "layer", value_name = "NAME")]
+    pub(crate) layers: Vec<String>,
 
     /// Print JSON, for scripts: the schema quantviz.compare/1
     #[arg(long)]
@@ -222,6 +238,7 @@ Examples:
   quantviz compare model.onnx model_int8.onnx model_uint8.onnx
   quantviz compare models/
   quantviz compare model.safetensors model-Q4_K_M.gguf
+  quantviz compare models/ --layer layer3.conv2
   quantviz compare model-F16.gguf model-Q4_K_M.gguf --importance imatrix.gguf
   quantviz compare model.onnx model_int8.onnx --activations ref.npz int8.npz
   quantviz compare models/ --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";

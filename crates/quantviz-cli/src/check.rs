@@ -110,7 +110,7 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let asked = Asked::of(&options.reference, &options.quantized)?;
     let reference = Side::open(&asked.reference, &limits)?;
     let claims = options.claims.open(asked.models(), &limits)?;
-    let how = compare::How { threads: options.threads, target: options.target, claims };
+    let how = compare::How { threads: options.threads, target: options.target, bins: None, claims };
     let mut all = Vec::new();
     asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;

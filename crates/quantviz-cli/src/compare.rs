@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use quantviz::insight::{Finding, Lint, Target, findings_of_comparison};
-use quantviz::view::{ActivationScales, ComparisonView, FidelityTable, VariantView};
+use quantviz::view::{ActivationScales, ComparisonView, FidelityTable, Request, VariantView};
 use quantviz::{
     BoxedSource, Compare, Comparison, Error, ErrorKind, Limits, ModelGroup, ParameterSource, model_groups,
 };
@@ -23,14 +23,28 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     let limits = options.limits.limits();
     let asked = Asked::of(&options.reference, &options.quantized)?;
     let reference = Side::open(&asked.reference, &limits)?;
+    // Nobody looks at histograms in a file.
+    let bins = (!options.json && terminal.out.draws()).then_some(fidelity::BINS);
     let claims = options.claims.open(asked.models(), &limits)?;
-    let how = How { threads: options.threads, target: options.target, claims };
+    let how = How { threads: options.threads, target: options.target, bins, claims };
+    let request = Request {
+        parameters: options.parameters.clone(),
+        layers: options.layers.clone(),
+        ..Request::default()
+    };
+    let is_part = !request.parameters.is_empty() || !request.layers.is_empty();
     let all_channels = options.channels == Some(Show::All);
     let mut variants = Vec::new();
     asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
         let (path, from, of) = (quantized.path.to_string_lossy(), &*reference.source, &*quantized.source);
-        variants.push(VariantView::of(path, from, of, &comparison, findings, all_channels));
+        let mut variant = VariantView::of(path, from, of, &comparison, findings, all_channels);
+        if is_part {
+            variant
+                .only(from.model(), of.model(), &request)
+                .map_err(|error| Trouble::with(&quantized.path, error))?;
+        }
+        variants.push(variant);
         Ok(())
     })?;
     let view = ComparisonView::of(asked.reference.to_string_lossy(), variants);
@@ -73,6 +87,8 @@ impl Side {
 pub(crate) struct How {
     pub(crate) threads: Option<u16>,
     pub(crate) target: Option<Target>,
+    /// The bins of histograms, where some are to be made.
+    pub(crate) bins: Option<usize>,
     pub(crate) claims: Claims,
 }
 
@@ -94,6 +110,9 @@ impl How {
         let (mut compare, mut lint) = (Compare::new(), Lint::new());
         if let Some(threads) = threads::within_memory(self.threads.map(usize::from)) {
             (compare, lint) = (compare.threads(threads), lint.threads(threads));
+        }
+        if let Some(bins) = self.bins {
+            compare = compare.bins(bins);
         }
         if let Some(target) = self.target {
             lint = lint.target(target);

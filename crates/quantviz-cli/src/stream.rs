@@ -15,6 +15,11 @@ pub trait Stream: Write + Send {
     fn columns(&self) -> Option<usize> {
         None
     }
+
+    /// Whether it can draw: it is a terminal that has more than letters.
+    fn draws(&self) -> bool {
+        false
+    }
 }
 
 impl Stream for Vec<u8> {}
@@ -29,6 +34,12 @@ pub(crate) fn write_json(value: &impl Serialize, out: &mut dyn Stream) -> io::Re
 impl Stream for Stdout {
     fn columns(&self) -> Option<usize> {
         self.is_terminal().then(|| width(terminal_size::terminal_size_of(self)))
+    }
+
+    fn draws(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().filter_map(std::env::var_os);
+        let locale = locale.filter(|it| !it.is_empty()).map(|it| it.to_string_lossy().into_owned()).next();
+        self.is_terminal() && !is_dumb() && has_blocks(locale.as_deref())
     }
 }
 
@@ -52,8 +63,16 @@ pub(crate) fn wants_color(stream: &dyn Stream, color: Color) -> bool {
         Color::Auto => {}
     }
     let refused = std::env::var_os("NO_COLOR").is_some_and(|it| !it.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");
-    stream.columns().is_some() && !refused && !dumb
+    stream.columns().is_some() && !refused && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|it| it == "dumb")
+}
+
+/// Whether a locale has the characters that bars are made of. One that nobody named says nothing.
+fn has_blocks(locale: Option<&str>) -> bool {
+    locale.is_none_or(|name| name.to_lowercase().replace('-', "").contains("utf8"))
 }
 
 /// The two streams of a command, and whether to colour them.
@@ -135,5 +154,20 @@ impl Paint {
 
     fn with(self, style: Style, text: &str) -> String {
         if self.on && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_need_more_than_letters() {
+        for drawn in [None, Some("en_US.UTF-8"), Some("C.utf8"), Some("de_DE.utf-8@euro")] {
+            assert!(has_blocks(drawn), "{drawn:?}");
+        }
+        for plain in ["C", "POSIX", "en_US.ISO-8859-1", "de_DE"] {
+            assert!(!has_blocks(Some(plain)), "{plain}");
+        }
     }
 }

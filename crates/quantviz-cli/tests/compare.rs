@@ -3,7 +3,7 @@
 mod screen;
 
 use quantviz_cli::{Exit, run};
-use screen::screen;
+use screen::{Screen, screen, screen_of};
 use serde_json::Value;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/resnet8");
@@ -32,7 +32,56 @@ fn a_folder_at_80_columns() {
 
 #[test]
 fn a_wide_terminal_has_a_line_for_every_weight() {
-    insta::assert_snapshot!(shown(120, &["compare", &path("resnet8.pt"), &path("resnet8_uint8.onnx")]));
+    insta::assert_snapshot!(shown(140, &["compare", &path("resnet8.pt"), &path("resnet8_uint8.onnx")]));
+}
+
+#[test]
+fn terminals_that_cannot_draw_have_a_line_for_every_weight_sooner() {
+    let compare = ["compare", &path("resnet8.pt"), &path("resnet8_uint8.onnx")];
+    let text = screen_of(Screen::of(120).without_bars(), &compare).replace(&format!("{FOLDER}/"), "");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn whatever_the_width_it_fits() {
+    for columns in [50, 64, 72, 80, 96, 100, 118, 132, 160] {
+        for screen in [Screen::of(columns), Screen::of(columns).without_bars()] {
+            let text = screen_of(screen, &["compare", &path("resnet8.pt"), &path("resnet8_int8.onnx")]);
+            let table =
+                text.lines().skip_while(|line| !line.is_empty()).skip(1).take_while(|line| !line.is_empty());
+            let widest = table.map(|line| line.chars().count()).max().expect("there is a table");
+            assert!(widest <= columns.max(64), "{widest} of {columns}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn one_layer_of_either_model() {
+    let (float, int8) = (path("resnet8.pt"), path("resnet8_int8.onnx"));
+    let names = |arguments: &[&str]| {
+        let comparison = json(&[&[&*float, &int8], arguments].concat());
+        let variant = &comparison["variants"][0];
+        assert!((variant["model"]["sqnr_db"].as_f64().expect("of the whole") - 40.49).abs() < 0.01);
+        let pairs = variant["pairs"].as_array().expect("a list").iter();
+        let mut names: Vec<String> =
+            pairs.map(|pair| pair["quantized"].as_str().expect("a name").to_owned()).collect();
+        names.sort();
+        names
+    };
+    let both = ["layer3.conv2.weight_bias_quantized", "layer3.conv2.weight_quantized"];
+    assert_eq!(names(&["--param", "model.layer3.conv2.weight"]), both[1..]);
+    assert_eq!(names(&["--param", both[1], "--param", both[0]]), both);
+    assert_eq!(names(&["--layer", "model.layer3.conv2"]), both[1..]);
+    assert_eq!(names(&["--layer", "node_Conv_117"]), both);
+    let text =
+        shown(80, &["compare", &path("resnet8.pt"), &path("resnet8_int8.onnx"), "--layer", "node_Conv_117"]);
+    assert_eq!(text.matches("qdq").count(), 1, "{text}");
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let unknown =
+        ["quantviz", "compare", &path("resnet8.pt"), &path("resnet8_int8.onnx"), "--layer", "layer9"];
+    assert_eq!(run(unknown, &mut out, &mut err), Exit::Trouble);
+    let told = String::from_utf8(err).expect("UTF-8");
+    assert!(told.contains("no layer is named \"layer9\"") && told.lines().count() == 1, "{told}");
 }
 
 /// The unfolded PyTorch model is as good a reference as the graph that was quantized: the same pairs, the same errors.

@@ -1,129 +1,209 @@
 //! `docs/json.md` names every field of the JSON that is printed, and no other.
 
-use std::collections::BTreeSet;
+mod split_models;
 
-use quantviz_cli::{Exit, run};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use quantviz_cli::run;
 use serde_json::Value;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
 /// What of the page has many numbers in a few, or statistics, as it says at its end.
 const SPREADS: [&str; 5] = ["scale", "scale2", "effective_scale", "zero_point", "offset"];
 
-#[test]
-fn every_field_of_inspect_is_explained() {
-    check(printed(), &explained());
-}
+/// What no model of the tests shows: a tensor of which only some is readable.
+const RARE: [&str; 3] =
+    ["variants[].pairs[].error", "variants[].recorded.tensors[].error", "models[].unread"];
 
 #[test]
-fn every_field_of_compare_is_explained() {
-    // Channels are told of in two lists.
-    let lists = ["worst", "all"].map(|list| format!("variants[].pairs[].channels.{list}[]"));
-    let expand = |path: String| match path.strip_prefix('…') {
-        Some(field) => lists.iter().map(|list| format!("{list}{field}")).collect(),
-        None => vec![path],
-    };
-    check(compared(), &rows_of("quantviz compare").into_iter().flat_map(expand).collect());
-}
-
-fn check((leaves, containers): (BTreeSet<String>, BTreeSet<String>), explained: &BTreeSet<String>) {
-    let missing: Vec<_> = leaves.difference(explained).collect();
-    assert!(missing.is_empty(), "docs/json.md lacks {missing:#?}");
-    let stale: Vec<_> =
-        explained.iter().filter(|it| !leaves.contains(*it) && !containers.contains(*it)).collect();
-    assert!(stale.is_empty(), "docs/json.md has what is not printed: {stale:#?}");
-}
-
-/// The paths of all values, and of what holds others.
-fn printed() -> (BTreeSet<String>, BTreeSet<String>) {
-    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
-    let damaged = tempfile::tempdir().expect("a folder");
-    std::fs::write(damaged.path().join("model.gguf"), b"GGUF").expect("written");
-    let damaged = damaged.path().to_string_lossy().into_owned();
+fn inspect() {
+    let damaged = damaged();
     let models = ["resnet8", "safetensors/gptq-4bit", "safetensors/mlx-4bit", "safetensors/nvfp4-modelopt"]
-        .map(|name| format!("{fixtures}/{name}"));
+        .map(|name| format!("{FIXTURES}/{name}"));
+    let mut printed = Fields::default();
+    let damaged = damaged.path().to_string_lossy().into_owned();
     let paths = models.iter().chain([&damaged]).map(String::as_str);
-    let mut out = Vec::new();
-    let arguments = ["quantviz", "inspect", "--json", "--bins", "4"].into_iter().chain(paths);
-    assert_eq!(run(arguments, &mut out, &mut Vec::new()), Exit::Trouble, "one of them is damaged");
-    let json: Value = serde_json::from_slice(&out).expect("JSON");
-    let (mut leaves, mut containers) = (BTreeSet::new(), BTreeSet::new());
-    json.as_array()
-        .expect("of several paths")
-        .iter()
-        .for_each(|it| walk(it, "", &mut leaves, &mut containers));
-    (leaves, containers)
+    printed.of_command(&["inspect", "--json", "--bins", "4"].into_iter().chain(paths).collect::<Vec<_>>());
+    let page = Page::read();
+    let quantization = "parameters[].quantization";
+    let mut explained = BTreeSet::new();
+    for path in page.section("quantviz inspect") {
+        if let Some(field) = path.strip_prefix('…') {
+            explained.extend(SPREADS.map(|spread| format!("{quantization}.{spread}{field}")));
+            continue;
+        }
+        if let Some(field) = path.strip_prefix("parameters[].summary.") {
+            explained.insert(format!("{quantization}.dequantized.{field}"));
+        }
+        explained.insert(path.clone());
+    }
+    printed.are(&explained);
 }
 
-fn walk(value: &Value, path: &str, leaves: &mut BTreeSet<String>, containers: &mut BTreeSet<String>) {
-    let is_free = path == "model.metadata";
-    match value {
-        Value::Object(fields) if !is_free => {
-            containers.insert(path.to_owned());
-            for (name, field) in fields {
-                let dot = if path.is_empty() { "" } else { "." };
-                walk(field, &format!("{path}{dot}{name}"), leaves, containers);
+#[test]
+fn compare() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let split_models::Written { merged, parts, other, broken } = split_models::write(folder.path());
+    let resnet8 = format!("{FIXTURES}/resnet8");
+    let mut printed = Fields::default();
+    printed.of_command(&["compare", "--json", "--channels", "all", &resnet8]);
+    printed.of_command(&["compare", "--json", &merged.float, &parts.quantized]);
+    printed.of_command(&["compare", "--json", &parts.float, &merged.quantized, &other.quantized]);
+    printed.of_command(&["compare", "--json", &broken.float, &broken.quantized]);
+    let claims = |name: &str| format!("{FIXTURES}/claims/{name}");
+    let (from, of) = (claims("recorded/reference"), claims("recorded/quantized"));
+    let (float, quantized) = (claims("model.safetensors"), claims("model-Q4_0.gguf"));
+    let recorded = ["--importance", &claims("imatrix.gguf"), "--activations", &from, &of];
+    printed.of_command(&[&["compare", "--json", &*float, &quantized], &recorded[..]].concat());
+    let page = Page::read();
+    let mut explained = BTreeSet::new();
+    for path in page.section("quantviz compare") {
+        match path.strip_prefix('…') {
+            Some(field) => explained
+                .extend(["worst", "all"].map(|list| format!("variants[].pairs[].channels.{list}[]{field}"))),
+            None => drop(explained.insert(path.clone())),
+        }
+    }
+    explained.extend(page.like("quantviz lint", "models[].findings[].", "variants[].findings[]."));
+    printed.are(&explained);
+}
+
+#[test]
+fn check() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let split_models::Written { parts, other, .. } = split_models::write(folder.path());
+    let limits = folder.path().join("limits.toml");
+    let rule = "[check]\ndeny = [\"QV003\"]\n[[check.rule]]\nlayer = \"*\"\nmin-sqnr = 200.0\n";
+    std::fs::write(&limits, rule).expect("written");
+    let mut printed = Fields::default();
+    let command = ["check", "--format", "json", "--config", &limits.to_string_lossy(), &parts.float];
+    printed.of_command(&command.into_iter().chain([&*parts.quantized, &other.quantized]).collect::<Vec<_>>());
+    let page = Page::read();
+    let mut explained = page.section("quantviz check").clone();
+    explained.extend(page.like("quantviz check", "failures[].", "variants[].failures[]."));
+    printed.are(&explained);
+}
+
+#[test]
+fn lint() {
+    let (folder, damaged) = (tempfile::tempdir().expect("a folder"), damaged());
+    let written = split_models::write(folder.path());
+    let mut printed = Fields::default();
+    let damaged = damaged.path().to_string_lossy();
+    printed.of_command(&["lint", "--json", &written.broken.quantized, &damaged]);
+    printed.are(Page::read().section("quantviz lint"));
+}
+
+#[test]
+fn preview() {
+    let (folder, damaged) = (tempfile::tempdir().expect("a folder"), damaged());
+    let written = split_models::write(folder.path());
+    let mut printed = Fields::default();
+    let damaged = damaged.path().to_string_lossy();
+    let models = [&*written.parts.float, &written.broken.float, &damaged];
+    printed.of_command(
+        &["preview", "--json", "--target-bits", "9"].into_iter().chain(models).collect::<Vec<_>>(),
+    );
+    let page = Page::read();
+    let mut explained = page.section("quantviz preview").clone();
+    for path in page.section("quantviz inspect") {
+        if ["model.", "warnings[]."].iter().any(|part| path.starts_with(part)) {
+            explained.insert(path.clone());
+        }
+    }
+    printed.are(&explained);
+}
+
+/// A folder with a model that cannot be read.
+fn damaged() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("model.gguf"), b"GGUF").expect("written");
+    folder
+}
+
+/// The fields of some JSON.
+#[derive(Default)]
+struct Fields {
+    leaves: BTreeSet<String>,
+    /// What holds others.
+    containers: BTreeSet<String>,
+}
+
+impl Fields {
+    fn of_command(&mut self, arguments: &[&str]) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        run(["quantviz"].iter().chain(arguments), &mut out, &mut err);
+        let json: Value = serde_json::from_slice(&out)
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error} {}", String::from_utf8_lossy(&err)));
+        match json {
+            Value::Array(models) => models.iter().for_each(|model| self.walk(model, "")),
+            model => self.walk(&model, ""),
+        }
+    }
+
+    fn walk(&mut self, value: &Value, path: &str) {
+        let is_free = path == "model.metadata" || path.ends_with(".evidence");
+        match value {
+            Value::Object(fields) if !is_free => {
+                self.containers.insert(path.to_owned());
+                for (name, field) in fields {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    self.walk(field, &format!("{path}{dot}{name}"));
+                }
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                items.iter().for_each(|item| self.walk(item, &format!("{path}[]")));
+            }
+            // A list of nothing may be one of objects.
+            Value::Array(items) if items.is_empty() => {}
+            _ => drop(self.leaves.insert(path.to_owned())),
+        }
+    }
+
+    /// Fails unless these are the ones that are explained.
+    fn are(&self, explained: &BTreeSet<String>) {
+        // What is null here may hold others there.
+        let missing: Vec<_> = self
+            .leaves
+            .iter()
+            .filter(|it| !explained.contains(*it) && !self.containers.contains(*it))
+            .collect();
+        assert!(missing.is_empty(), "docs/json.md lacks {missing:#?}");
+        let is_printed = |path: &String| {
+            self.leaves.contains(path) || self.containers.contains(path) || RARE.contains(&path.as_str())
+        };
+        let stale: Vec<_> = explained.iter().filter(|path| !is_printed(path)).collect();
+        assert!(stale.is_empty(), "docs/json.md has what is not printed: {stale:#?}");
+    }
+}
+
+/// The paths in the tables of the page, by its large headings.
+struct Page(BTreeMap<String, BTreeSet<String>>);
+
+impl Page {
+    fn read() -> Self {
+        let mut sections: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut heading = String::new();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/json.md");
+        for line in std::fs::read_to_string(path).expect("the page").lines() {
+            if let Some(text) = line.strip_prefix("# ") {
+                text.clone_into(&mut heading);
+            } else if let Some(path) = line.strip_prefix("| `").and_then(|row| row.split('`').next()) {
+                sections.entry(heading.clone()).or_default().insert(path.trim_end_matches("[]").to_owned());
             }
         }
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            items.iter().for_each(|item| walk(item, &format!("{path}[]"), leaves, containers));
-        }
-        // A list of nothing may be one of objects.
-        Value::Array(items) if items.is_empty() => {}
-        _ => drop(leaves.insert(path.to_owned())),
+        Page(sections)
     }
-}
 
-/// The same of a comparison with everything that there can be in one.
-fn compared() -> (BTreeSet<String>, BTreeSet<String>) {
-    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
-    let of = |name: &str| format!("{fixtures}/{name}");
-    let (reference, quantized) = (of("claims/recorded/reference"), of("claims/recorded/quantized"));
-    let recorded = ["--importance", &of("claims/imatrix.gguf"), "--activations", &reference, &quantized];
-    let models = [of("claims/model.safetensors"), of("claims/model-Q4_0.gguf")];
-    let merged = [of("claims/model.safetensors"), of("resnet8/resnet8_int8.onnx")];
-    let (mut leaves, mut containers) = (BTreeSet::new(), BTreeSet::new());
-    for (models, more) in
-        [(&models, &recorded[..]), (&merged, &[]), (&[of("resnet8"), String::new()], &["--channels", "all"])]
-    {
-        let mut out = Vec::new();
-        let models = models.iter().map(String::as_str).filter(|it| !it.is_empty());
-        let arguments =
-            ["quantviz", "compare", "--json"].into_iter().chain(models).chain(more.iter().copied());
-        assert_eq!(run(arguments, &mut out, &mut Vec::new()), Exit::Done);
-        walk(&serde_json::from_slice(&out).expect("JSON"), "", &mut leaves, &mut containers);
+    fn section(&self, heading: &str) -> &BTreeSet<String> {
+        self.0.get(heading).unwrap_or_else(|| panic!("docs/json.md has no section {heading}"))
     }
-    // Nothing of these lists what is laid together, splits, or cannot be measured.
-    leaves.extend(
-        ["split.axis", "split.start", "split.end", "merged"]
-            .map(|it| format!("variants[].pairs[].alignment.{it}")),
-    );
-    leaves.extend(["variants[].pairs[].error", "variants[].findings"].map(str::to_owned));
-    (leaves, containers)
-}
 
-/// The first cells of the tables in the part of the page that is about a command.
-fn rows_of(command: &str) -> BTreeSet<String> {
-    let page = include_str!("../../../docs/json.md");
-    let part =
-        page.split("\n# ").find(|part| part.lines().next().is_some_and(|title| title.contains(command)));
-    let rows =
-        part.into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    rows.map(|row| row.trim_end_matches("[]").to_owned()).collect()
-}
-
-/// The paths in the tables of the page that are about `inspect`.
-fn explained() -> BTreeSet<String> {
-    let rows = rows_of("quantviz inspect");
-    let quantization = "parameters[].quantization";
-    let mut paths = BTreeSet::new();
-    for path in rows.iter().map(String::as_str) {
-        if let Some(field) = path.strip_prefix('…') {
-            paths.extend(SPREADS.map(|spread| format!("{quantization}.{spread}{field}")));
-        } else if let Some(field) = path.strip_prefix("parameters[].summary.") {
-            paths.insert(format!("{quantization}.dequantized.{field}"));
-            paths.insert(path.to_owned());
-        } else {
-            paths.insert(path.to_owned());
-        }
+    /// The fields of a section whose paths begin in one way, as if they began in another.
+    fn like(&self, heading: &str, from: &str, to: &str) -> Vec<String> {
+        let rest = self.section(heading).iter().filter_map(|path| path.strip_prefix(from));
+        rest.map(|rest| format!("{to}{rest}")).collect()
     }
-    paths
 }

@@ -9,6 +9,7 @@ use std::thread::available_parallelism;
 
 use crate::fidelity::{Compared, ErrorSums, Grid, Levels, Piece, Simulated, Weighted, measure, simulate};
 use crate::importance::weigh_all;
+use crate::pair_histograms::{PairHistograms, histograms_of};
 use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair, set_axes};
 use crate::parallel::for_each_job;
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
     threads: Option<usize>,
+    bins: Option<usize>,
     axes: Vec<AxisRule>,
     importance: Option<Arc<Importance>>,
 }
@@ -54,6 +56,10 @@ pub struct ComparedPair {
     pub fidelity: Result<Fidelity>,
     /// The bits that an element takes, with its scales and zero-points.
     pub bits_per_weight: f64,
+    /// Every code that occurs, in ascending order, and how often. `None` for codes of more than eight bits.
+    pub codes: Option<Vec<(f64, u64)>>,
+    /// How both are spread, where [`Compare::bins`] asks for it and the reference has a range.
+    pub histograms: Option<PairHistograms>,
 }
 
 impl Compare {
@@ -66,6 +72,14 @@ impl Compare {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads.max(1));
+        self
+    }
+
+    /// Makes histograms of this many bins for every pair, over the range of its reference. That takes another look at the
+    /// numbers.
+    #[must_use]
+    pub fn bins(mut self, bins: usize) -> Self {
+        self.bins = Some(bins);
         self
     }
 
@@ -102,21 +116,22 @@ impl Compare {
         set_axes(reference.model(), quantized.model(), &mut pairs, &self.axes)?;
         let elements = |pair: &Pair| sides.parameter(pair).logical_shape().elements();
         // Codes are looked at twice: what occurs of them says how their ends are meant.
-        let all: u64 = pairs.iter().map(|pair| 2 * elements(pair)).fold(0, u64::saturating_add);
+        let once = pairs.iter().map(elements).fold(0, u64::saturating_add);
+        let all = once.saturating_mul(if self.bins.is_some() { 3 } else { 2 });
         let report = |done: u64| progress(Progress { done, total: all });
         let prepared = for_each_job(threads, &pairs, elements, &report, |pair| sides.prepare(pair))?;
         let mut ready = Vec::with_capacity(pairs.len());
         for (pair, prepared) in pairs.iter_mut().zip(prepared) {
             ready.push(prepared.map(|prepared| {
                 pair.alignment.gain = prepared.gain;
-                (prepared.grid, prepared.levels)
+                (prepared.grid, prepared.levels, prepared.codes)
             }));
         }
         let compared: Vec<Result<Compared<'_>>> = pairs
             .iter()
             .zip(&ready)
             .map(|(pair, ready)| match ready {
-                Ok((grid, _)) => Ok(sides.compared(pair, grid.clone())),
+                Ok((grid, ..)) => Ok(sides.compared(pair, grid.clone())),
                 Err(error) => Err(error.clone()),
             })
             .collect();
@@ -126,8 +141,11 @@ impl Compare {
             .filter_map(|(slot, compared)| Some((slot, compared.as_ref().ok()?)))
             .flat_map(|(slot, compared)| compared.pieces().map(move |range| (slot, range)))
             .collect();
-        let half = all / 2;
-        let report = |done: u64| progress(Progress { done: half.saturating_add(done).min(all), total: all });
+        let later = |looks: u64, done: u64| {
+            let before = once.saturating_mul(looks);
+            progress(Progress { done: before.saturating_add(done).min(all), total: all })
+        };
+        let report = |done: u64| later(1, done);
         let pieces = for_each_job(
             threads,
             &jobs,
@@ -159,10 +177,14 @@ impl Compare {
         };
         drop(compared);
         let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains.into_iter().zip(weighted));
-        let pairs: Vec<ComparedPair> = pairs
+        let mut pairs: Vec<ComparedPair> = pairs
             .map(|(((pair, sums), ready), (outlier_gain_db, weighted))| {
+                let (levels, codes) = match ready {
+                    Ok((_, levels, codes)) => (Ok(levels), codes),
+                    Err(error) => (Err(error), None),
+                };
                 let fidelity = sums.and_then(|sums| {
-                    let (_, levels) = ready?;
+                    let levels = levels?;
                     let axis = sides.channel_axis(&pair).map(|axis| match pair.alignment.transposed {
                         true => 1 - axis,
                         false => axis,
@@ -176,9 +198,16 @@ impl Compare {
                     })
                 });
                 let bits_per_weight = bits_per_weight(quantized.model(), pair.quantized);
-                ComparedPair { pair, fidelity, bits_per_weight }
+                ComparedPair { pair, fidelity, bits_per_weight, codes, histograms: None }
             })
             .collect();
+        if let Some(bins) = self.bins {
+            let range = |it: &ComparedPair| it.fidelity.as_ref().ok()?.reference_range;
+            let wanted: Vec<_> = pairs.iter().map(|it| (&it.pair, range(it))).collect();
+            let histograms =
+                histograms_of(reference, quantized, &wanted, bins, threads, &|done| later(2, done))?;
+            pairs.iter_mut().zip(histograms).for_each(|(pair, histograms)| pair.histograms = histograms);
+        }
         let mut comparison = Comparison::of(quantized.model(), pairs, found.reference, found.quantized);
         if self.importance.is_some() {
             let ratio = |fidelity: &Fidelity| fidelity.importance_noise_to_signal;
@@ -204,6 +233,8 @@ struct Prepared {
     gain: Gain,
     grid: Grid,
     levels: Option<Levels>,
+    /// How often each code occurs, where there are few.
+    codes: Option<Vec<(f64, u64)>>,
 }
 
 struct Sides<'a> {
@@ -261,9 +292,9 @@ impl<'a> Sides<'a> {
                 grid = grid.narrowed();
             }
         }
-        let levels = counts.and_then(|counts| Levels::of(&counts, &grid));
+        let levels = counts.as_ref().and_then(|counts| Levels::of(counts, &grid));
         let gain = fit_gain(&self.aligned(pair), self.quantized, pair)?;
-        Ok(Prepared { gain, grid, levels })
+        Ok(Prepared { gain, grid, levels, codes: counts })
     }
 
     /// Whether all zero-points are zero, where there are any.

@@ -12,6 +12,7 @@ use crate::{Block, Element, Elements, ParameterId, ParameterSource, Part, Result
 pub(crate) const AT_ONCE: usize = 4096;
 
 /// Codes that are computed with the same numbers.
+#[derive(Clone, Copy)]
 pub(crate) struct Run<'a> {
     pub(crate) codes: Elements<'a>,
     pub(crate) table: Option<&'a [f32]>,
@@ -122,6 +123,39 @@ impl Run<'_> {
     pub(crate) fn real(&self, code: f64) -> f64 {
         self.affine.real(self.table.map_or(code, |table| in_table(table, code)))
     }
+
+    /// Adds all real values of a run that is not long.
+    #[inline(always)]
+    pub(crate) fn push_reals<S: Simd>(&self, simd: S, values: &mut Vec<f64>) {
+        simd.vectorize(
+            #[inline(always)]
+            || match (self.table, &self.codes) {
+                (Some(table), Elements::U8(codes)) => {
+                    let value = |code: u8| table.get(usize::from(code)).map_or(f64::NAN, |&it| f64::from(it));
+                    values.extend(codes.iter().map(|&code| self.affine.real(value(code))));
+                }
+                (table, codes) => {
+                    let first = values.len();
+                    push_values(codes, values);
+                    let values = &mut values[first..];
+                    match table {
+                        Some(table) => values
+                            .iter_mut()
+                            .for_each(|value| *value = self.affine.real(in_table(table, *value))),
+                        None => values.iter_mut().for_each(|value| *value = self.affine.real(*value)),
+                    }
+                }
+            },
+        );
+    }
+
+    /// The codes in parts that are not long.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Run<'_>> {
+        (0..self.codes.len()).step_by(AT_ONCE).map(|start| Run {
+            codes: self.codes.slice(start..self.codes.len().min(start + AT_ONCE)),
+            ..*self
+        })
+    }
 }
 
 pub(crate) fn in_table(table: &[f32], code: f64) -> f64 {
@@ -163,6 +197,39 @@ pub(crate) fn for_each_real<S: ParameterSource + ?Sized>(
         source.read(id, Part::Codes, range, &mut block)
     });
     all.map(|_| ())
+}
+
+/// Gives the real values of the elements `range` to `sink`, in order and many at a time.
+pub(crate) fn for_each_real_slice<S: ParameterSource + ?Sized>(
+    source: &S,
+    id: ParameterId,
+    range: Range<u64>,
+    sink: &mut dyn FnMut(&[f64]),
+) -> Result<()> {
+    let mut values = Vec::new();
+    for_each_calibration(source, id, range, &mut |calibration, range| {
+        let mut block = |block: Block<'_>| {
+            dispatch!(Level::new(), simd => if calibration.is_by_columns(&block) {
+                calibration.for_each_row(simd, &block, |values| sink(values));
+            } else {
+                calibration.for_each_run(&block, |run| {
+                    for part in run.parts() {
+                        part.push_reals(simd, &mut values);
+                        if values.len() >= AT_ONCE {
+                            sink(&values);
+                            values.clear();
+                        }
+                    }
+                });
+                // What follows may come by columns, and is not to overtake this.
+                sink(&values);
+                values.clear();
+            });
+            ControlFlow::Continue(())
+        };
+        source.read(id, Part::Codes, range, &mut block)
+    })
+    .map(|_| ())
 }
 
 /// All values of a range of a part.

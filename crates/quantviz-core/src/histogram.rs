@@ -59,6 +59,15 @@ pub struct Bins {
     /// Shared by the bins of all pieces of a tensor.
     edges: Arc<[f64]>,
     pending: Pending,
+    outside: Outside,
+}
+
+/// Values that are in no bin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outside {
+    pub(crate) below: u64,
+    pub(crate) above: u64,
+    pub(crate) nan: u64,
 }
 
 impl Bins {
@@ -71,7 +80,12 @@ impl Bins {
         let edges = edges(low, high, bins);
         let all_have_width = edges.windows(2).all(|edge| edge[0] < edge[1]);
         let histogram = Histogram { low, high, counts: vec![0; bins] };
-        all_have_width.then(|| Bins { histogram, edges: edges.into(), pending: Pending::default() })
+        all_have_width.then(|| Bins {
+            histogram,
+            edges: edges.into(),
+            pending: Pending::default(),
+            outside: Outside::default(),
+        })
     }
 
     /// Counts every value within the range.
@@ -110,11 +124,12 @@ impl Bins {
     ) {
         let (rows, rest) = values.as_chunks::<ROW>();
         let mut pending = mem::take(&mut self.pending);
+        let outside = &mut self.outside;
         pending.count(simd, rows, guess, to_real, &mut self.histogram.counts, |row, counts| {
             for &value in row {
                 match guess.bin(to_real(value)) {
                     (bin, true) => counts[bin as usize] += 1,
-                    (_, false) => add_times(&self.edges, counts, value.to_f64(), 1),
+                    (_, false) => add_times(&self.edges, counts, outside, value.to_f64(), 1),
                 }
             }
         });
@@ -127,6 +142,12 @@ impl Bins {
         values.filter(|&(_, times)| times > 0).for_each(|(value, times)| self.add_times(value, times));
     }
 
+    /// What was counted, and what was in no bin.
+    pub(crate) fn finish(self) -> (Histogram, Outside) {
+        let outside = self.outside;
+        (self.into_histogram(), outside)
+    }
+
     /// What was counted.
     pub fn into_histogram(mut self) -> Histogram {
         self.pending.empty_into(&mut self.histogram.counts);
@@ -134,15 +155,23 @@ impl Bins {
     }
 
     fn add_times(&mut self, value: f64, times: u64) {
-        add_times(&self.edges, &mut self.histogram.counts, value, times);
+        add_times(&self.edges, &mut self.histogram.counts, &mut self.outside, value, times);
     }
 }
 
 /// numpy's rule: guess the bin by division, then let the edges decide.
 #[inline]
-fn add_times(edges: &[f64], counts: &mut [u64], value: f64, times: u64) {
+fn add_times(edges: &[f64], counts: &mut [u64], outside: &mut Outside, value: f64, times: u64) {
     let (low, high) = (edges[0], edges[counts.len()]);
     if !(value >= low && value <= high) {
+        let Outside { below, above, nan } = outside;
+        *if value < low {
+            below
+        } else if value > high {
+            above
+        } else {
+            nan
+        } += times;
         return;
     }
     #[expect(clippy::cast_precision_loss, reason = "nobody asks for 2^53 bins")]

@@ -133,6 +133,7 @@ mod model;
 mod names;
 mod notes;
 mod numbers;
+mod pair_histograms;
 mod pairing;
 mod parallel;
 mod preview;
@@ -161,7 +162,7 @@ pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::SourceExt;
-pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels};
+pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels, expected_sqnr_db};
 pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};
@@ -174,6 +175,7 @@ pub use model::{
 pub use ndarray;
 pub use notes::Note;
 pub use numbers::{bytes, count, number};
+pub use pair_histograms::{BinnedValues, PairHistograms};
 pub use pairing::{Alignment, Gain, MatchedBy, Pair, Pairs, Split, Unmatched, pair};
 pub use parallel::for_each_job;
 pub use preview::{

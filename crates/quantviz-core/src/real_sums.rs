@@ -7,7 +7,7 @@ use fearless_simd::{Level, Simd, dispatch};
 use crate::calibration::{Calibration, for_each_calibration};
 use crate::code_counts::CodeCounts;
 use crate::column_sums::ColumnSums;
-use crate::dequantize::{AT_ONCE, Affine, Run, in_table, push_values};
+use crate::dequantize::{AT_ONCE, Affine, Run};
 use crate::even_groups::EvenGroups;
 use crate::few_codes::FewCodes;
 use crate::group_sums::{Code, GroupSums};
@@ -223,28 +223,8 @@ impl RealSums {
 
     #[inline(always)]
     fn add_values<S: Simd>(&mut self, simd: S, run: &Run<'_>) {
-        for start in (0..run.codes.len()).step_by(AT_ONCE) {
-            let some = run.codes.slice(start..run.codes.len().min(start + AT_ONCE));
-            let first = self.values.len();
-            simd.vectorize(
-                #[inline(always)]
-                || match (run.table, &some) {
-                    (Some(table), Elements::U8(codes)) => {
-                        let value =
-                            |code: u8| table.get(usize::from(code)).map_or(f64::NAN, |&it| f64::from(it));
-                        self.values.extend(codes.iter().map(|&code| run.affine.real(value(code))));
-                    }
-                    (Some(table), _) => {
-                        push_values(&some, &mut self.values);
-                        let values = &mut self.values[first..];
-                        values.iter_mut().for_each(|value| *value = run.affine.real(in_table(table, *value)));
-                    }
-                    (None, _) => {
-                        push_values(&some, &mut self.values);
-                        self.values[first..].iter_mut().for_each(|value| *value = run.affine.real(*value));
-                    }
-                },
-            );
+        for part in run.parts() {
+            part.push_reals(simd, &mut self.values);
             self.sum_up_many();
         }
     }

@@ -1,14 +1,19 @@
 //! Quantized models beside their reference: the whole of it, and what `quantviz compare --json` prints.
 
+use std::collections::HashSet;
+
 use quantviz_core::{
     Basis, ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
-    ParameterId, ParameterSource, Role, Split, Unmatched,
+    PairHistograms, Parameter, ParameterId, ParameterSource, Result, Role, Split, Unmatched,
+    expected_sqnr_db,
 };
 use quantviz_insight::Finding;
 use serde::Serialize;
 
 use crate::inspection::ActivationView;
 use crate::recorded::RecordedView;
+use crate::request::{Request, Selection};
+use crate::words;
 
 /// Variants of a model beside their reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,6 +68,8 @@ pub struct PairView {
     pub exact: bool,
     pub rtn_sqnr_db: Option<f64>,
     pub headroom_db: Option<f64>,
+    /// What such codes keep of weights that are normally distributed.
+    pub expected_sqnr_db: Option<f64>,
     pub mse: Option<f64>,
     pub max_abs_error: Option<f64>,
     pub mean_error: Option<f64>,
@@ -87,6 +94,25 @@ pub struct PairView {
     /// Why nothing was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What people call the type of its codes: `INT8`.
+    #[serde(skip)]
+    pub label: String,
+    /// How often each code occurs, for pictures.
+    #[serde(skip)]
+    pub codes: Option<CodeUse>,
+    /// How both are spread, for pictures, where that was asked for.
+    #[serde(skip)]
+    pub histograms: Option<PairHistograms>,
+}
+
+/// How often each code occurs.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct CodeUse {
+    /// The smallest and the largest code that the type has.
+    pub range: [f64; 2],
+    /// Every code that occurs, in ascending order, and how often.
+    pub counts: Vec<(f64, u64)>,
 }
 
 /// How the reference lies beside the codes.
@@ -267,6 +293,34 @@ impl VariantView {
     }
 }
 
+impl VariantView {
+    /// Keeps what is about the parameters and layers that a request names, in the reference or in the quantized model. What
+    /// is said of the whole model stays as it is.
+    ///
+    /// # Errors
+    /// [`UnknownName`](quantviz_core::ErrorKind::UnknownName) where neither model has what is named.
+    pub fn only(&mut self, reference: &Model, quantized: &Model, request: &Request) -> Result<()> {
+        let (from, of) = match (Selection::of(reference, request), Selection::of(quantized, request)) {
+            (Err(error), Err(_)) => return Err(error),
+            (from, of) => (from.unwrap_or_default(), of.unwrap_or_default()),
+        };
+        let names = |model: &Model, selection: &Selection| -> HashSet<String> {
+            selection.parameters.iter().map(|&id| name(model, id)).collect()
+        };
+        let layers = of.layers.iter().map(|&id| quantized.layer(id));
+        let made: HashSet<&String> = layers.flat_map(|it| &it.activations).map(|it| &it.tensor).collect();
+        let (from, of) = (names(reference, &from), names(quantized, &of));
+        self.pairs.retain(|pair| from.contains(&pair.reference) || of.contains(&pair.quantized));
+        let kept: HashSet<String> = self.pairs.iter().map(|pair| pair.quantized.clone()).collect();
+        self.unmatched.reference.retain(|it| from.contains(&it.parameter));
+        self.unmatched.quantized.retain(|it| of.contains(&it.parameter));
+        let is_named = |name: &String| kept.contains(name) || of.contains(name) || made.contains(name);
+        self.findings.retain(|finding| finding.parameter.as_ref().is_some_and(is_named));
+        self.activations.retain(|it| made.contains(&it.tensor));
+        Ok(())
+    }
+}
+
 fn name(model: &Model, id: ParameterId) -> String {
     model.parameter(id).name.clone()
 }
@@ -310,6 +364,7 @@ impl PairView {
             exact: fidelity.is_some_and(|it| it.exact),
             rtn_sqnr_db: of(|it| it.rtn_sqnr_db),
             headroom_db: of(|it| it.headroom_db),
+            expected_sqnr_db: expected_sqnr_db(parameter),
             mse: of(|it| it.mse),
             max_abs_error: of(|it| it.max_abs_error),
             mean_error: of(|it| it.mean_error),
@@ -339,7 +394,18 @@ impl PairView {
                 all: all_channels.then(|| it.all.iter().map(ChannelView::of).collect()),
             }),
             error: compared.fidelity.as_ref().err().map(ToString::to_string),
+            label: words::type_label(parameter),
+            codes: CodeUse::of(parameter, compared),
+            histograms: compared.histograms.clone(),
         }
+    }
+}
+
+impl CodeUse {
+    fn of(parameter: &Parameter, compared: &ComparedPair) -> Option<Self> {
+        let (low, high) = parameter.quantization.as_ref()?.code_range;
+        let counts = compared.codes.as_ref()?.iter().copied().filter(|(code, _)| code.is_finite());
+        Some(CodeUse { range: [low, high], counts: counts.collect() })
     }
 }
 

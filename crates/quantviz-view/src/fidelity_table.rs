@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use quantviz_core::{Basis, Encoding, Role, bytes, number, one_line};
+use quantviz_core::{Basis, Encoding, PairHistograms, Role, bytes, number, one_line};
+use serde::Serialize;
 
 use crate::comparison::{ClaimView, ModelFidelityView, PairView, UnmatchedView, VariantView};
 use crate::recorded::{RecordedRow, RecordedView};
 
 /// A quantized model beside its reference, to be read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FidelityTable {
     /// The path of the quantized model.
@@ -28,7 +29,7 @@ pub struct FidelityTable {
 }
 
 /// One weight.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FidelityRow {
     /// Its name in the reference.
@@ -45,16 +46,35 @@ pub struct FidelityRow {
     pub reference_range: String,
     /// The range of what the codes stand for.
     pub quantized_range: String,
-    /// Where the error comes from: `rounding`, or shares of rounding, clipping and what is off the grid.
+    /// Where the error comes from: `rounding`; or the shares of clipping and of what is off the grid, and that of rounding
+    /// where it is not most of it.
     pub error: String,
     /// How it is to be taken.
     pub verdict: Verdict,
-    /// How the reference had to be turned, and what else is to be known.
+    /// Why, in a few words.
+    pub why: String,
+    /// How the reference had to be turned.
+    pub aligned: Option<String>,
+    /// What else is to be known.
     pub remarks: Vec<String>,
+    /// How the numbers of both are spread, where that was counted.
+    pub shapes: Option<RowShapes>,
 }
 
-/// How much a weight suffers, beside what its encoding can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the numbers of a reference are spread over its range, and what the codes stand for over the same.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RowShapes {
+    /// The reference: the height of each bar, of which the tallest of both is 1 high.
+    pub reference: Vec<f64>,
+    /// What the codes stand for.
+    pub quantized: Vec<f64>,
+}
+
+/// How much a weight suffers, beside what rounding to the nearest would do with its scales, and what codes like its own can
+/// do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
     /// As good as rounding to the nearest can be.
@@ -66,8 +86,58 @@ pub enum Verdict {
 }
 
 /// Headroom in decibels that is worth a look, and that is much.
-const LOOK_DB: f64 = 1.0;
-const POOR_DB: f64 = 3.0;
+const HEADROOM_DB: [f64; 2] = [1.0, 3.0];
+/// Decibels below what such codes keep of normally distributed weights: one bit of them, and two.
+const BELOW_DB: [f64; 2] = [6.0, 12.0];
+/// Of so many that are off the grid, codes were not meant to be the nearest.
+const OFF_GRID: f64 = 0.001;
+
+impl Verdict {
+    fn by(decibels: f64, [look, poor]: [f64; 2]) -> Self {
+        match decibels {
+            much if much > poor => Verdict::Poor,
+            some if some > look => Verdict::Improvable,
+            _ => Verdict::Fine,
+        }
+    }
+
+    /// The verdict on a pair, and why in a few words. Absolute decibels say nothing: four bits are never as good as eight.
+    fn of(pair: &PairView) -> (Self, String) {
+        let Some(sqnr) = pair.sqnr_db else {
+            return match (pair.exact, &pair.error) {
+                (true, _) => (Verdict::Fine, "nothing is lost".to_owned()),
+                (false, Some(_)) => (Verdict::Poor, "nothing could be measured".to_owned()),
+                (false, None) => (Verdict::Poor, "all of it is error".to_owned()),
+            };
+        };
+        // Codes that compensate for each other, as those of GPTQ, are not the nearest on purpose.
+        let is_rounded = pair.off_grid.is_none_or(|share| share <= OFF_GRID);
+        let headroom = pair.headroom_db.filter(|_| is_rounded).unwrap_or(0.0);
+        let by_headroom = Verdict::by(headroom, HEADROOM_DB);
+        let below = pair.expected_sqnr_db.map_or(0.0, |expected| expected - sqnr);
+        let by_encoding = Verdict::by(below, BELOW_DB);
+        let why = match pair.expected_sqnr_db {
+            _ if by_headroom != Verdict::Fine && by_headroom >= by_encoding => {
+                format!("rounding to the nearest would keep {headroom:.1} dB more with the same scales")
+            }
+            Some(_) if by_encoding != Verdict::Fine => {
+                let clipping = pair.clip_noise.filter(|share| *share >= 0.1);
+                let clipping =
+                    clipping.map(|share| format!("; {:.0} % of the error is clipping", share * 100.0));
+                let clipping = clipping.unwrap_or_default();
+                format!("{below:.1} dB less than such codes keep of normally distributed weights{clipping}")
+            }
+            Some(expected) if is_rounded => {
+                format!(
+                    "as good as such codes are: they keep {expected:.1} dB of normally distributed weights"
+                )
+            }
+            None if is_rounded => "as good as rounding to the nearest".to_owned(),
+            _ => "not rounded to the nearest: what that is good for, weights alone do not tell".to_owned(),
+        };
+        (by_headroom.max(by_encoding), why)
+    }
+}
 
 impl FidelityTable {
     /// The table of a variant.
@@ -113,6 +183,16 @@ impl FidelityTable {
     }
 }
 
+impl RowShapes {
+    fn of(histograms: &PairHistograms) -> Self {
+        let [reference, quantized] =
+            [&histograms.reference, &histograms.quantized].map(|it| &it.histogram.counts);
+        let tallest = reference.iter().chain(quantized).copied().max().unwrap_or(0).max(1);
+        let heights = |counts: &[u64]| counts.iter().map(|&it| it as f64 / tallest as f64).collect();
+        RowShapes { reference: heights(reference), quantized: heights(quantized) }
+    }
+}
+
 /// What is said of the whole, one of so many ways to say it.
 fn claim(claim: &ClaimView, ways: usize) -> String {
     let db = match claim.sqnr_db {
@@ -148,17 +228,11 @@ fn notes(model: &ModelFidelityView) -> Vec<String> {
 }
 
 impl FidelityRow {
-    fn of(pair: &PairView) -> Self {
+    pub(crate) fn of(pair: &PairView) -> Self {
         let range = |range: Option<[f64; 2]>| {
             range.map_or_else(|| "–".to_owned(), |[low, high]| format!("{} … {}", number(low), number(high)))
         };
-        let verdict = match (pair.sqnr_db, pair.headroom_db) {
-            (None, _) if pair.exact => Verdict::Fine,
-            (None, _) => Verdict::Poor,
-            (_, Some(headroom)) if headroom > POOR_DB => Verdict::Poor,
-            (_, Some(headroom)) if headroom > LOOK_DB => Verdict::Improvable,
-            _ => Verdict::Fine,
-        };
+        let (verdict, why) = Verdict::of(pair);
         FidelityRow {
             name: pair.reference.clone(),
             encoding: format!("{} {:.1} bit", encoding(pair.encoding), pair.bits_per_weight),
@@ -169,7 +243,10 @@ impl FidelityRow {
             quantized_range: range(pair.quantized_range),
             error: error(pair),
             verdict,
+            why,
+            aligned: aligned(pair),
             remarks: remarks(pair),
+            shapes: pair.histograms.as_ref().map(RowShapes::of),
         }
     }
 }
@@ -194,44 +271,70 @@ pub(crate) fn sqnr(db: Option<f64>, exact: bool) -> String {
     }
 }
 
-/// Where the error comes from, in percent of its energy.
+const ROUNDING: &str = "rounding";
+
+/// Where the error comes from, in percent of its energy. What is not told of is rounding, where that is most.
 fn error(pair: &PairView) -> String {
     let (Some(rounding), Some(clipping)) = (pair.rounding_share, pair.clip_noise) else {
         return String::new();
     };
     let off_grid = (1.0 - rounding - clipping).max(0.0);
-    let parts = [("rounding", rounding), ("clipping", clipping), ("off grid", off_grid)];
+    let is_most = rounding >= 0.5;
+    let parts = [(ROUNDING, rounding), ("clipping", clipping), ("off grid", off_grid)];
     let told: Vec<String> = parts
         .into_iter()
-        .filter(|(_, share)| *share >= 0.005)
+        .filter(|(what, share)| *share >= 0.005 && !(is_most && *what == ROUNDING))
         .map(
             |(what, share)| {
                 if share > 0.995 { what.to_owned() } else { format!("{:.0} % {what}", share * 100.0) }
             },
         )
         .collect();
+    if told.is_empty() && is_most {
+        return ROUNDING.to_owned();
+    }
     told.join(", ")
 }
 
-fn remarks(pair: &PairView) -> Vec<String> {
+/// How the reference had to be turned to lie beside the codes.
+fn aligned(pair: &PairView) -> Option<String> {
     let alignment = &pair.alignment;
     let turned = alignment.transposed.then(|| "transposed".to_owned());
+    let permuted = alignment.permuted.then(|| "rows of heads in llama.cpp's order".to_owned());
+    let [split, merged, gain] = changes(pair);
+    in_words([turned, split, merged, permuted, gain])
+}
+
+/// What made other numbers of the reference, wherever they lie.
+pub(crate) fn changed(pair: &PairView) -> Option<String> {
+    in_words(changes(pair))
+}
+
+fn in_words<const MOST: usize>(all: [Option<String>; MOST]) -> Option<String> {
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then(|| format!("reference {}", all.join(", ")))
+}
+
+/// Which part of it was taken, what was laid behind it, and what it was multiplied with.
+fn changes(pair: &PairView) -> [Option<String>; 3] {
+    let alignment = &pair.alignment;
     let split =
         alignment.split.as_ref().map(|it| format!("{} to {} along axis {}", it.start, it.end - 1, it.axis));
     let merged = alignment.merged.len();
     let merged = (merged > 0).then(|| format!("and {merged} more behind it"));
-    let permuted = alignment.permuted.then(|| "rows of heads in llama.cpp's order".to_owned());
     let gain = match alignment.gain.as_str() {
         "none" => None,
         "output" => Some("each output multiplied".to_owned()),
         "input" => Some("each input multiplied".to_owned()),
         folded => folded.strip_prefix("batchnorm:").map(|name| format!("{} folded in", one_line(name))),
     };
-    let aligned: Vec<String> = [turned, split, merged, permuted, gain].into_iter().flatten().collect();
-    let aligned = (!aligned.is_empty()).then(|| format!("reference {}", aligned.join(", ")));
+    [split, merged, gain]
+}
+
+fn remarks(pair: &PairView) -> Vec<String> {
     let outlier = pair.outlier_gain_db.filter(|&gain| gain >= 6.0);
     let outlier = outlier.map(|gain| format!("a scale for each channel would gain {gain:.1} dB"));
     let left_out = (pair.non_finite > 0).then(|| format!("{} not finite, left out", pair.non_finite));
     let error = pair.error.as_ref().map(|error| one_line(error));
-    [aligned, outlier, left_out, error].into_iter().flatten().collect()
+    [outlier, left_out, error].into_iter().flatten().collect()
 }

@@ -77,11 +77,16 @@ impl FindingGroup {
     }
 }
 
+/// `2 errors`
+pub(crate) fn level_count(level: Level, times: u64) -> String {
+    let plural = if times == 1 || level == Level::Info { "" } else { "s" };
+    format!("{} {}{plural}", count(times), level.name())
+}
+
 fn verdict(findings: &[Finding], unread: usize) -> String {
     let counted = Level::ALL.iter().filter_map(|&level| {
         let times = findings.iter().filter(|finding| finding.level == level).count() as u64;
-        let plural = if times == 1 || level == Level::Info { "" } else { "s" };
-        (times > 0).then(|| format!("{} {}{plural}", count(times), level.name()))
+        (times > 0).then(|| level_count(level, times))
     });
     let counted: Vec<String> = counted.collect();
     let unjudged = match unread {

@@ -18,11 +18,13 @@
 //! ```
 
 mod activation_scales;
+mod axis;
 mod cells;
 mod comparison;
 mod fidelity_table;
 mod findings;
 mod group;
+mod histogram_set;
 mod inspection;
 mod inspection_stream;
 mod layers;
@@ -31,27 +33,31 @@ mod oddities;
 mod parameter;
 mod preview;
 mod preview_table;
+mod range_chart;
 mod recorded;
 mod request;
 mod table;
 mod words;
 
 pub use activation_scales::{ActivationScaleRow, ActivationScales};
+pub use axis::{Axis, Tick};
 pub use cells::{RangeCells, SpreadCells};
 pub use comparison::{
-    AlignmentView, ChannelView, ChannelsView, ClaimView, ComparisonView, ModelFidelityView, PairView,
-    SplitView, UnmatchedParameter, UnmatchedView, VariantView,
+    AlignmentView, ChannelView, ChannelsView, ClaimView, CodeUse, ComparisonView, ModelFidelityView,
+    PairView, SplitView, UnmatchedParameter, UnmatchedView, VariantView,
 };
-pub use fidelity_table::{FidelityRow, FidelityTable, Verdict};
+pub use fidelity_table::{FidelityRow, FidelityTable, RowShapes, Verdict};
 pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
 pub use group::{GroupHeading, Place, VariantLine};
+pub use histogram_set::{CodeHistogram, HistogramBar, HistogramPanel, HistogramSet};
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;
-pub use layers::{LayerActivation, LayerEntry, LayerList, LayerParameter};
+pub use layers::{Badge, BadgeKind, LayerActivation, LayerEntry, LayerList, LayerParameter, Tone};
 pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
+pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
 pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

@@ -38,7 +38,7 @@ pub struct RecordedTensorView {
 }
 
 /// A recorded tensor as a line of text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RecordedRow {
     /// Its name.

@@ -30,6 +30,7 @@ impl Request {
 }
 
 /// The parameters and layers that a request names, in the order of the model.
+#[derive(Default)]
 pub(crate) struct Selection {
     pub(crate) parameters: Vec<ParameterId>,
     pub(crate) layers: Vec<LayerId>,

@@ -1,6 +1,6 @@
 //! Words for how a tensor is stored and quantized, the same in every view.
 
-use quantviz_core::{DType, Granularity, LayerKind, Parameter, QuantDescriptor, Shape, one_line};
+use quantviz_core::{DType, DTypeClass, Granularity, LayerKind, Parameter, QuantDescriptor, Shape, one_line};
 
 use crate::parameter::QuantizationView;
 
@@ -9,6 +9,31 @@ pub(crate) fn dtype(stored: DType, shape: &Shape, packed: Option<(&Shape, u32)>)
     match packed {
         Some((logical, bits)) if logical != shape => format!("{bits}-bit"),
         _ => stored.to_string(),
+    }
+}
+
+/// What people call the type of a parameter's numbers, or of its codes: `FP32`, `INT8`, `UINT8`, `4-bit`, `Q4_K`.
+pub(crate) fn type_label(parameter: &Parameter) -> String {
+    let quantization = parameter.quantization.as_ref();
+    if let Some(packed) =
+        quantization.filter(|it| it.logical.as_ref().is_some_and(|it| *it != parameter.shape))
+    {
+        return format!("{}-bit", packed.bits);
+    }
+    dtype_label(quantization.and_then(|it| it.computed).unwrap_or(parameter.dtype))
+}
+
+/// The same of a type.
+pub(crate) fn dtype_label(dtype: DType) -> String {
+    let bits = dtype.bits();
+    match (dtype.class(), bits) {
+        (DTypeClass::Signed, Some(bits)) => format!("INT{bits}"),
+        (DTypeClass::Unsigned, Some(bits)) => format!("UINT{bits}"),
+        (DTypeClass::Float, Some(bits)) if matches!(dtype, DType::F64 | DType::F32 | DType::F16) => {
+            format!("FP{bits}")
+        }
+        (DTypeClass::Quantized, _) => dtype.name().to_owned(),
+        _ => dtype.name().to_uppercase(),
     }
 }
 

@@ -23,6 +23,7 @@ pub use quantviz_core::{
     Activation,
     // What a source of one's own is made with.
     Alignment,
+    BinnedValues,
     Bins,
     Block,
     ChannelFidelity,
@@ -59,6 +60,7 @@ pub use quantviz_core::{
     OuterScale,
     Packed,
     Pair,
+    PairHistograms,
     Pairs,
     Parameter,
     ParameterId,
@@ -83,6 +85,7 @@ pub use quantviz_core::{
     bf16,
     byte_len,
     check_range,
+    expected_sqnr_db,
     f16,
     one_line,
     pair,

@@ -8,6 +8,7 @@
 #![expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
 
 mod channels;
+mod expected;
 mod grid;
 mod lanes;
 mod measure;
@@ -16,6 +17,7 @@ mod sums;
 mod weighted;
 
 pub use channels::{ChannelFidelity, Channels};
+pub use expected::expected_sqnr_db;
 pub(crate) use grid::Grid;
 pub(crate) use measure::{Compared, Piece, measure};
 pub(crate) use simulate::{Simulated, simulate};

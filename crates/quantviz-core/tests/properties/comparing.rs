@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use proptest::prelude::*;
 use proptest::sample::select;
 use quantviz_core::{
-    Compare, Comparison, DType, Encoding, Fidelity, Gain, Granularity, MatchedBy, MemorySource, Operand,
-    ParameterSource, QuantDescriptor, Role, Shape, SourceExt,
+    BinnedValues, Compare, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, Granularity, MatchedBy,
+    MemorySource, Operand, ParameterSource, QuantDescriptor, Role, Shape, SourceExt,
 };
 
 /// Numbers that are roughly normal, and no two matrices alike.
@@ -112,7 +112,10 @@ pub(crate) fn reference(named: &[(&str, Array2<f32>)]) -> MemorySource {
 }
 
 fn compare(reference: &MemorySource, quantized: &MemorySource) -> Comparison {
-    Compare::new().run(reference, quantized, &|_| ControlFlow::Continue(())).expect("nobody calls it off")
+    Compare::new()
+        .bins(BINS)
+        .run(reference, quantized, &|_| ControlFlow::Continue(()))
+        .expect("nobody calls it off")
 }
 
 /// The measures, one number after the other.
@@ -149,6 +152,33 @@ fn by_definition(
         sums[8] += r * q;
     }
     sums
+}
+
+const BINS: usize = 12;
+
+/// How many numbers are in each bin, below the first and above the last, one number after the other.
+fn binned<'a>(numbers: impl Iterator<Item = &'a f64> + Clone, low: f64, high: f64) -> (Vec<u64>, u64, u64) {
+    let step = (high - low) / BINS as f64;
+    let edge = |index: usize| if index == BINS { high } else { index as f64 * step + low };
+    let holds = |index: usize, it: f64| {
+        edge(index) <= it && (it < edge(index + 1) || index + 1 == BINS && it == high)
+    };
+    let count = |holds: &dyn Fn(f64) -> bool| numbers.clone().filter(|it| holds(**it)).count() as u64;
+    let counts = (0..BINS).map(|index| count(&|it| holds(index, it))).collect();
+    (counts, count(&|it| it < low), count(&|it| it > high))
+}
+
+/// Whether both histograms of a pair are those of these numbers, over the range of the reference.
+fn are_spread_like(pair: &ComparedPair, numbers: &[f64], real: &[f64]) -> bool {
+    let histograms = pair.histograms.as_ref().expect("it has a range");
+    let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    [(&histograms.reference, numbers), (&histograms.quantized, real)].into_iter().all(|(found, expected)| {
+        let BinnedValues { histogram, below, above, nan, .. } = found;
+        (histogram.low, histogram.high, *nan) == (low, high, 0)
+            && (histogram.counts.clone(), *below, *above) == binned(expected.iter(), low, high)
+            && found.count() == expected.len() as u64
+    })
 }
 
 fn close(found: Option<f64>, expected: f64) -> bool {
@@ -211,7 +241,25 @@ proptest! {
         let in_each = n / len as f64;
         let all: f64 = channels.all.iter().map(|it| it.mse * in_each).sum();
         prop_assert!((all - e).abs() <= 1e-9 * e);
+
+        let numbers: Vec<f64> = numbers.iter().copied().map(f64::from).collect();
+        let real: Vec<f64> = real.iter().copied().collect();
+        prop_assert!(are_spread_like(pair, &numbers, &real), "{:?}", pair.histograms);
+        let counts = pair.codes.as_ref().expect("eight bits");
+        prop_assert_eq!(counts.iter().map(|(_, times)| times).sum::<u64>(), numbers.len() as u64);
+        for (code, times) in counts {
+            prop_assert_eq!(codes.iter().filter(|it| *it == code).count() as u64, *times);
+        }
     }
+}
+
+/// What the codes of a test stand for: it has a scale for each row, and no zero-points.
+fn reals(of: &MemorySource, name: &str) -> Vec<f64> {
+    let id = of.model().parameter_named(name).expect("was added");
+    let scales = of.values(id, quantviz_core::Part::Scales).expect("readable");
+    let codes = of.array(id).expect("readable");
+    let per_scale = codes.len() / scales.len();
+    codes.iter().enumerate().map(|(index, code)| scales[index / per_scale] * code).collect()
 }
 
 const INT8: Scheme = Scheme { dtype: DType::I8, group: (1, 1), narrow: 1.0 };
@@ -246,6 +294,8 @@ fn pairs_are_found_whatever_they_are_called() {
             (MatchedBy::Value, index % 2 == 1)
         );
         assert!(pair.fidelity.as_ref().expect("readable").sqnr_db.expect("not exact") > 30.0);
+        let numbers: Vec<f64> = all[index].iter().copied().map(f64::from).collect();
+        assert!(are_spread_like(pair, &numbers, &reals(&of, &format!("q{index}"))), "q{index}");
     }
     assert!(
         compared.weights.sqnr_db.is_some_and(|db| (30.0..60.0).contains(&db)),
@@ -274,6 +324,10 @@ fn parts_of_a_merged_weight() {
         let of_rows = name.starts_with('r');
         assert_eq!((split.axis, split.range.start), (usize::from(!of_rows), part * 8), "{name}");
         assert_eq!(pair.pair.alignment.transposed, !of_rows);
+        let part = part as usize * 8..part as usize * 8 + 8;
+        let part = if of_rows { rows.slice(s![part, ..]) } else { columns.slice(s![.., part]) };
+        let part: Vec<f64> = part.iter().copied().map(f64::from).collect();
+        assert!(are_spread_like(pair, &part, &reals(&of, name)), "{name}");
         assert!(pair.fidelity.as_ref().expect("readable").sqnr_db.expect("not exact") > 30.0, "{name}");
     }
 }
@@ -291,6 +345,12 @@ fn channels_that_were_multiplied() {
     let pair = &compared.pairs[0];
     let Gain::Output(factors) = &pair.pair.alignment.gain else { panic!("{:?}", pair.pair.alignment) };
     assert!((factors[8] - 1.5).abs() < 0.01, "{factors:?}");
+    let rows = numbers.outer_iter().zip(factors);
+    let folded: Vec<f64> = rows
+        .flat_map(|(row, factor)| row.to_owned().into_iter().map(move |it| f64::from(it) * factor))
+        .collect();
+    let of = scheme.source(MemorySource::new(), "w", multiplied.view());
+    assert!(are_spread_like(pair, &folded, &reals(&of, "w")));
     assert!(pair.fidelity.as_ref().expect("readable").sqnr_db.expect("not exact") > 35.0);
 }
 

@@ -209,7 +209,9 @@ fn failures(name: &str, fidelity: &Fidelity, limits: &Exception) -> Vec<Failure>
         let parameter = Some(name.to_owned());
         all.push(Failure { parameter, limit: limit.to_owned(), value, bound: Some(bound), message });
     };
-    let is_rounded = fidelity.off_grid.is_none_or(|share| share <= OFF_GRID);
+    // A wrong scale is no method of choosing codes.
+    let is_rounded =
+        fidelity.off_grid.is_none_or(|share| share <= OFF_GRID) || fidelity.common_factor.is_some();
     let shares = [
         ("max-clipped", fidelity.clipped, limits.max_clipped, "of its numbers are clipped"),
         ("max-clip-noise", fidelity.clip_noise, limits.max_clip_noise, "of its error is of clipped numbers"),

@@ -60,6 +60,15 @@ fn codes_that_another_method_chose() {
     let text = |text: &str| Some(Fact::Text(text.to_owned()));
     assert_eq!(because(Some(OffGrid::Compensated)), text("GPTQ-like"));
     assert_eq!(because(Some(OffGrid::OutputGain)), text("gain"));
+    let mut twice = with(0.5, Some(OffGrid::CommonFactor));
+    twice.common_factor = Some(2.0);
+    let [finding] = &findings_of_pairs(&[twice])[..] else { panic!("one") };
+    assert_eq!((finding.code, finding.level), (Code::OffGrid, Level::Warning));
+    assert!(
+        finding.message.starts_with("every value is 2 times that of the reference"),
+        "{}",
+        finding.message
+    );
     assert_eq!(because(Some(OffGrid::InputGain)), text("input gain"));
     assert_eq!(because(None), text("other"));
 }

@@ -110,6 +110,9 @@ impl Verdict {
                 (false, None) => (Verdict::Poor, "all of it is error".to_owned()),
             };
         };
+        if let Some(factor) = pair.common_factor {
+            return (Verdict::Poor, format!("every value is {} times that of the reference", number(factor)));
+        }
         // Codes that compensate for each other, as those of GPTQ, are not the nearest on purpose.
         let is_rounded = pair.off_grid.is_none_or(|share| share <= OFF_GRID);
         let headroom = pair.headroom_db.filter(|_| is_rounded).unwrap_or(0.0);

@@ -72,6 +72,9 @@ pub struct Fidelity {
     /// The same as `noise_to_signal`, of errors weighted by importance. `None` where none was given, infinite where
     /// there is nothing but errors where it counts.
     pub importance_noise_to_signal: Option<f64>,
+    /// What all values are multiples of those of the reference by, where that explains three quarters of the error or more:
+    /// a scale that is wrong, or a factor that was moved elsewhere.
+    pub common_factor: Option<f64>,
     /// The smallest and the largest number of the reference.
     pub reference_range: Option<(f64, f64)>,
     /// The smallest and the largest number that the codes stand for.
@@ -131,6 +134,7 @@ impl Fidelity {
             outlier_gain_db: None,
             importance_sqnr_db: None,
             importance_noise_to_signal: None,
+            common_factor: sums.common_factor(),
             reference_range: sums.reference_range,
             quantized_range: sums.quantized_range,
             noise_to_signal: ratio(sums.error, sums.reference),

@@ -91,6 +91,17 @@ impl ErrorSums {
         (self.reference + self.quantized - self.error) / 2.0
     }
 
+    /// The factor that the values are multiples of the reference by, if it explains most of the error. Clipping makes values
+    /// smaller too, but explains little that way.
+    pub(super) fn common_factor(&self) -> Option<f64> {
+        /// As far from one as the noise of coarse codes never moves it.
+        const TELLING: f64 = 0.01;
+        let factor = self.product() / self.reference;
+        let rest = self.quantized - self.product() * factor;
+        let explains = rest.max(0.0) <= self.error / 4.0;
+        (factor.is_finite() && (factor - 1.0).abs() > TELLING && explains).then_some(factor)
+    }
+
     /// The largest number of the reference, whatever its sign.
     pub(crate) fn max_reference(&self) -> f64 {
         self.reference_range.map_or(0.0, |(low, high)| low.abs().max(high.abs()))

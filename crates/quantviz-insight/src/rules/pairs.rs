@@ -2,7 +2,7 @@
 
 use quantviz_core::{count, number};
 
-use crate::{Code, Evidence, Finding, OffGrid, PairEvidence};
+use crate::{Code, Evidence, Finding, Level, OffGrid, PairEvidence};
 
 type PairRule = fn(&[PairEvidence], &mut Vec<Finding>);
 
@@ -81,6 +81,18 @@ fn negatives_lost(pairs: &[PairEvidence], findings: &mut Vec<Finding>) {
 /// QV018
 fn off_grid(pairs: &[PairEvidence], findings: &mut Vec<Finding>) {
     for pair in pairs.iter().filter(|pair| pair.off_grid > OFF_GRID) {
+        if let Some(factor) = pair.common_factor {
+            let message = format!(
+                "every value is {} times that of the reference: its scale is wrong, unless what reads it makes up for that",
+                number(factor)
+            );
+            let evidence =
+                Evidence::new().with("off_grid", pair.off_grid).with("because", OffGrid::CommonFactor.name());
+            let evidence = evidence.with("factor", factor);
+            let finding = Finding::about(Code::OffGrid, &pair.parameter, message, evidence);
+            findings.push(finding.at(Level::Warning));
+            continue;
+        }
         let why = pair.off_grid_because.unwrap_or(OffGrid::Other).name();
         let share = number(pair.off_grid * 100.0);
         let message = format!("{share} % of values are not rounded to nearest from this reference ({why})");

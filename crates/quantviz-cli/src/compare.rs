@@ -120,8 +120,9 @@ impl How {
         let compare = self.claims.add_to(compare);
         let comparison = compare.run(&*reference.source, source, &|step| progress.report(step));
         let mut comparison = comparison.map_err(|error| Trouble::with(path, error))?;
-        let linted =
-            lint.run(source, &|step| progress.report(step)).map_err(|error| Trouble::with(path, error))?;
+        let linted = lint
+            .run_compared(source, &comparison, &|step| progress.report(step))
+            .map_err(|error| Trouble::with(path, error))?;
         let mut findings = findings_of_comparison(source.model(), &comparison);
         findings.extend(linted.findings);
         // What a reference shows, the file alone may show too: the first is told, which has more to go by.

@@ -1,9 +1,12 @@
 //! All rules about one file, on one model.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::thread::available_parallelism;
 
-use quantviz_core::{Error, Parameter, ParameterId, ParameterSource, Progress, Result, for_each_job};
+use quantviz_core::{
+    Comparison, Error, Parameter, ParameterId, ParameterSource, Progress, Result, for_each_job,
+};
 
 use crate::case::Case;
 use crate::facts::Facts;
@@ -59,6 +62,31 @@ impl Lint {
         source: &(dyn ParameterSource + Sync),
         progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
     ) -> Result<Linted> {
+        self.look(source, &HashMap::new(), progress)
+    }
+
+    /// Looks at a model that was compared with another: the same, but codes that the comparison has counted are not read
+    /// once more.
+    ///
+    /// # Errors
+    /// As [`run`](Lint::run).
+    pub fn run_compared(
+        &self,
+        source: &(dyn ParameterSource + Sync),
+        comparison: &Comparison,
+        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    ) -> Result<Linted> {
+        let counted =
+            comparison.pairs.iter().filter_map(|it| Some((it.pair.quantized, it.codes.as_deref()?)));
+        self.look(source, &counted.collect(), progress)
+    }
+
+    fn look(
+        &self,
+        source: &(dyn ParameterSource + Sync),
+        counted: &HashMap<ParameterId, &[(f64, u64)]>,
+        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    ) -> Result<Linted> {
         let model = source.model();
         let calibrating = model.calibrating();
         let is_judged =
@@ -72,7 +100,9 @@ impl Lint {
             progress(step)
         };
         let threads = self.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-        let read = for_each_job(threads, &ids, size, &report, |&id| Facts::read(source, id))?;
+        let read = for_each_job(threads, &ids, size, &report, |&id| {
+            Facts::read(source, id, counted.get(&id).copied())
+        })?;
 
         let (mut facts, mut unread) = (Vec::new(), Vec::new());
         for (id, read) in ids.into_iter().zip(read) {

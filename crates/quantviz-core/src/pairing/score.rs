@@ -115,9 +115,7 @@ impl ByChannel {
     /// Whether channels were multiplied, and not clipped, which makes some of them smaller: whoever multiplies makes some
     /// larger, or changes nearly all of them.
     fn are_multiplied(&self) -> bool {
-        let count = |is: fn(f64) -> bool| {
-            self.0.iter().filter(|(_, it)| it.factor().is_some_and(is)).count()
-        };
+        let count = |is: fn(f64) -> bool| self.0.iter().filter(|(_, it)| it.factor().is_some_and(is)).count();
         let all = self.0.len();
         let others = count(|factor| (factor - 1.0).abs() > ABOUT_ONE);
         let larger = count(|factor| factor > 1.0 + ABOUT_ONE);

@@ -10,10 +10,9 @@ use super::{Gain, Pair};
 use crate::dequantize::read_values;
 use crate::{DTypeClass, Model, Parameter, ParameterId, ParameterSource, Part};
 
-/// How far a factor may be from the one that takes it back: codes tell factors that exactly.
-const CLOSE: f64 = 0.05;
-/// The share of channels that have to be so close.
-const MOST: f64 = 0.9;
+/// How far factors may be from those that take them back, and for what share of channels. Coarse codes tell factors of
+/// channels that were made small with an error of many percent.
+const CLOSE: [(f64, f64); 2] = [(0.05, 0.5), (0.25, 0.9)];
 /// What is added to variances.
 const EPSILONS: [f64; 2] = [1e-5, 1e-3];
 
@@ -51,25 +50,24 @@ fn are_inverse(ones: &[f64], others: &[f64]) -> bool {
 }
 
 /// Whether most are as expected.
+#[expect(clippy::cast_precision_loss, reason = "counts of channels")]
 fn are_close(found: impl ExactSizeIterator<Item = f64>, expected: impl Fn(usize) -> f64) -> bool {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a share"
-    )]
-    let mut others = ((1.0 - MOST) * found.len() as f64) as usize;
+    let all = found.len() as f64;
+    let mut counts = CLOSE.map(|_| 0.0);
+    let [.., (_, most)] = CLOSE;
     for (index, value) in found.enumerate() {
         let wanted = expected(index);
-        let is_close = (value - wanted).abs() <= CLOSE * wanted.abs();
-        if !is_close {
-            if others == 0 {
-                return false;
-            }
-            others -= 1;
+        let off = (value - wanted).abs();
+        for (count, (close, _)) in counts.iter_mut().zip(CLOSE) {
+            *count += f64::from(u8::from(off <= close * wanted.abs()));
+        }
+        // Most vectors are nothing like it, and soon found out.
+        let is_far = counts[CLOSE.len() - 1] + (1.0 - most) * all < index as f64;
+        if is_far {
+            return false;
         }
     }
-    true
+    counts.iter().zip(CLOSE).all(|(count, (_, share))| *count >= share * all)
 }
 
 /// Vectors of both models, read once for each length.

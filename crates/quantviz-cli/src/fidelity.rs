@@ -33,6 +33,7 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
     text.push_str(&paint.quiet(&format!("beside {reference}")));
     let room = width.unwrap_or(PIPE_WIDTH);
     text.push_str(&format!("\n{}\n\n", wrap(&table.facts.join(" · "), room, 0)));
+    without_counterpart(&table.lost, "\n", paint, &mut text);
     let mut notes = table.notes.clone();
     if table.rows.is_empty() {
         text.push_str("no weight of it has a reference\n");
@@ -50,15 +51,22 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
         text.push_str(&format!("\n{}", recorded::render(&table.recorded, room, paint)));
     }
     if !table.unmatched.is_empty() {
-        text.push_str(&format!("\n{}\n", paint.strong("without a counterpart")));
-        for line in &table.unmatched {
-            text.push_str(&format!("{INDENT}{}\n", paint.alarm(line)));
-        }
+        text.push('\n');
+        without_counterpart(&table.unmatched, "", paint, &mut text);
     }
     let gap = if notes.is_empty() { "" } else { "\n" };
     text.push_str(gap);
     notes.iter().for_each(|note| text.push_str(&format!("{}\n", paint.quiet(note))));
     text
+}
+
+fn without_counterpart(lines: &[String], gap: &str, paint: Paint, text: &mut String) {
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str(&format!("{}\n", paint.strong("without a counterpart")));
+    lines.iter().for_each(|line| text.push_str(&format!("{INDENT}{}\n", paint.alarm(line))));
+    text.push_str(gap);
 }
 
 /// A column: its title, how it is set and painted, and what it shows of a weight; bars as wide as they may be.

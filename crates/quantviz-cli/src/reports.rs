@@ -42,6 +42,7 @@ fn basis(judgement: &Judgement) -> String {
     match judgement.basis {
         Basis::Importance => format!("by importance of {counted} of {of} weights"),
         Basis::Activations => format!("by {counted} of {of} recorded activations"),
+        _ if counted < of => format!("weights only, {counted} of {of}"),
         _ => "weights only".to_owned(),
     }
 }

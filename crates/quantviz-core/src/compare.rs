@@ -215,7 +215,8 @@ impl Compare {
         let mut comparison = Comparison::of(quantized.model(), pairs, found.reference, found.quantized);
         if self.importance.is_some() {
             let ratio = |fidelity: &Fidelity| fidelity.importance_noise_to_signal;
-            comparison.importance = Some(claim(quantized.model(), &comparison.pairs, ratio));
+            comparison.importance =
+                Some(claim(quantized.model(), &comparison.pairs, &comparison.unmatched_quantized, ratio));
         }
         Ok(comparison)
     }
@@ -382,7 +383,7 @@ impl Comparison {
             }
         }
         Comparison {
-            weights: claim(model, &pairs, |fidelity| fidelity.noise_to_signal),
+            weights: claim(model, &pairs, &unmatched_quantized, |fidelity| fidelity.noise_to_signal),
             importance: None,
             activations: None,
             bits_per_weight: (elements > 0.0).then(|| bits / elements),
@@ -400,6 +401,15 @@ fn weights<'a>(model: &'a Model, pairs: &'a [ComparedPair]) -> impl Iterator<Ite
     weights.map(|(parameter, it)| (parameter.logical_shape().elements() as f64, it))
 }
 
-fn claim(model: &Model, pairs: &[ComparedPair], ratio: impl Fn(&Fidelity) -> Option<f64>) -> Claim {
-    Claim::of(weights(model, pairs).map(|(count, it)| (count, it.fidelity.as_ref().ok().and_then(&ratio))))
+/// Of all weights, those among them that have no counterpart.
+fn claim(
+    model: &Model,
+    pairs: &[ComparedPair],
+    unmatched: &[Unmatched],
+    ratio: impl Fn(&Fidelity) -> Option<f64>,
+) -> Claim {
+    let measured =
+        weights(model, pairs).map(|(count, it)| (count, it.fidelity.as_ref().ok().and_then(&ratio)));
+    let unmatched = unmatched.iter().filter(|it| model.parameter(it.parameter).is_weight());
+    Claim::of(measured.chain(unmatched.map(|_| (0.0, None))))
 }

@@ -111,7 +111,8 @@ impl RangeSummary {
         zeros: u64,
     ) -> Self {
         let mean = near + distances / as_f64(count);
-        let m2 = (squares - distances * distances / as_f64(count)).max(0.0);
+        // In this order nothing overflows that the squares do not.
+        let m2 = (squares - distances * (distances / as_f64(count))).max(0.0);
         RangeSummary { count, population: count, zeros, min, max, mean, m2, ..RangeSummary::default() }
     }
 

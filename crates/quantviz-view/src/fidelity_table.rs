@@ -22,7 +22,9 @@ pub struct FidelityTable {
     pub biases: Option<String>,
     /// Recorded activations, worst first, where there are such.
     pub recorded: Vec<RecordedRow>,
-    /// Everything that has no counterpart, a line each.
+    /// What of the quantized model has no counterpart, a line each: worse than any row.
+    pub lost: Vec<String>,
+    /// Everything else that has none.
     pub unmatched: Vec<String>,
     /// What is to be kept in mind, a line each.
     pub notes: Vec<String>,
@@ -161,8 +163,7 @@ impl FidelityTable {
                 .map(move |it| one_line(&format!("{what} {}: {}", it.parameter, it.why)))
                 .collect::<Vec<_>>()
         };
-        let mut lines = unmatched("quantized", &variant.unmatched.quantized);
-        lines.extend(unmatched("reference", &variant.unmatched.reference));
+        let mut lines = unmatched("reference", &variant.unmatched.reference);
         if let Some(recorded) = &variant.recorded {
             let RecordedView { unmatched: UnmatchedView { quantized, reference }, .. } = recorded;
             lines.extend(unmatched("recorded tensor", quantized));
@@ -180,6 +181,7 @@ impl FidelityTable {
                     one_line(&worst.reference)
                 )
             }),
+            lost: unmatched("quantized", &variant.unmatched.quantized),
             unmatched: lines,
             recorded: variant.recorded.as_ref().map(RecordedView::rows).unwrap_or_default(),
             notes: notes(model),
@@ -210,6 +212,7 @@ fn claim(claim: &ClaimView, ways: usize) -> String {
         format!("{} of {}", claim.counted, claim.of)
     };
     match claim.basis {
+        Basis::Weights if ways == 1 && claim.counted < claim.of => format!("{db}, weights only ({many})"),
         Basis::Weights if ways == 1 && claim.sqnr_db.is_some() => format!("{db}, weights only"),
         Basis::Weights if ways == 1 => db,
         Basis::Importance => format!("{db} by importance ({many} weights)"),

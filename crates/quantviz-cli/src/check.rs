@@ -4,13 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use quantviz::insight::{Code, Gate, Judgement};
-use quantviz::{Error, ParameterSource};
-use serde::Deserialize;
+use quantviz::ParameterSource;
+use quantviz::insight::{Code, Gate, Judgement, Unit};
 
 use crate::Exit;
 use crate::claims::ClaimOptions;
 use crate::compare::{self, Asked, Side};
+use crate::config::{self, CONFIG};
 use crate::limits::{LimitOptions, help_behind};
 use crate::reports;
 use crate::stream::Terminal;
@@ -44,11 +44,11 @@ pub(crate) struct CheckOptions {
     quantized: Vec<PathBuf>,
 
     /// The least decibels that every weight has to keep; by --importance, or of every tensor of --activations, where given
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", value_parser = decibels, allow_negative_numbers = true)]
     min_sqnr: Option<f64>,
 
-    /// The largest share of a weight's numbers that may be clipped
-    #[arg(long, value_name = "SHARE")]
+    /// The largest share of a weight's numbers that may be clipped, from 0 to 1: 0.01 is 1 %
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     max_clipped: Option<f64>,
 
     /// A finding that is not allowed, whatever its level; may be given several times
@@ -76,6 +76,14 @@ pub(crate) struct CheckOptions {
 
     #[command(flatten)]
     limits: LimitOptions,
+}
+
+fn decibels(text: &str) -> Result<f64, String> {
+    Unit::Decibels.parse(text)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    Unit::Share.parse(text)
 }
 
 const EXAMPLES: &str = "\
@@ -112,10 +120,13 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let claims = options.claims.open(asked.models(), &limits)?;
     let how = compare::How { threads: options.threads, target: options.target, bins: None, claims };
     let mut all = Vec::new();
+    let mut fit = vec![false; gate.exceptions.len()];
     asked.for_each(&limits, |quantized| {
         let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
         let (from, of) = (reference.source.model(), quantized.source.model());
         let judgement = gate.judge(from, of, &comparison, &findings);
+        let of_this = gate.rules_that_fit(from, of, &comparison);
+        fit.iter_mut().zip(of_this).for_each(|(fits, it)| *fits |= it);
         all.push(Judged { path: quantized.path.to_string_lossy().into_owned(), judgement });
         Ok(())
     })?;
@@ -127,6 +138,7 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
         ReportFormat::Sarif => reports::sarif(&all).map_err(io::Error::from)?,
     };
     terminal.out.write_all(report.as_bytes())?;
+    tell_unused(&gate, options.config.as_deref(), &fit, terminal);
     Ok(match &all[..] {
         all if all.iter().any(|it| !it.judgement.undecided.is_empty()) => Exit::Trouble,
         all if all.iter().any(|it| !it.judgement.failures.is_empty()) => Exit::FallsShort,
@@ -134,20 +146,11 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     })
 }
 
-/// What a file of limits says.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Config {
-    check: Gate,
-}
-
-const CONFIG: &str = "quantviz.toml";
-
 /// The limits of the file, and those of the options, which count more.
 fn gate(options: &CheckOptions) -> Result<Gate, Trouble> {
     let mut gate = match &options.config {
-        Some(path) => read(path)?,
-        None if Path::new(CONFIG).is_file() => read(Path::new(CONFIG))?,
+        Some(path) => config::read(path)?,
+        None if Path::new(CONFIG).is_file() => config::read(Path::new(CONFIG))?,
         None => Gate::default(),
     };
     gate.min_sqnr = options.min_sqnr.or(gate.min_sqnr);
@@ -156,19 +159,12 @@ fn gate(options: &CheckOptions) -> Result<Gate, Trouble> {
     Ok(gate)
 }
 
-fn read(path: &Path) -> Result<Gate, Trouble> {
-    let wrong = |message: String| Trouble::with(path, Error::malformed(message));
-    let text = std::fs::read_to_string(path).map_err(|error| Trouble::with(path, Error::io(path, error)))?;
-    let config: Config = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            text.as_bytes()[..span.start.min(text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1
-        });
-        wrong(format!("line {line}: {}", error.message()))
-    })?;
-    if let Some(unknown) = config.check.deny.iter().find(|code| code.parse::<Code>().is_err()) {
-        return Err(wrong(format!(
-            "there is no finding {unknown}: 'quantviz lint --help' says where all are explained"
-        )));
-    }
-    Ok(config.check)
+/// A rule that fits nothing may be meant for another model, or be misspelt.
+fn tell_unused(gate: &Gate, config: Option<&Path>, fit: &[bool], terminal: &mut Terminal<'_>) {
+    let name = config.unwrap_or(Path::new(CONFIG)).to_string_lossy();
+    let unused = gate.exceptions.iter().zip(fit).enumerate().filter(|(_, (_, fits))| !**fits);
+    let line = |(index, (rule, _))| format!("{} fits nothing that was compared", config::named(index, rule));
+    let lines: Vec<String> = unused.map(line).collect();
+    // What cannot be told does not change what was found.
+    let _ = terminal.warn(&name, &lines);
 }

@@ -120,6 +120,12 @@ impl How {
         let compare = self.claims.add_to(compare);
         let comparison = compare.run(&*reference.source, source, &|step| progress.report(step));
         let mut comparison = comparison.map_err(|error| Trouble::with(path, error))?;
+        let has_weights =
+            comparison.pairs.iter().any(|it| source.model().parameter(it.pair.quantized).is_weight());
+        if !has_weights && reference.is_quantized() {
+            let message = "it is quantized itself: name the float model first";
+            return Err(Trouble::with(&reference.path, Error::new(ErrorKind::Unsupported, message)));
+        }
         let linted = lint
             .run_compared(source, &comparison, &|step| progress.report(step))
             .map_err(|error| Trouble::with(path, error))?;

@@ -12,6 +12,7 @@ mod args;
 mod check;
 mod claims;
 mod compare;
+mod config;
 mod fidelity;
 mod inspect;
 mod layers;

@@ -146,7 +146,7 @@ fn look_at(
     let exit = exit_of(&linted, &unread);
     // What cannot be told does not change what was found.
     let _ = terminal.warn(&name, &[lines(&odd), failed.clone()].concat());
-    Ok((LintedModel::new(&*name, linted.findings, failed), exit))
+    Ok((LintedModel::new(&*name, source.model(), linted.findings, failed), exit))
 }
 
 fn line(warning: &Warning) -> String {
@@ -180,7 +180,7 @@ fn render(model: &LintedModel, width: usize, paint: Paint) -> String {
             paint.strong(&one_line(&model.path))
         );
     }
-    let view = Findings::of(&model.path, &model.findings, model.unread.len());
+    let view = Findings::of_model(model);
     let mut text = format!("{}\n{}\n", paint.strong(&view.title), view.verdict);
     for group in &view.groups {
         text.push('\n');

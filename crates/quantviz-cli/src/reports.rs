@@ -72,11 +72,12 @@ pub(crate) fn json(reference: &str, gate: &Gate, all: &[Judged]) -> serde_json::
     Ok(serde_json::to_string(&document)? + "\n")
 }
 
-/// A test for every model: a failure says everything that it falls short of, an error what could not be told.
+/// A test for every model: a failure says everything that it falls short of, an error what could not be told. One may have
+/// both.
 pub(crate) fn junit(all: &[Judged]) -> String {
     let count = |of: fn(&Judged) -> bool| all.iter().filter(|it| of(it)).count();
     let errors = count(|it| !it.judgement.undecided.is_empty());
-    let failures = count(|it| it.judgement.undecided.is_empty() && !it.judgement.failures.is_empty());
+    let failures = count(|it| !it.judgement.failures.is_empty());
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"quantviz check\" tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\">\n",
         all.len()
@@ -91,10 +92,10 @@ pub(crate) fn junit(all: &[Judged]) -> String {
             let first = lines.first().map(String::as_str).unwrap_or_default();
             format!("    <{name} message=\"{}\">{}</{name}>\n", escaped(first), escaped(&lines.join("\n")))
         };
-        if !judgement.undecided.is_empty() {
-            xml.push_str(&element("error", &judgement.undecided));
-        } else if !lines.is_empty() {
-            xml.push_str(&element("failure", &lines));
+        for (name, lines) in [("failure", &lines), ("error", &judgement.undecided)] {
+            if !lines.is_empty() {
+                xml.push_str(&element(name, lines));
+            }
         }
         xml.push_str("  </testcase>\n");
     }

@@ -189,3 +189,46 @@ fn what_cannot_be_compared() {
     let empty = tempfile::tempdir().expect("a folder");
     assert!(told(&[&empty.path().to_string_lossy()]).contains("no model"));
 }
+
+/// Graphs call their nodes otherwise than checkpoints their modules; weights have the names of these.
+#[test]
+fn a_layer_by_what_the_names_of_its_weights_begin_with() {
+    let found = json(&[FOLDER, "--layer", "layer3.conv2"]);
+    for variant in found["variants"].as_array().expect("a list") {
+        let names: Vec<&str> = list(&variant["pairs"]).map(|pair| text_of(&pair["quantized"])).collect();
+        assert_eq!(names, ["layer3.conv2.weight_quantized", "layer3.conv2.weight_bias_quantized"]);
+    }
+    let (exit, _, err) = outcome(&[FOLDER, "--layer", "layer3.conv9"]);
+    assert_eq!(exit, Exit::Trouble);
+    assert!(err.contains("no layer is named \"layer3.conv9\""), "{err}");
+}
+
+#[test]
+fn a_scale_is_not_compared() {
+    let (exit, out, err) = outcome(&[FOLDER, "--param", "layer2.conv2.weight_scale"]);
+    assert_eq!((exit, out.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
+    let said = "layer2.conv2.weight_scale is a scale of layer2.conv2.weight_quantized: name that";
+    assert!(err.contains(said), "{err}");
+}
+
+#[test]
+fn a_reference_has_to_be_float() {
+    let (exit, out, err) = outcome(&[&path("resnet8_int8.onnx"), &path("resnet8_uint8.onnx")]);
+    assert_eq!((exit, out.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
+    assert!(err.contains("resnet8_int8.onnx: it is quantized itself: name the float model first"), "{err}");
+}
+
+fn outcome(arguments: &[&str]) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = run(["quantviz", "compare"].iter().chain(arguments), &mut out, &mut err);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (exit, text(out), text(err))
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

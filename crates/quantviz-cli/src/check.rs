@@ -11,7 +11,7 @@ use crate::Exit;
 use crate::claims::ClaimOptions;
 use crate::compare::{self, Asked, Side};
 use crate::config::{self, CONFIG};
-use crate::limits::{LimitOptions, help_behind};
+use crate::limits::LimitOptions;
 use crate::reports;
 use crate::stream::Terminal;
 use crate::trouble::Trouble;
@@ -20,14 +20,8 @@ use crate::trouble::Trouble;
 ///
 /// Without options, these hold: no finding is an error; every quantized weight has a counterpart in the reference; rounding
 /// to the nearest would keep at most 1 dB more with the same scales (of weights that were rounded so); and clipping makes at
-/// most a tenth of the error. A quantviz.toml in the working folder sets limits, also for some encodings and layers:
-///
-///   [check]
-///   min-sqnr = 30
-///   deny = ["QV003"]
-///   [[check.rule]]
-///   layer = "lm_head*"
-///   min-sqnr = 40
+/// most a tenth of the error. Beside the options, a quantviz.toml in the working folder sets limits, also for some encodings
+/// and weights; docs/check.md has every key.
 ///
 /// What weights keep bounds nothing that becomes of activations, so min-sqnr judges the best that is known: with
 /// --importance each weight by that, as far as it is listed; with --activations every recorded tensor, and no weight. A
@@ -35,7 +29,7 @@ use crate::trouble::Trouble;
 ///
 /// Exit code 0: all holds. 1: it falls short. 2: it could not be told, or bad input or usage.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct CheckOptions {
     /// The float model; or a folder with it and its variants
     reference: PathBuf,
@@ -59,7 +53,7 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// How to report
+    /// How to report; of input that cannot be read there is no report, but a line on stderr and exit code 2
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: ReportFormat,
 
@@ -90,7 +84,16 @@ const EXAMPLES: &str = "\
 Examples:
   quantviz check model.onnx model_int8.onnx
   quantviz check models/ --min-sqnr 30 --max-clipped 0.001
-  quantviz check model.onnx model_int8.onnx --deny QV009 --format junit > report.xml";
+  quantviz check model.onnx model_int8.onnx --deny QV009 --format junit > report.xml
+
+A quantviz.toml:
+  [check]
+  min-sqnr = 30
+  deny = [\"QV003\"]
+
+  [[check.rule]]
+  layer = \"lm_head*\"
+  min-sqnr = 40";
 
 /// How a judgement is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -132,7 +135,7 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     })?;
     let reference = asked.reference.to_string_lossy();
     let report = match options.format {
-        ReportFormat::Text => reports::text(&all, terminal.paint()),
+        ReportFormat::Text => reports::text(&all, terminal.out.columns(), terminal.paint()),
         ReportFormat::Json => reports::json(&reference, &gate, &all).map_err(io::Error::from)?,
         ReportFormat::Junit => reports::junit(&all),
         ReportFormat::Sarif => reports::sarif(&all).map_err(io::Error::from)?,

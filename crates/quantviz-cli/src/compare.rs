@@ -172,7 +172,7 @@ impl Asked {
         if reference.is_dir() && named.is_empty() {
             return Asked::in_folder(reference);
         }
-        let mut others = Vec::new();
+        let mut others: Vec<Other> = Vec::new();
         for path in named {
             if path.is_dir() {
                 others.extend(groups(path)?.into_iter().flat_map(|group| Other::found(group, reference)));
@@ -180,6 +180,9 @@ impl Asked {
                 others.push(Other::named(path));
             }
         }
+        // What is named twice, or also found, is looked at once.
+        let mut seen = HashSet::new();
+        others.retain(|other| seen.insert(other.path.clone()));
         Ok(Asked { reference: reference.to_owned(), others })
     }
 

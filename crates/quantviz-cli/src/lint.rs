@@ -9,7 +9,7 @@ use quantviz::{Error, ErrorKind, Limits, Warning, WarningKind, one_line};
 
 use crate::Exit;
 use crate::layout::wrap;
-use crate::limits::{LimitOptions, help_behind};
+use crate::limits::LimitOptions;
 use crate::models::Choice;
 use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
@@ -27,7 +27,7 @@ use crate::trouble::Trouble;
 ///
 /// With --json, one object of the schema quantviz.lint/1 is printed.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct LintOptions {
     /// Model files, or folders of them
     #[arg(required = true, value_name = "MODEL")]

@@ -5,9 +5,16 @@ use quantviz::{Basis, one_line};
 use serde_json::{Map, Value, json};
 
 use crate::check::Judged;
+use crate::layout::wrap;
 use crate::stream::Paint;
 
-pub(crate) fn text(all: &[Judged], paint: Paint) -> String {
+/// For people: lines as wide as the terminal, as long as they are where there is none.
+pub(crate) fn text(all: &[Judged], width: Option<usize>, paint: Paint) -> String {
+    let below = |label: &str, what: &str| {
+        let line = format!("  {label} {what}");
+        let wrapped = width.map_or(line.clone(), |width| wrap(&line, width, 4));
+        format!("{}\n", wrapped.replacen(label, &paint.strong(label), 1))
+    };
     let mut text = String::new();
     for Judged { path, judgement } in all {
         let verdict = match (judgement.failures.len(), judgement.undecided.len()) {
@@ -19,10 +26,10 @@ pub(crate) fn text(all: &[Judged], paint: Paint) -> String {
         let basis = paint.quiet(&format!("({})", basis(judgement)));
         text.push_str(&format!("{}: {verdict} {basis}\n", paint.strong(&one_line(path))));
         for failure in &judgement.failures {
-            text.push_str(&format!("  {} {}\n", paint.strong(&failure.limit), told(failure)));
+            text.push_str(&below(&failure.limit, &told(failure)));
         }
         for line in &judgement.undecided {
-            text.push_str(&format!("  {} {}\n", paint.strong("?"), one_line(line)));
+            text.push_str(&below("?", &one_line(line)));
         }
     }
     text

@@ -155,6 +155,14 @@ fn options_that_are_no_limits() {
     assert_eq!(int8(&["--min-sqnr", "-3"]).0, Exit::Done);
 }
 
+/// Named twice, a model is still one.
+#[test]
+fn each_model_is_judged_once() {
+    let model = path("resnet8_int8.onnx");
+    let (exit, out, _) = check(&[&path("resnet8_fp32.onnx"), &model, &model]);
+    assert_eq!((exit, out.lines().count()), (Exit::Done, 1), "{out}");
+}
+
 /// That not everything can be told hides nothing of what falls short.
 #[test]
 fn a_test_report_has_failures_beside_errors() {
@@ -221,4 +229,24 @@ fn other_forms() {
     assert!(bases.values().all(|basis| basis == "weights only"), "{run}");
     let rules = run["tool"]["driver"]["rules"].as_array().expect("a list");
     assert!(rules.iter().any(|rule| rule["id"] == "QV018"));
+}
+
+/// The page is what people paste from.
+#[test]
+fn the_page_about_limits() {
+    let page = include_str!("../../../docs/check.md");
+    let between = |start: &str, end: &str| {
+        page.split_once(start).and_then(|(_, behind)| behind.split_once(end)).expect("it is there").0
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("quantviz.toml");
+    std::fs::write(&config, between("```toml\n", "```")).expect("written");
+    let (exit, out, _) = int8(&["--config", &config.to_string_lossy()]);
+    assert_eq!(exit, Exit::Done, "{out}");
+    let listed: Vec<&str> =
+        between("<!-- encodings -->", "<!-- /encodings -->").split('`').skip(1).step_by(2).collect();
+    let known: Vec<&str> = quantviz::Encoding::ALL.iter().map(|it| it.name()).collect();
+    assert_eq!(listed, known);
+    let (_, _, help) = int8(&["--config", "no-such.toml"]);
+    assert!(help.contains("no-such.toml: no such file or folder"), "{help}");
 }

@@ -55,6 +55,35 @@ fn whatever_the_width_it_fits() {
     }
 }
 
+/// Reasons, what has no counterpart, notes and what check says, too.
+#[test]
+fn all_lines_fit() {
+    let (reference, quantized) = (path("resnet8_fp32.onnx"), path("resnet8_int8.onnx"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = folder.path().join("m.safetensors");
+    let values: Vec<u8> = (0..36864u32).flat_map(|it| (it as f32).sin().to_le_bytes()).collect();
+    let name = "layer3.conv2.weight";
+    let bytes =
+        quantviz_testkit::SafetensorsBuilder::new().tensor(name, "F32", [64, 64, 3, 3], &values).build();
+    std::fs::write(&other, bytes).expect("written");
+    let other = other.to_string_lossy().into_owned();
+    for columns in [60, 80, 100] {
+        for arguments in [
+            &["compare", &reference, &quantized][..],
+            &["compare", &other, &quantized],
+            &["check", &other, &quantized],
+            &["check", &reference, &quantized, "--min-sqnr", "50"],
+        ] {
+            let text = screen(columns, arguments);
+            // The first lines have the paths of the models.
+            let mut lines = text.lines().filter(|line| !line.contains(FOLDER) && !line.contains(&other));
+            assert!(lines.all(|line| line.chars().count() <= columns.max(64)), "{columns}:\n{text}");
+        }
+    }
+    let narrow = screen(50, &["compare", &reference, &quantized]);
+    assert!(narrow.contains("10 biases, the worst at 60.1 dB: conv1.weight_bias"), "{narrow}");
+}
+
 #[test]
 fn one_layer_of_either_model() {
     let (float, int8) = (path("resnet8.pt"), path("resnet8_int8.onnx"));

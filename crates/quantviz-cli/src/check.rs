@@ -125,9 +125,9 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let mut all = Vec::new();
     let mut fit = vec![false; gate.exceptions.len()];
     asked.for_each(&limits, |quantized| {
-        let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
+        let (comparison, linted) = how.look(&reference, &quantized, terminal)?;
         let (from, of) = (reference.source.model(), quantized.source.model());
-        let judgement = gate.judge(from, of, &comparison, &findings);
+        let judgement = gate.judge(from, of, &comparison, &linted);
         let of_this = gate.rules_that_fit(from, of, &comparison);
         fit.iter_mut().zip(of_this).for_each(|(fits, it)| *fits |= it);
         all.push(Judged { path: quantized.path.to_string_lossy().into_owned(), judgement });

@@ -74,7 +74,11 @@ fn all_lines_fit() {
             &["check", &other, &quantized],
             &["check", &reference, &quantized, "--min-sqnr", "50"],
         ] {
-            let text = screen(columns, arguments);
+            let (mut out, mut err) = (Screen::of(columns), Vec::new());
+            let arguments = ["quantviz", "--color", "never"].iter().chain(arguments);
+            run(arguments, &mut out, &mut err);
+            let text = out.text();
+            assert!(text.lines().count() > 1, "{text}");
             // The first lines have the paths of the models.
             let mut lines = text.lines().filter(|line| !line.contains(FOLDER) && !line.contains(&other));
             assert!(lines.all(|line| line.chars().count() <= columns.max(64)), "{columns}:\n{text}");

@@ -50,7 +50,7 @@ impl PairEvidence {
             sqnr_db: fidelity.sqnr_db,
             exact: fidelity.exact,
             common_factor: fidelity.common_factor,
-            silenced_groups: 0,
+            silenced: fidelity.silenced.unwrap_or(0.0),
             clip_noise: fidelity.clip_noise,
             clipped,
             outlier_gain_db: fidelity.outlier_gain_db,

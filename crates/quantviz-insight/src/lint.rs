@@ -1,6 +1,6 @@
 //! All rules about one file, on one model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::thread::available_parallelism;
 
@@ -11,7 +11,7 @@ use quantviz_core::{
 use crate::case::Case;
 use crate::facts::Facts;
 use crate::rules::FILE_RULES;
-use crate::{Finding, Target};
+use crate::{Finding, Target, findings_of_comparison};
 
 /// Looks for everything that is worth a finding in one model.
 ///
@@ -65,8 +65,8 @@ impl Lint {
         self.look(source, &HashMap::new(), progress)
     }
 
-    /// Looks at a model that was compared with another: the same, but codes that the comparison has counted are not read
-    /// once more.
+    /// Looks at a model that was compared with another: what the comparison shows is found too, and codes that it has
+    /// counted are not read once more.
     ///
     /// # Errors
     /// As [`run`](Lint::run).
@@ -78,7 +78,14 @@ impl Lint {
     ) -> Result<Linted> {
         let counted =
             comparison.pairs.iter().filter_map(|it| Some((it.pair.quantized, it.codes.as_deref()?)));
-        self.look(source, &counted.collect(), progress)
+        let mut linted = self.look(source, &counted.collect(), progress)?;
+        let mut findings = findings_of_comparison(source.model(), comparison);
+        findings.append(&mut linted.findings);
+        // What a reference shows, the file alone may show too: the first is told, which has more to go by.
+        let mut told = HashSet::new();
+        findings.retain(|finding| told.insert((finding.code, finding.parameter.clone())));
+        sort(&mut findings);
+        Ok(Linted { findings, ..linted })
     }
 
     fn look(

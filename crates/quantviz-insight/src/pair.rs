@@ -45,8 +45,8 @@ pub struct PairEvidence {
     pub exact: bool,
     /// What all values are multiples of the reference by, where that explains most of the error.
     pub common_factor: Option<f64>,
-    /// Groups whose scale is zero although the reference is not.
-    pub silenced_groups: u64,
+    /// The share of the reference's energy that lies where scales are zero.
+    pub silenced: f64,
     /// The share of the squared error that comes from clipped values.
     pub clip_noise: Option<f64>,
     /// The share of values that are clipped.

@@ -18,7 +18,8 @@ fn nothing_is_found_in_a_good_pair() {
 
 #[test]
 fn scales_that_silence_something() {
-    assert_eq!(found(PairEvidence { silenced_groups: 1, ..pair() }), [(Code::BadScale, Level::Error)]);
+    assert_eq!(found(PairEvidence { silenced: 0.011, ..pair() }), [(Code::BadScale, Level::Error)]);
+    assert_eq!(found(PairEvidence { silenced: 0.01, ..pair() }), []);
 }
 
 #[test]

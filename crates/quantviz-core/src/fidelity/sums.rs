@@ -8,6 +8,10 @@ pub(crate) struct ErrorSums {
     pub(crate) count: u64,
     /// Pairs of which one is not finite; they are in nothing else.
     pub(crate) non_finite: u64,
+    /// Those of which the reference is finite.
+    pub(crate) broken: u64,
+    /// The energy of the reference where scales are zero.
+    pub(crate) silenced: f64,
     /// Of the squares of the reference, of the errors, of the errors as they are, and of the squares of the quantized.
     pub(crate) reference: f64,
     pub(crate) error: f64,
@@ -49,6 +53,7 @@ impl ErrorSums {
         self.count += 1;
         if !(r.is_finite() && q.is_finite()) {
             self.non_finite += 1;
+            self.broken += u64::from(r.is_finite());
             return;
         }
         let e = r - q;
@@ -64,6 +69,8 @@ impl ErrorSums {
     pub(crate) fn merge(&mut self, other: &ErrorSums) {
         self.count += other.count;
         self.non_finite += other.non_finite;
+        self.broken += other.broken;
+        self.silenced += other.silenced;
         self.reference += other.reference;
         self.error += other.error;
         self.signed_error += other.signed_error;

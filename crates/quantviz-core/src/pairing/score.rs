@@ -112,11 +112,14 @@ impl ByChannel {
         db(all.values, all.rest(all.factor().unwrap_or(0.0)))
     }
 
-    /// Whether at least every second channel has a factor that is not about one. Whoever multiplies channels multiplies
-    /// most of them; a few that are smaller were clipped.
+    /// Whether channels were multiplied, and not clipped, which makes some of them smaller: whoever multiplies makes some
+    /// larger, or changes nearly all of them.
     fn are_multiplied(&self) -> bool {
-        let is_other = |it: &Products| it.factor().is_some_and(|factor| (factor - 1.0).abs() > ABOUT_ONE);
-        2 * self.0.iter().filter(|(_, it)| is_other(it)).count() >= self.0.len()
+        let count = |is: fn(f64) -> bool| self.0.iter().filter(|(_, it)| it.factor().is_some_and(is)).count();
+        let all = self.0.len();
+        let others = count(|factor| (factor - 1.0).abs() > ABOUT_ONE);
+        let larger = count(|factor| factor > 1.0 + ABOUT_ONE);
+        2 * others >= all && (8 * larger >= all || 20 * others >= 19 * all)
     }
 
     fn db_of(&self, rest: impl Fn(u64, &Products) -> f64) -> f64 {

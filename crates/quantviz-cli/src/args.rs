@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::check::CheckOptions;
 use crate::claims::ClaimOptions;
-use crate::limits::{LimitOptions, help_behind};
+use crate::limits::{self, LimitOptions};
 use crate::lint::LintOptions;
 use crate::preview::PreviewOptions;
 
@@ -46,6 +47,21 @@ pub(crate) fn color_in(args: &[OsString]) -> Color {
     asked.and_then(|value| Color::from_str(&value, false).ok()).unwrap_or_default()
 }
 
+/// The error of an option that there is, but of another command, with the name of that one.
+pub(crate) fn with_owner(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
+    let long = option.trim_start_matches('-').to_owned();
+    let program = Args::command();
+    let has_it = |command: &&clap::Command| command.get_arguments().any(|it| it.get_long() == Some(&long));
+    let owners: Vec<&str> = program.get_subcommands().filter(has_it).map(clap::Command::get_name).collect();
+    if error.kind() == ErrorKind::UnknownArgument && !owners.is_empty() {
+        let tip = format!("'--{long}' is an option of {}", owners.join(", "));
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 const EXAMPLES: &str = "\
 Examples:
   quantviz layers model.onnx         what the model is made of, at a glance
@@ -55,7 +71,6 @@ Examples:
   quantviz inspect model.onnx --param fc.weight --bins 40
   quantviz compare models/           what quantization cost, weight by weight
   quantviz check models/             whether these variants may ship
-  quantviz preview model.onnx        what rounding its weights would cost
   quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz preview model.onnx        what rounding a float model would cost
   quantviz inspect model.onnx --json | jq '.parameters[].name'
@@ -70,6 +85,9 @@ pub(crate) enum Command {
     Check(CheckOptions),
     Lint(LintOptions),
     Preview(PreviewOptions),
+    /// List what '--limit' of the other commands lets files ask for
+    #[command(after_help = limits::list())]
+    Limits,
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -111,7 +129,7 @@ Examples:
 /// which docs/json.md explains: there, 'summary' and 'histogram' are of the stored values, which are codes where
 /// something is quantized, and 'quantization.dequantized' is of the real ones.
 #[derive(clap::Args)]
-#[command(after_help = INSPECT_EXAMPLES, after_long_help = help_behind(INSPECT_EXAMPLES))]
+#[command(after_help = INSPECT_EXAMPLES)]
 pub(crate) struct InspectOptions {
     /// Model files, or folders of them; several are shown as one folder is
     #[arg(required = true, value_name = "PATH")]
@@ -160,7 +178,7 @@ The last prints codes where something is quantized. The real values are these:
 ///
 /// No value is read, so this is quick for models of any size.
 #[derive(clap::Args)]
-#[command(after_help = LAYERS_EXAMPLES, after_long_help = help_behind(LAYERS_EXAMPLES))]
+#[command(after_help = LAYERS_EXAMPLES)]
 pub(crate) struct LayersOptions {
     /// Model files, or folders of them; several are shown as one folder is
     #[arg(required = true, value_name = "PATH")]
@@ -194,7 +212,7 @@ pub(crate) struct LayersOptions {
 ///
 /// Exit code 0: done. 2: bad input or usage.
 #[derive(clap::Args)]
-#[command(after_help = COMPARE_EXAMPLES, after_long_help = help_behind(COMPARE_EXAMPLES))]
+#[command(after_help = COMPARE_EXAMPLES)]
 pub(crate) struct CompareOptions {
     /// The float model; or a folder with it and its variants
     pub(crate) reference: PathBuf,
@@ -265,6 +283,7 @@ pub(crate) enum Page {
     Check,
     Lint,
     Preview,
+    Limits,
     Completions,
     Man,
 }

@@ -4,14 +4,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use quantviz::insight::{Code, Gate, Judgement};
-use quantviz::{Error, ParameterSource};
-use serde::Deserialize;
+use quantviz::ParameterSource;
+use quantviz::insight::{Code, Gate, Judgement, Unit};
 
 use crate::Exit;
 use crate::claims::ClaimOptions;
 use crate::compare::{self, Asked, Side};
-use crate::limits::{LimitOptions, help_behind};
+use crate::config::{self, CONFIG};
+use crate::limits::LimitOptions;
 use crate::reports;
 use crate::stream::Terminal;
 use crate::trouble::Trouble;
@@ -20,14 +20,8 @@ use crate::trouble::Trouble;
 ///
 /// Without options, these hold: no finding is an error; every quantized weight has a counterpart in the reference; rounding
 /// to the nearest would keep at most 1 dB more with the same scales (of weights that were rounded so); and clipping makes at
-/// most a tenth of the error. A quantviz.toml in the working folder sets limits, also for some encodings and layers:
-///
-///   [check]
-///   min-sqnr = 30
-///   deny = ["QV003"]
-///   [[check.rule]]
-///   layer = "lm_head*"
-///   min-sqnr = 40
+/// most a tenth of the error. Beside the options, a quantviz.toml in the working folder sets limits, also for some encodings
+/// and weights; docs/check.md has every key.
 ///
 /// What weights keep bounds nothing that becomes of activations, so min-sqnr judges the best that is known: with
 /// --importance each weight by that, as far as it is listed; with --activations every recorded tensor, and no weight. A
@@ -35,7 +29,7 @@ use crate::trouble::Trouble;
 ///
 /// Exit code 0: all holds. 1: it falls short. 2: it could not be told, or bad input or usage.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct CheckOptions {
     /// The float model; or a folder with it and its variants
     reference: PathBuf,
@@ -44,11 +38,11 @@ pub(crate) struct CheckOptions {
     quantized: Vec<PathBuf>,
 
     /// The least decibels that every weight has to keep; by --importance, or of every tensor of --activations, where given
-    #[arg(long, value_name = "DB")]
+    #[arg(long, value_name = "DB", value_parser = decibels, allow_negative_numbers = true)]
     min_sqnr: Option<f64>,
 
-    /// The largest share of a weight's numbers that may be clipped
-    #[arg(long, value_name = "SHARE")]
+    /// The largest share of a weight's numbers that may be clipped, from 0 to 1: 0.01 is 1 %
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     max_clipped: Option<f64>,
 
     /// A finding that is not allowed, whatever its level; may be given several times
@@ -59,7 +53,7 @@ pub(crate) struct CheckOptions {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// How to report
+    /// How to report; of input that cannot be read there is no report, but a line on stderr and exit code 2
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: ReportFormat,
 
@@ -78,11 +72,28 @@ pub(crate) struct CheckOptions {
     limits: LimitOptions,
 }
 
+fn decibels(text: &str) -> Result<f64, String> {
+    Unit::Decibels.parse(text)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    Unit::Share.parse(text)
+}
+
 const EXAMPLES: &str = "\
 Examples:
   quantviz check model.onnx model_int8.onnx
   quantviz check models/ --min-sqnr 30 --max-clipped 0.001
-  quantviz check model.onnx model_int8.onnx --deny QV009 --format junit > report.xml";
+  quantviz check model.onnx model_int8.onnx --deny QV009 --format junit > report.xml
+
+A quantviz.toml:
+  [check]
+  min-sqnr = 30
+  deny = [\"QV003\"]
+
+  [[check.rule]]
+  layer = \"lm_head*\"
+  min-sqnr = 40";
 
 /// How a judgement is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -112,21 +123,25 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let claims = options.claims.open(asked.models(), &limits)?;
     let how = compare::How { threads: options.threads, target: options.target, bins: None, claims };
     let mut all = Vec::new();
+    let mut fit = vec![false; gate.exceptions.len()];
     asked.for_each(&limits, |quantized| {
         let (comparison, linted) = how.look(&reference, &quantized, terminal)?;
         let (from, of) = (reference.source.model(), quantized.source.model());
         let judgement = gate.judge(from, of, &comparison, &linted);
+        let of_this = gate.rules_that_fit(from, of, &comparison);
+        fit.iter_mut().zip(of_this).for_each(|(fits, it)| *fits |= it);
         all.push(Judged { path: quantized.path.to_string_lossy().into_owned(), judgement });
         Ok(())
     })?;
     let reference = asked.reference.to_string_lossy();
     let report = match options.format {
-        ReportFormat::Text => reports::text(&all, terminal.paint()),
+        ReportFormat::Text => reports::text(&all, terminal.out.columns(), terminal.paint()),
         ReportFormat::Json => reports::json(&reference, &gate, &all).map_err(io::Error::from)?,
         ReportFormat::Junit => reports::junit(&all),
         ReportFormat::Sarif => reports::sarif(&all).map_err(io::Error::from)?,
     };
     terminal.out.write_all(report.as_bytes())?;
+    tell_unused(&gate, options.config.as_deref(), &fit, terminal);
     Ok(match &all[..] {
         all if all.iter().any(|it| !it.judgement.undecided.is_empty()) => Exit::Trouble,
         all if all.iter().any(|it| !it.judgement.failures.is_empty()) => Exit::FallsShort,
@@ -134,20 +149,11 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     })
 }
 
-/// What a file of limits says.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Config {
-    check: Gate,
-}
-
-const CONFIG: &str = "quantviz.toml";
-
 /// The limits of the file, and those of the options, which count more.
 fn gate(options: &CheckOptions) -> Result<Gate, Trouble> {
     let mut gate = match &options.config {
-        Some(path) => read(path)?,
-        None if Path::new(CONFIG).is_file() => read(Path::new(CONFIG))?,
+        Some(path) => config::read(path)?,
+        None if Path::new(CONFIG).is_file() => config::read(Path::new(CONFIG))?,
         None => Gate::default(),
     };
     gate.min_sqnr = options.min_sqnr.or(gate.min_sqnr);
@@ -156,19 +162,12 @@ fn gate(options: &CheckOptions) -> Result<Gate, Trouble> {
     Ok(gate)
 }
 
-fn read(path: &Path) -> Result<Gate, Trouble> {
-    let wrong = |message: String| Trouble::with(path, Error::malformed(message));
-    let text = std::fs::read_to_string(path).map_err(|error| Trouble::with(path, Error::io(path, error)))?;
-    let config: Config = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| {
-            text.as_bytes()[..span.start.min(text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1
-        });
-        wrong(format!("line {line}: {}", error.message()))
-    })?;
-    if let Some(unknown) = config.check.deny.iter().find(|code| code.parse::<Code>().is_err()) {
-        return Err(wrong(format!(
-            "there is no finding {unknown}: 'quantviz lint --help' says where all are explained"
-        )));
-    }
-    Ok(config.check)
+/// A rule that fits nothing may be meant for another model, or be misspelt.
+fn tell_unused(gate: &Gate, config: Option<&Path>, fit: &[bool], terminal: &mut Terminal<'_>) {
+    let name = config.unwrap_or(Path::new(CONFIG)).to_string_lossy();
+    let unused = gate.exceptions.iter().zip(fit).enumerate().filter(|(_, (_, fits))| !**fits);
+    let line = |(index, (rule, _))| format!("{} fits nothing that was compared", config::named(index, rule));
+    let lines: Vec<String> = unused.map(line).collect();
+    // What cannot be told does not change what was found.
+    let _ = terminal.warn(&name, &lines);
 }

@@ -1,5 +1,6 @@
 //! `quantviz compare`: what quantization cost, as a table or as JSON.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use quantviz::insight::{Lint, Linted, Target};
@@ -119,6 +120,12 @@ impl How {
         let compare = self.claims.add_to(compare);
         let comparison = compare.run(&*reference.source, source, &|step| progress.report(step));
         let mut comparison = comparison.map_err(|error| Trouble::with(path, error))?;
+        let has_weights =
+            comparison.pairs.iter().any(|it| source.model().parameter(it.pair.quantized).is_weight());
+        if !has_weights && reference.is_quantized() {
+            let message = "it is quantized itself: name the float model first";
+            return Err(Trouble::with(&reference.path, Error::new(ErrorKind::Unsupported, message)));
+        }
         let linted = lint
             .run_compared(source, &comparison, &|step| progress.report(step))
             .map_err(|error| Trouble::with(path, error))?;
@@ -159,7 +166,7 @@ impl Asked {
         if reference.is_dir() && named.is_empty() {
             return Asked::in_folder(reference);
         }
-        let mut others = Vec::new();
+        let mut others: Vec<Other> = Vec::new();
         for path in named {
             if path.is_dir() {
                 others.extend(groups(path)?.into_iter().flat_map(|group| Other::found(group, reference)));
@@ -167,6 +174,9 @@ impl Asked {
                 others.push(Other::named(path));
             }
         }
+        // What is named twice, or also found, is looked at once.
+        let mut seen = HashSet::new();
+        others.retain(|other| seen.insert(other.path.clone()));
         Ok(Asked { reference: reference.to_owned(), others })
     }
 

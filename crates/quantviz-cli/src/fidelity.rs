@@ -33,7 +33,7 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
     text.push_str(&paint.quiet(&format!("beside {reference}")));
     let room = width.unwrap_or(PIPE_WIDTH);
     text.push_str(&format!("\n{}\n\n", wrap(&table.facts.join(" · "), room, 0)));
-    without_counterpart(&table.lost, "\n", paint, &mut text);
+    without_counterpart(&table.lost, room, "\n", paint, &mut text);
     let mut notes = table.notes.clone();
     if table.rows.is_empty() {
         text.push_str("no weight of it has a reference\n");
@@ -45,27 +45,27 @@ pub(crate) fn render(table: &FidelityTable, reference: &str, width: Option<usize
         notes.extend(note.map(str::to_owned));
     }
     if let Some(biases) = &table.biases {
-        text.push_str(&format!("{}\n", paint.quiet(&shorten(biases, room))));
+        text.push_str(&format!("{}\n", paint.quiet(&wrap(biases, room, INDENT.len()))));
     }
     if !table.recorded.is_empty() {
         text.push_str(&format!("\n{}", recorded::render(&table.recorded, room, paint)));
     }
     if !table.unmatched.is_empty() {
         text.push('\n');
-        without_counterpart(&table.unmatched, "", paint, &mut text);
+        without_counterpart(&table.unmatched, room, "", paint, &mut text);
     }
     let gap = if notes.is_empty() { "" } else { "\n" };
     text.push_str(gap);
-    notes.iter().for_each(|note| text.push_str(&format!("{}\n", paint.quiet(note))));
+    notes.iter().for_each(|note| text.push_str(&format!("{}\n", paint.quiet(&wrap(note, room, 0)))));
     text
 }
 
-fn without_counterpart(lines: &[String], gap: &str, paint: Paint, text: &mut String) {
+fn without_counterpart(lines: &[String], room: usize, gap: &str, paint: Paint, text: &mut String) {
     if lines.is_empty() {
         return;
     }
     text.push_str(&format!("{}\n", paint.strong("without a counterpart")));
-    lines.iter().for_each(|line| text.push_str(&format!("{INDENT}{}\n", paint.alarm(line))));
+    lines.iter().for_each(|line| text.push_str(&format!("{}\n", paint.alarm(&below(line, room)))));
     text.push_str(gap);
 }
 
@@ -188,7 +188,7 @@ fn one_line_each(table: &FidelityTable, width: usize, paint: Paint) -> Option<Dr
     let mut text = grid.head(paint) + "\n";
     for (index, row) in table.rows.iter().enumerate() {
         let (line, _) = grid.line(index, row, paint);
-        text.push_str(&format!("{line}\n{}", remarks(row, None, paint)));
+        text.push_str(&format!("{line}\n{}", remarks(row, None, width, paint)));
     }
     let note = "bars: how the numbers are spread over the range of the reference";
     Some((text, has_shapes(table).then_some(note)))
@@ -238,17 +238,22 @@ fn two_lines_each(table: &FidelityTable, width: usize, paint: Paint) -> Drawn {
         let (line, used) = grid.line(index, row, paint);
         let line = beside(&format!("{INDENT}{line}"), INDENT.len() + used, &bars(Ink::QuantizedBars));
         let error = (!is_short(row, longest)).then_some(&row.error);
-        text.push_str(&format!("\n{line}\n{}", remarks(row, error, paint)));
+        text.push_str(&format!("\n{line}\n{}", remarks(row, error, width, paint)));
     }
     let note = "bars: the reference above, what the codes stand for below, over the same range";
     (text, bar_width.map(|_| note))
 }
 
 /// What is to be said of a row below it, and its error, where that has no room in the row.
-fn remarks(row: &FidelityRow, error: Option<&String>, paint: Paint) -> String {
+fn remarks(row: &FidelityRow, error: Option<&String>, width: usize, paint: Paint) -> String {
     let error = error.map(|error| format!("error: {error}"));
     // Colour alone says nothing to some, and not why.
     let why = (row.verdict != Verdict::Fine).then_some(&row.why);
     let all = why.into_iter().chain(&error).chain(&row.aligned).chain(&row.remarks);
-    all.map(|remark| format!("{INDENT}{}\n", paint.quiet(remark))).collect()
+    all.map(|remark| format!("{}\n", paint.quiet(&below(remark, width)))).collect()
+}
+
+/// A text set in, and further where it takes more than a line.
+fn below(text: &str, width: usize) -> String {
+    wrap(&format!("{INDENT}{text}"), width, 2 * INDENT.len())
 }

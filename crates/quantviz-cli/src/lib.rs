@@ -12,6 +12,7 @@ mod args;
 mod check;
 mod claims;
 mod compare;
+mod config;
 mod fidelity;
 mod inspect;
 mod layers;
@@ -75,7 +76,7 @@ where
             let terminal = Terminal { out, err, color: args.color };
             dispatch(args.command, terminal)
         }
-        Err(usage) => Err(Trouble::Usage(usage)),
+        Err(usage) => Err(Trouble::Usage(args::with_owner(usage))),
     };
     match outcome {
         Ok(exit) => exit,
@@ -91,6 +92,10 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
         Command::Preview(options) => preview::run(&options, &mut terminal),
+        Command::Limits => {
+            writeln!(terminal.out, "{}", limits::list())?;
+            Ok(Exit::Done)
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "quantviz", &mut script);

@@ -9,7 +9,7 @@ use crate::layout::wrap;
 pub(crate) struct LimitOptions {
     /// Let files ask for more, or for less, before they are refused; may be given several times
     ///
-    /// Limits keep small hostile files from taking a large machine down. They stand at the end of this help.
+    /// Limits keep small hostile files from taking a large machine down. 'quantviz help limits' lists them.
     #[arg(long = "limit", value_name = "NAME=N", value_parser = setting)]
     limits: Vec<(String, u64)>,
 }
@@ -32,15 +32,15 @@ fn setting(text: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), value))
 }
 
-/// The end of the help of a command: its examples, then every limit with what it is where nobody sets it.
-pub(crate) fn help_behind(examples: &str) -> String {
+/// Every limit, with what it is where nobody sets it.
+pub(crate) fn list() -> String {
     const WIDTH: usize = 80;
     let usual = Limits::default();
     let lines = Limits::ALL.iter().map(|(name, what)| {
         let value = usual.get(name).unwrap_or_default();
         wrap(&format!("  {name}={value}: {}", what.trim()), WIDTH, 6)
     });
-    format!("{examples}\n\nLimits, as they are without --limit:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    format!("Limits, as they are without --limit:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// What the line of an error adds, where it helps to raise a limit.

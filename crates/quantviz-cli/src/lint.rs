@@ -9,7 +9,7 @@ use quantviz::{Error, ErrorKind, Limits, Warning, WarningKind, one_line};
 
 use crate::Exit;
 use crate::layout::wrap;
-use crate::limits::{LimitOptions, help_behind};
+use crate::limits::LimitOptions;
 use crate::models::Choice;
 use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
@@ -27,7 +27,7 @@ use crate::trouble::Trouble;
 ///
 /// With --json, one object of the schema quantviz.lint/1 is printed.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct LintOptions {
     /// Model files, or folders of them
     #[arg(required = true, value_name = "MODEL")]
@@ -146,7 +146,7 @@ fn look_at(
     let exit = exit_of(&linted, &unread);
     // What cannot be told does not change what was found.
     let _ = terminal.warn(&name, &[lines(&odd), failed.clone()].concat());
-    Ok((LintedModel::new(&*name, linted.findings, failed), exit))
+    Ok((LintedModel::new(&*name, source.model(), linted.findings, failed), exit))
 }
 
 fn line(warning: &Warning) -> String {
@@ -180,7 +180,7 @@ fn render(model: &LintedModel, width: usize, paint: Paint) -> String {
             paint.strong(&one_line(&model.path))
         );
     }
-    let view = Findings::of(&model.path, &model.findings, model.unread.len());
+    let view = Findings::of_model(model);
     let mut text = format!("{}\n{}\n", paint.strong(&view.title), view.verdict);
     for group in &view.groups {
         text.push('\n');

@@ -8,7 +8,7 @@ use quantviz::{Clip, Error, Limits};
 
 use crate::Exit;
 use crate::claims::{axes, usage};
-use crate::limits::{LimitOptions, help_behind};
+use crate::limits::LimitOptions;
 use crate::models::{Choice, Chosen};
 use crate::outcome::Outcome;
 use crate::preview_table;
@@ -35,7 +35,7 @@ use crate::trouble::Trouble;
 ///
 /// With --json, one object (for a folder or several files, an array of them) of the schema quantviz.preview/1 is printed.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = help_behind(EXAMPLES))]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct PreviewOptions {
     /// Model files, or folders of them
     #[arg(required = true, value_name = "MODEL")]

@@ -42,7 +42,8 @@ pub(crate) fn render_scales(scales: &ActivationScales, width: usize, paint: Pain
     });
     let mut aligns = vec![Align::Left; titles.len() - 1];
     aligns.push(Align::Right);
-    let mut text = format!("{}\n", paint.strong("activation scales"));
+    let same = if scales.are_same { ": the same in all variants" } else { "" };
+    let mut text = format!("{}{}\n", paint.strong("activation scales"), paint.quiet(same));
     for line in table(&titles, cells.collect(), &aligns, width, paint) {
         text.push_str(&format!("{line}\n"));
     }

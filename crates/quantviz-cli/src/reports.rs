@@ -5,9 +5,16 @@ use quantviz::{Basis, one_line};
 use serde_json::{Map, Value, json};
 
 use crate::check::Judged;
+use crate::layout::wrap;
 use crate::stream::Paint;
 
-pub(crate) fn text(all: &[Judged], paint: Paint) -> String {
+/// For people: lines as wide as the terminal, as long as they are where there is none.
+pub(crate) fn text(all: &[Judged], width: Option<usize>, paint: Paint) -> String {
+    let below = |label: &str, what: &str| {
+        let line = format!("  {label} {what}");
+        let wrapped = width.map_or(line.clone(), |width| wrap(&line, width, 4));
+        format!("{}\n", wrapped.replacen(label, &paint.strong(label), 1))
+    };
     let mut text = String::new();
     for Judged { path, judgement } in all {
         let verdict = match (judgement.failures.len(), judgement.undecided.len()) {
@@ -24,13 +31,13 @@ pub(crate) fn text(all: &[Judged], paint: Paint) -> String {
         };
         text.push_str(&format!("{}: {verdict} {basis}{warnings}\n", paint.strong(&one_line(path))));
         for failure in &judgement.failures {
-            text.push_str(&format!("  {} {}\n", paint.strong(&failure.limit), told(failure)));
+            text.push_str(&below(&failure.limit, &told(failure)));
         }
         for line in &judgement.undecided {
-            text.push_str(&format!("  {} {}\n", paint.strong("?"), one_line(line)));
+            text.push_str(&below("?", &one_line(line)));
         }
         for line in &judgement.warnings {
-            text.push_str(&format!("  {} {}\n", paint.strong("warning"), one_line(line)));
+            text.push_str(&below("warning", &one_line(line)));
         }
     }
     text
@@ -82,11 +89,12 @@ pub(crate) fn json(reference: &str, gate: &Gate, all: &[Judged]) -> serde_json::
     Ok(serde_json::to_string(&document)? + "\n")
 }
 
-/// A test for every model: a failure says everything that it falls short of, an error what could not be told.
+/// A test for every model: a failure says everything that it falls short of, an error what could not be told. One may have
+/// both.
 pub(crate) fn junit(all: &[Judged]) -> String {
     let count = |of: fn(&Judged) -> bool| all.iter().filter(|it| of(it)).count();
     let errors = count(|it| !it.judgement.undecided.is_empty());
-    let failures = count(|it| it.judgement.undecided.is_empty() && !it.judgement.failures.is_empty());
+    let failures = count(|it| !it.judgement.failures.is_empty());
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"quantviz check\" tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\">\n",
         all.len()
@@ -101,10 +109,10 @@ pub(crate) fn junit(all: &[Judged]) -> String {
             let first = lines.first().map(String::as_str).unwrap_or_default();
             format!("    <{name} message=\"{}\">{}</{name}>\n", escaped(first), escaped(&lines.join("\n")))
         };
-        if !judgement.undecided.is_empty() {
-            xml.push_str(&element("error", &judgement.undecided));
-        } else if !lines.is_empty() {
-            xml.push_str(&element("failure", &lines));
+        for (name, lines) in [("failure", &lines), ("error", &judgement.undecided)] {
+            if !lines.is_empty() {
+                xml.push_str(&element(name, lines));
+            }
         }
         xml.push_str("  </testcase>\n");
     }

@@ -55,6 +55,39 @@ fn whatever_the_width_it_fits() {
     }
 }
 
+/// Reasons, what has no counterpart, notes and what check says, too.
+#[test]
+fn all_lines_fit() {
+    let (reference, quantized) = (path("resnet8_fp32.onnx"), path("resnet8_int8.onnx"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let other = folder.path().join("m.safetensors");
+    let values: Vec<u8> = (0..36864u32).flat_map(|it| (it as f32).sin().to_le_bytes()).collect();
+    let name = "layer3.conv2.weight";
+    let bytes =
+        quantviz_testkit::SafetensorsBuilder::new().tensor(name, "F32", [64, 64, 3, 3], &values).build();
+    std::fs::write(&other, bytes).expect("written");
+    let other = other.to_string_lossy().into_owned();
+    for columns in [60, 80, 100] {
+        for arguments in [
+            &["compare", &reference, &quantized][..],
+            &["compare", &other, &quantized],
+            &["check", &other, &quantized],
+            &["check", &reference, &quantized, "--min-sqnr", "50"],
+        ] {
+            let (mut out, mut err) = (Screen::of(columns), Vec::new());
+            let arguments = ["quantviz", "--color", "never"].iter().chain(arguments);
+            run(arguments, &mut out, &mut err);
+            let text = out.text();
+            assert!(text.lines().count() > 1, "{text}");
+            // The first lines have the paths of the models.
+            let mut lines = text.lines().filter(|line| !line.contains(FOLDER) && !line.contains(&other));
+            assert!(lines.all(|line| line.chars().count() <= columns.max(64)), "{columns}:\n{text}");
+        }
+    }
+    let narrow = screen(50, &["compare", &reference, &quantized]);
+    assert!(narrow.contains("10 biases, the worst at 60.1 dB: conv1.weight_bias"), "{narrow}");
+}
+
 #[test]
 fn one_layer_of_either_model() {
     let (float, int8) = (path("resnet8.pt"), path("resnet8_int8.onnx"));
@@ -188,4 +221,47 @@ fn what_cannot_be_compared() {
     assert!(told(&[&float, &path("none.onnx")]).contains("none.onnx"));
     let empty = tempfile::tempdir().expect("a folder");
     assert!(told(&[&empty.path().to_string_lossy()]).contains("no model"));
+}
+
+/// Graphs call their nodes otherwise than checkpoints their modules; weights have the names of these.
+#[test]
+fn a_layer_by_what_the_names_of_its_weights_begin_with() {
+    let found = json(&[FOLDER, "--layer", "layer3.conv2"]);
+    for variant in found["variants"].as_array().expect("a list") {
+        let names: Vec<&str> = list(&variant["pairs"]).map(|pair| text_of(&pair["quantized"])).collect();
+        assert_eq!(names, ["layer3.conv2.weight_quantized", "layer3.conv2.weight_bias_quantized"]);
+    }
+    let (exit, _, err) = outcome(&[FOLDER, "--layer", "layer3.conv9"]);
+    assert_eq!(exit, Exit::Trouble);
+    assert!(err.contains("no layer is named \"layer3.conv9\""), "{err}");
+}
+
+#[test]
+fn a_scale_is_not_compared() {
+    let (exit, out, err) = outcome(&[FOLDER, "--param", "layer2.conv2.weight_scale"]);
+    assert_eq!((exit, out.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
+    let said = "layer2.conv2.weight_scale is a scale of layer2.conv2.weight_quantized: name that";
+    assert!(err.contains(said), "{err}");
+}
+
+#[test]
+fn a_reference_has_to_be_float() {
+    let (exit, out, err) = outcome(&[&path("resnet8_int8.onnx"), &path("resnet8_uint8.onnx")]);
+    assert_eq!((exit, out.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
+    assert!(err.contains("resnet8_int8.onnx: it is quantized itself: name the float model first"), "{err}");
+}
+
+fn outcome(arguments: &[&str]) -> (Exit, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = run(["quantviz", "compare"].iter().chain(arguments), &mut out, &mut err);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (exit, text(out), text(err))
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }

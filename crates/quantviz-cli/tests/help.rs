@@ -34,13 +34,11 @@ fn inspect_says_what_its_numbers_are() {
 }
 
 #[test]
-fn limits_stand_at_the_end_with_their_numbers() {
+fn limits_have_a_page_with_their_numbers() {
     let usual = Limits::default();
-    for command in ["inspect", "layers", "compare", "check", "lint", "preview"] {
-        let text = screen(80, &[command, "--help"]);
-        let (before, limits) =
-            text.split_once("Limits, as they are without --limit:\n").expect("they are there");
-        assert!(before.contains("Examples:") && before.contains("at the end of"), "{text}");
+    for page in [&["help", "limits"][..], &["limits"]] {
+        let text = screen(80, page);
+        let (_, limits) = text.split_once("Limits, as they are without --limit:\n").expect("they are there");
         let starts: Vec<&str> = limits
             .lines()
             .filter(|line| !line.starts_with("   "))
@@ -50,8 +48,38 @@ fn limits_stand_at_the_end_with_their_numbers() {
             Limits::ALL.iter().map(|(name, _)| format!("{name}={}", usual.get(name).expect("a limit")));
         assert_eq!(starts, expected.collect::<Vec<_>>(), "{limits}");
         assert!(limits.lines().all(|line| line.len() <= 80), "{limits}");
-        assert!(!screen(80, &[command, "-h"]).contains("graph_bytes"));
     }
+    // Other help is of what it is about.
+    for command in ["inspect", "layers", "compare", "check", "lint", "preview"] {
+        let text = screen(80, &[command, "--help"]);
+        assert!(!text.contains("graph_bytes") && text.contains("'quantviz help limits'"), "{text}");
+    }
+}
+
+/// What stands there can be pasted.
+#[test]
+fn check_shows_a_file_of_limits() {
+    let text = screen(80, &["check", "--help"]);
+    let (_, behind) = text.split_once("A quantviz.toml:\n").expect("it is there");
+    let config: String = behind.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("quantviz.toml");
+    std::fs::write(&file, config).expect("written");
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/resnet8");
+    let text = screen(80, &["check", fixture, "--config", &file.to_string_lossy()]);
+    assert_eq!(text.lines().filter(|line| line.contains(": holds")).count(), 2, "{text}");
+}
+
+/// An option of another command is told of as that.
+#[test]
+fn options_of_other_commands() {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    quantviz_cli::run(["quantviz", "compare", "a.onnx", "--min-sqnr", "3"], &mut out, &mut err);
+    let text = String::from_utf8(err).expect("UTF-8");
+    assert!(
+        text.contains("tip: '--min-sqnr' is an option of check\n") && !text.contains("as a value"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -66,7 +94,10 @@ fn manual_pages() {
     assert!(whole.contains(".TH quantviz 1"), "{whole}");
     let named = whole.lines().filter_map(|line| line.strip_prefix("quantviz\\-")?.strip_suffix("(1)"));
     let named: Vec<&str> = named.collect();
-    assert_eq!(named, ["inspect", "layers", "compare", "check", "lint", "preview", "completions", "man"]);
+    assert_eq!(
+        named,
+        ["inspect", "layers", "compare", "check", "lint", "preview", "limits", "completions", "man"]
+    );
     for command in named {
         let page = screen(80, &["man", command]);
         let title = format!(".TH quantviz-{command} 1  \"quantviz {}\"", env!("CARGO_PKG_VERSION"));

@@ -62,7 +62,7 @@ fn what_is_found_is_told_worst_first() {
 fn all_is_well() {
     let path = fixture("resnet8_int8.onnx");
     let out = screen(80, &["lint", &path]);
-    assert_eq!(out, format!("{path}\nnothing found: all is well, as far as the file alone can tell\n"));
+    assert_eq!(out, format!("{path}\nno findings\n"));
 }
 
 /// Field by field: a changed or removed one is a new version of the schema.
@@ -87,7 +87,7 @@ fn a_folder_of_models() {
     let (out, err, exit) = lint(&[&folder.path().to_string_lossy()]);
     assert_eq!((err.as_str(), exit), ("", Exit::FallsShort));
     let (a, b) = (out.find("a.onnx").expect("listed"), out.find("b.onnx").expect("listed"));
-    assert!(a < b && out.contains("nothing found"), "{out}");
+    assert!(a < b && out.contains("b.onnx\nnothing in it is quantized"), "{out}");
 
     // One that cannot be read hides no other, and is worse than a finding.
     std::fs::write(folder.path().join("c.onnx"), b"no model").expect("written");
@@ -124,7 +124,7 @@ fn what_cannot_be_read_is_no_clean_model() {
     let path = folder.path().join("model.onnx").to_string_lossy().into_owned();
     let (out, err, exit) = lint(&[&path]);
     assert_eq!(exit, Exit::Trouble);
-    assert!(out.contains("nothing found, but 1 tensor cannot be judged"), "{out}");
+    assert!(out.contains("no findings, but 1 tensor cannot be judged"), "{out}");
     assert!(err.contains("gone.bin"), "{err}");
     let (out, _, _) = lint(&["--json", &path]);
     let document: Value = serde_json::from_str(&out).expect("JSON");
@@ -142,7 +142,7 @@ fn what_is_not_supported_is_not_judged() {
     let folder = in_folder(&[("model.onnx", &file.build())]);
     let (out, err, exit) = lint(&[&folder.path().join("model.onnx").to_string_lossy()]);
     assert_eq!(exit, Exit::Done);
-    assert!(out.contains("nothing found, but 1 tensor cannot be judged"), "{out}");
+    assert!(out.contains("no findings, but 1 tensor cannot be judged"), "{out}");
     assert!(err.contains("VendorMatMul is not known here"), "{err}");
 }
 

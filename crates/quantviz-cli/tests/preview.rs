@@ -155,7 +155,8 @@ fn bad_input_is_one_line() {
     );
     assert!(error(&["resnet8/resnet8_int8.onnx"]).contains("its 10 weights are quantized already"));
     assert!(
-        error(&[FLOAT, "--target-bits", "4"]).contains("these schemes take 5.021 bits per weight at least")
+        error(&[FLOAT, "--target-bits", "4"])
+            .contains("with int8, int8-channel, uint8, int4-block32 it takes 5.021 bits per weight at least")
     );
     assert!(error(&[FLOAT, "--axis", "conv1=x"]).contains("is not PATTERN=N"));
     assert!(error(&[FLOAT, "--axis", "conv1*=4"]).contains("conv1.weight: its shape 16×3×3×3 has no axis 4"));

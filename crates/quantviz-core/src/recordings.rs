@@ -164,12 +164,13 @@ fn batches<'a>(places: &[Place<'a>], others: &[Place<'a>]) -> Result<Vec<[Place<
         let names: Vec<&str> = all.iter().take(3).map(|it| &*it.recording.name).collect();
         format!("{}{}", names.join(", "), if all.len() > 3 { ", …" } else { "" })
     };
+    let times = |many: usize| if many == 1 { "1 file".to_owned() } else { format!("{many} files") };
     Err(Error::malformed(format!(
-        "it is in {} files of the reference's recordings ({}) and in {} of the others ({}): give files of the same inputs \
-         the same name",
-        places.len(),
+        "it is in {} of the reference's recordings ({}) and in {} of the others ({}): give files of the same inputs the \
+         same name",
+        times(places.len()),
         files(places),
-        others.len(),
+        times(others.len()),
         files(others)
     )))
 }

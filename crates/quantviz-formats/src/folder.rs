@@ -103,6 +103,9 @@ fn is_model(path: &Path, name: &str) -> bool {
     if path.is_dir() {
         return foreign::by_folder(path).is_some();
     }
+    if is_recording(name) {
+        return false;
+    }
     let is_named_like_one = || FORMATS.iter().any(|entry| entry.has_extension_of(name));
     let looks_like_one = || match look_at(path) {
         Ok(Sight::Known(_) | Sight::Foreign(_)) => true,
@@ -113,6 +116,12 @@ fn is_model(path: &Path, name: &str) -> bool {
         _ => false,
     };
     path.is_file() && (is_named_like_one() || looks_like_one())
+}
+
+/// Recorded tensors lie beside models and are none.
+fn is_recording(name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|it| it.eq_ignore_ascii_case("npz") || it.eq_ignore_ascii_case("npy"))
 }
 
 /// The files that hold one model: as it was trained, and in other precisions.

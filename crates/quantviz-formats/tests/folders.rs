@@ -30,6 +30,12 @@ fn found(files: &[(&str, &[u8])]) -> Vec<String> {
 }
 
 #[test]
+fn recordings_are_no_models() {
+    let archive = b"PK\x03\x04????????";
+    assert_eq!(found(&[("a.onnx", &onnx()), ("a.npz", archive), ("B.NPY", b"\x93NUMPY\x01\0")]), ["a.onnx"]);
+}
+
+#[test]
 fn models_come_sorted_and_nothing_else() {
     let files = [
         ("b.onnx", &onnx()[..]),

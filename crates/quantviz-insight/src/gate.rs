@@ -1,6 +1,9 @@
 //! Whether a quantized model may ship: limits that it has to hold.
 
+use quantviz_core::{Comparison, Model, Parameter};
 use serde::{Deserialize, Serialize};
+
+use crate::limit;
 
 /// Other limits for some weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -8,16 +11,22 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub struct Exception {
     /// Of this encoding, as `compare --json` names it.
+    #[serde(deserialize_with = "limit::encoding")]
     pub encoding: Option<String>,
-    /// Whose name in the reference is like this; `*` stands for anything.
+    /// Whose name in the reference or in the quantized model is like this; `*` stands for anything.
+    #[serde(deserialize_with = "limit::text")]
     pub layer: Option<String>,
     /// The least decibels.
+    #[serde(deserialize_with = "limit::decibels")]
     pub min_sqnr: Option<f64>,
     /// The largest share of clipped numbers.
+    #[serde(deserialize_with = "limit::share")]
     pub max_clipped: Option<f64>,
     /// The most decibels of headroom.
+    #[serde(deserialize_with = "limit::decibels")]
     pub max_headroom: Option<f64>,
     /// The largest share of the error that clipping may make.
+    #[serde(deserialize_with = "limit::share")]
     pub max_clip_noise: Option<f64>,
 }
 
@@ -28,17 +37,22 @@ pub struct Exception {
 pub struct Gate {
     /// The least decibels: of every recorded activation where there are such; else of every weight, by importance where
     /// that is known.
+    #[serde(deserialize_with = "limit::decibels")]
     pub min_sqnr: Option<f64>,
     /// The largest share of clipped numbers.
+    #[serde(deserialize_with = "limit::share")]
     pub max_clipped: Option<f64>,
     /// The most decibels that rounding to the nearest may keep beyond what the codes do, of weights that were rounded so.
+    #[serde(deserialize_with = "limit::decibels")]
     pub max_headroom: Option<f64>,
     /// The largest share of the error that clipping may make.
+    #[serde(deserialize_with = "limit::share")]
     pub max_clip_noise: Option<f64>,
     /// Findings that are not allowed, beside errors: `QV003`.
+    #[serde(deserialize_with = "limit::codes")]
     pub deny: Vec<String>,
     /// The limits of some weights; the last that fits counts most.
-    #[serde(rename = "rule")]
+    #[serde(rename = "rule", deserialize_with = "limit::rules")]
     pub exceptions: Vec<Exception>,
 }
 
@@ -56,12 +70,27 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// The limits of a weight, or of what was recorded.
-    pub(crate) fn limits_of(&self, encoding: &str, reference: &str) -> Exception {
-        let fits = |rule: &&Exception| {
-            rule.encoding.as_deref().is_none_or(|it| it == encoding)
-                && rule.layer.as_deref().is_none_or(|pattern| is_like(pattern, reference))
-        };
+    /// Of each rule, whether it fits a weight that was compared, or a recorded activation.
+    pub fn rules_that_fit(&self, from: &Model, of: &Model, comparison: &Comparison) -> Vec<bool> {
+        let weights = comparison.pairs.iter().map(|it| &it.pair);
+        let weights = weights.filter(|it| of.parameter(it.quantized).is_weight());
+        let weights: Vec<(&str, [&str; 2])> = weights
+            .map(|it| {
+                let parameter = of.parameter(it.quantized);
+                (encoding_of(parameter), [&*from.parameter(it.reference).name, &*parameter.name])
+            })
+            .collect();
+        let recorded = comparison.activations.iter().flat_map(|it| &it.tensors);
+        let recorded: Vec<_> = recorded.map(|it| ("", [it.name.as_str(); 2])).collect();
+        let all = || weights.iter().chain(&recorded);
+        self.exceptions
+            .iter()
+            .map(|rule| all().any(|&(encoding, names)| rule.fits(encoding, names)))
+            .collect()
+    }
+
+    /// The limits of a weight by its names in both models, or of what was recorded.
+    pub(crate) fn limits_of(&self, encoding: &str, names: [&str; 2]) -> Exception {
         let of_all = Exception {
             min_sqnr: self.min_sqnr,
             max_clipped: self.max_clipped,
@@ -69,7 +98,7 @@ impl Gate {
             max_clip_noise: self.max_clip_noise,
             ..Exception::default()
         };
-        self.exceptions.iter().filter(fits).fold(of_all, |limits, rule| Exception {
+        self.exceptions.iter().filter(|it| it.fits(encoding, names)).fold(of_all, |limits, rule| Exception {
             min_sqnr: rule.min_sqnr.or(limits.min_sqnr),
             max_clipped: rule.max_clipped.or(limits.max_clipped),
             max_headroom: rule.max_headroom.or(limits.max_headroom),
@@ -77,6 +106,22 @@ impl Gate {
             ..limits
         })
     }
+}
+
+impl Exception {
+    /// Whether it limits anything: a rule without does nothing.
+    pub fn limits_something(&self) -> bool {
+        [self.min_sqnr, self.max_clipped, self.max_headroom, self.max_clip_noise].iter().any(Option::is_some)
+    }
+
+    fn fits(&self, encoding: &str, names: [&str; 2]) -> bool {
+        self.encoding.as_deref().is_none_or(|it| it == encoding)
+            && self.layer.as_deref().is_none_or(|pattern| names.iter().any(|name| is_like(pattern, name)))
+    }
+}
+
+pub(crate) fn encoding_of(parameter: &Parameter) -> &'static str {
+    parameter.quantization.as_ref().map_or("", |it| it.encoding.name())
 }
 
 /// Whether a name is like a pattern in which `*` stands for anything.
@@ -124,10 +169,11 @@ mod tests {
             exceptions: vec![rule(Some("gguf"), None, Some(20.0)), rule(None, Some("lm_head*"), Some(40.0))],
             ..Gate::default()
         };
-        let least = |encoding, layer| gate.limits_of(encoding, layer).min_sqnr;
+        let least = |encoding, layer| gate.limits_of(encoding, [layer, "quantized"]).min_sqnr;
         assert_eq!(least("qdq", "fc.weight"), Some(30.0));
         assert_eq!(least("gguf", "fc.weight"), Some(20.0));
         assert_eq!(least("gguf", "lm_head.weight"), Some(40.0));
-        assert_eq!(gate.limits_of("gguf", "x").max_headroom, Some(1.0));
+        assert_eq!(gate.limits_of("gguf", ["x", "y"]).max_headroom, Some(1.0));
+        assert_eq!(gate.limits_of("qdq", ["x", "lm_head_quantized"]).min_sqnr, Some(40.0));
     }
 }

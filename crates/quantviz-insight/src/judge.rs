@@ -6,7 +6,7 @@ use quantviz_core::{
 };
 use serde::Serialize;
 
-use crate::gate::Exception;
+use crate::gate::{Exception, encoding_of};
 use crate::{Finding, Gate, Level, Linted};
 
 /// A limit that is not held.
@@ -85,8 +85,7 @@ impl Gate {
         for pair in &comparison.pairs {
             let parameter = of.parameter(pair.pair.quantized);
             let reference = &from.parameter(pair.pair.reference).name;
-            let encoding = parameter.quantization.as_ref().map_or("", |it| it.encoding.name());
-            let limits = self.limits_of(encoding, reference);
+            let limits = self.limits_of(encoding_of(parameter), [reference, &parameter.name]);
             match &pair.fidelity {
                 Ok(fidelity) => {
                     judgement.failures.extend(broken(&parameter.name, fidelity));
@@ -105,7 +104,7 @@ impl Gate {
             }
         }
         for tensor in comparison.activations.iter().flat_map(|it| &it.tensors) {
-            let limits = self.limits_of("", &tensor.name);
+            let limits = self.limits_of("", [&tensor.name; 2]);
             match &tensor.fidelity {
                 Ok(fidelity) => {
                     judgement.failures.extend(broken(&tensor.name, fidelity));

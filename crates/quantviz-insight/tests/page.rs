@@ -22,7 +22,7 @@ free of errors and warnings; tests hold the rules to that (`fixtures/python/make
 Every finding has a message in one line, the numbers behind it as `evidence`, and advice. In JSON (`quantviz.lint/1`):
 
 ```json
-{\"schema\": \"quantviz.lint/1\", \"models\": [{\"path\": \"model.onnx\", \"findings\": [
+{\"schema\": \"quantviz.lint/1\", \"models\": [{\"path\": \"model.onnx\", \"quantized\": 1, \"findings\": [
   {\"code\": \"QV001\", \"level\": \"error\", \"parameter\": \"fc.weight\", \"message\": \"1 of 16 scales are NaN or infinite\",
    \"evidence\": {\"nan\": 1, \"infinite\": 0, \"scales\": 16}, \"advice\": \"…\"}]}]}
 ```
@@ -31,11 +31,15 @@ Where there is such, `unread` beside `findings` lists what of a model cannot be 
 folder cannot be read at all. Exit code 2 says that a file is damaged; it goes before exit code 1.
 ";
 
+const NO_PROMISE: &str = "
+That nothing is found is no promise that a model runs there: TensorRT takes signed codes around zero only, and zero-points
+other than zero, or uint8, are not looked at yet.";
+
 fn page() -> String {
     let mut page = HEAD.to_owned();
     let targets: Vec<String> = Target::ALL.iter().map(|target| format!("`{target}`")).collect();
     page.push_str(&format!(
-        "\n`--target` names a runtime that adds rules or is stricter: {}.\n\n| rule | level | finds |\n| --- | --- | --- |\n",
+        "\n`--target` names a runtime that adds rules or is stricter: {}.{NO_PROMISE}\n\n| rule | level | finds |\n| --- | --- | --- |\n",
         targets.join(", ")
     ));
     for rule in RULES {

@@ -18,6 +18,8 @@ pub struct ActivationScales {
     pub rows: Vec<ActivationScaleRow>,
     /// How many more there are, whose scales differ less.
     pub left_out: usize,
+    /// Whether no scale differs from another.
+    pub are_same: bool,
 }
 
 /// An activation.
@@ -54,6 +56,8 @@ impl ActivationScales {
             .map(|(ratio, tensor)| (ratio, ActivationScaleRow::of(tensor, &by_tensor[tensor], ratio)))
             .collect();
         rows.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        // As far as two decimals show.
+        let are_same = rows.iter().all(|(ratio, _)| *ratio < 1.005);
         let left_out = rows.len().saturating_sub(Self::MOST);
         rows.truncate(Self::MOST);
         let name = |path: &str| {
@@ -64,6 +68,7 @@ impl ActivationScales {
             variants: comparison.variants.iter().map(|variant| name(&variant.path)).collect(),
             rows: rows.into_iter().map(|(_, row)| row).collect(),
             left_out,
+            are_same,
         })
     }
 }
@@ -81,8 +86,9 @@ impl ActivationScaleRow {
         let cell = |place: &Option<&ActivationView>| {
             let activation = (*place)?;
             let scale = number(activation.scale?);
-            let zero_point = activation.zero_point.filter(|&zero| zero != 0.0);
-            Some(zero_point.map_or(scale.clone(), |zero| format!("{scale}, zero {}", number(zero))))
+            Some(
+                activation.zero_point.map_or(scale.clone(), |zero| format!("{scale}, zero {}", number(zero))),
+            )
         };
         ActivationScaleRow {
             tensor: tensor.to_owned(),

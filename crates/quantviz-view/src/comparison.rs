@@ -1,18 +1,14 @@
 //! Quantized models beside their reference: the whole of it, and what `quantviz compare --json` prints.
 
-use std::collections::HashSet;
-
 use quantviz_core::{
     Basis, ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
-    PairHistograms, Parameter, ParameterId, ParameterSource, Result, Role, Split, Unmatched,
-    expected_sqnr_db,
+    PairHistograms, Parameter, ParameterId, ParameterSource, Role, Split, Unmatched, expected_sqnr_db,
 };
 use quantviz_insight::Finding;
 use serde::Serialize;
 
 use crate::inspection::ActivationView;
 use crate::recorded::RecordedView;
-use crate::request::{Request, Selection};
 use crate::words;
 
 /// Variants of a model beside their reference.
@@ -294,35 +290,7 @@ impl VariantView {
     }
 }
 
-impl VariantView {
-    /// Keeps what is about the parameters and layers that a request names, in the reference or in the quantized model. What
-    /// is said of the whole model stays as it is.
-    ///
-    /// # Errors
-    /// [`UnknownName`](quantviz_core::ErrorKind::UnknownName) where neither model has what is named.
-    pub fn only(&mut self, reference: &Model, quantized: &Model, request: &Request) -> Result<()> {
-        let (from, of) = match (Selection::of(reference, request), Selection::of(quantized, request)) {
-            (Err(error), Err(_)) => return Err(error),
-            (from, of) => (from.unwrap_or_default(), of.unwrap_or_default()),
-        };
-        let names = |model: &Model, selection: &Selection| -> HashSet<String> {
-            selection.parameters.iter().map(|&id| name(model, id)).collect()
-        };
-        let layers = of.layers.iter().map(|&id| quantized.layer(id));
-        let made: HashSet<&String> = layers.flat_map(|it| &it.activations).map(|it| &it.tensor).collect();
-        let (from, of) = (names(reference, &from), names(quantized, &of));
-        self.pairs.retain(|pair| from.contains(&pair.reference) || of.contains(&pair.quantized));
-        let kept: HashSet<String> = self.pairs.iter().map(|pair| pair.quantized.clone()).collect();
-        self.unmatched.reference.retain(|it| from.contains(&it.parameter));
-        self.unmatched.quantized.retain(|it| of.contains(&it.parameter));
-        let is_named = |name: &String| kept.contains(name) || of.contains(name) || made.contains(name);
-        self.findings.retain(|finding| finding.parameter.as_ref().is_some_and(is_named));
-        self.activations.retain(|it| made.contains(&it.tensor));
-        Ok(())
-    }
-}
-
-fn name(model: &Model, id: ParameterId) -> String {
+pub(crate) fn name(model: &Model, id: ParameterId) -> String {
     model.parameter(id).name.clone()
 }
 

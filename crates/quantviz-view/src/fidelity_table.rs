@@ -174,12 +174,12 @@ impl FidelityTable {
             facts: claims.chain(facts).flatten().collect(),
             rows,
             biases: biases.first().map(|worst| {
-                format!(
-                    "{} biases, the worst at {} dB: {}",
-                    biases.len(),
-                    sqnr(worst.sqnr_db, worst.exact),
-                    one_line(&worst.reference)
-                )
+                let db = sqnr(worst.sqnr_db, worst.exact);
+                let name = one_line(&worst.reference);
+                match biases.len() {
+                    1 => format!("1 bias, at {db} dB: {name}"),
+                    many => format!("{many} biases, the worst at {db} dB: {name}"),
+                }
             }),
             lost: unmatched("quantized", &variant.unmatched.quantized),
             unmatched: lines,

@@ -1,6 +1,6 @@
 //! Findings as they are shown: the worst first, those of one rule together, with what it advises once.
 
-use quantviz_core::{count, one_line};
+use quantviz_core::{Model, count, one_line};
 use quantviz_insight::{Finding, Level};
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct Findings {
     /// The path of the model, or what else stands for it.
     pub title: String,
-    /// How many there are of each level, or that all is well; and how much nothing can be said of.
+    /// How many there are of each level, or that there are none; and how much nothing can be said of.
     pub verdict: String,
     /// The findings of each rule and level, the worst first.
     pub groups: Vec<FindingGroup>,
@@ -47,7 +47,7 @@ impl Findings {
     /// use quantviz_view::Findings;
     ///
     /// let view = Findings::of("model_int8.onnx", &[], 0);
-    /// assert_eq!(view.verdict, "nothing found: all is well, as far as the file alone can tell");
+    /// assert_eq!(view.verdict, "no findings");
     /// ```
     pub fn of(title: &str, findings: &[Finding], unread: usize) -> Self {
         let mut sorted: Vec<&Finding> = findings.iter().collect();
@@ -58,6 +58,15 @@ impl Findings {
             verdict: verdict(findings, unread),
             groups: groups.filter_map(FindingGroup::of).collect(),
         }
+    }
+
+    /// The view of a model that was looked at. Of one in which nothing is quantized, no findings say nothing.
+    pub fn of_model(model: &LintedModel) -> Self {
+        let mut view = Findings::of(&model.path, &model.findings, model.unread.len());
+        if model.quantized == 0 && model.findings.is_empty() && model.unread.is_empty() {
+            view.verdict = "nothing in it is quantized".to_owned();
+        }
+        view
     }
 }
 
@@ -94,8 +103,8 @@ fn verdict(findings: &[Finding], unread: usize) -> String {
         many => format!("{} tensors cannot be judged", count(many as u64)),
     };
     match (counted.is_empty(), unread) {
-        (true, 0) => "nothing found: all is well, as far as the file alone can tell".to_owned(),
-        (true, _) => format!("nothing found, but {unjudged}"),
+        (true, 0) => "no findings".to_owned(),
+        (true, _) => format!("no findings, but {unjudged}"),
         (false, 0) => counted.join(", "),
         (false, _) => format!("{}; {unjudged}", counted.join(", ")),
     }
@@ -117,6 +126,8 @@ pub struct LintReport {
 pub struct LintedModel {
     /// Where it is.
     pub path: String,
+    /// How many of its parameters and activations are quantized.
+    pub quantized: usize,
     /// What was found, the worst first.
     pub findings: Vec<Finding>,
     /// What of it could not be read, a line each: nothing is said of that.
@@ -136,12 +147,20 @@ impl LintReport {
 
 impl LintedModel {
     /// A model that was looked at.
-    pub fn new(path: impl Into<String>, findings: Vec<Finding>, unread: Vec<String>) -> Self {
-        LintedModel { path: path.into(), findings, unread, error: None }
+    pub fn new(path: impl Into<String>, model: &Model, findings: Vec<Finding>, unread: Vec<String>) -> Self {
+        let parameters = model.parameters.iter().filter(|it| it.quantization.is_some()).count();
+        let activations: usize = model.layers.iter().map(|layer| layer.activations.len()).sum();
+        LintedModel { path: path.into(), quantized: parameters + activations, findings, unread, error: None }
     }
 
     /// A model of a folder that cannot be read at all.
     pub fn unreadable(path: impl Into<String>, error: impl Into<String>) -> Self {
-        LintedModel { path: path.into(), findings: Vec::new(), unread: Vec::new(), error: Some(error.into()) }
+        LintedModel {
+            path: path.into(),
+            quantized: 0,
+            findings: Vec::new(),
+            unread: Vec::new(),
+            error: Some(error.into()),
+        }
     }
 }

@@ -21,6 +21,7 @@ mod activation_scales;
 mod axis;
 mod cells;
 mod comparison;
+mod comparison_part;
 mod fidelity_table;
 mod findings;
 mod group;
@@ -53,6 +54,7 @@ pub use histogram_set::{CodeHistogram, HistogramBar, HistogramPanel, HistogramSe
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;
 pub use layers::{Badge, BadgeKind, LayerActivation, LayerEntry, LayerList, LayerParameter, Tone};
+pub use nearest::nearest;
 pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};

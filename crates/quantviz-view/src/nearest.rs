@@ -2,22 +2,30 @@
 
 use quantviz_core::{Error, ErrorKind};
 
-/// An error for a name that is not there, with the nearest one that is, if one is near. Of names that are equally
-/// near, the first is taken.
+/// An error for a name that is not there, with the nearest one that is, if one is near.
 pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    let message = match nearest(name, known) {
+        Some(nearest) => format!("no {what} is named {name:?}; the nearest is {nearest:?}"),
+        None => format!("no {what} is named {name:?}, nor anything near it"),
+    };
+    Error::new(ErrorKind::UnknownName, message)
+}
+
+/// Of known names the one that was probably meant, if one is near: of those that are equally near, the first.
+///
+/// ```
+/// use quantviz_view::nearest;
+///
+/// assert_eq!(nearest("fc.bais", ["fc.weight", "fc.bias"].into_iter()), Some("fc.bias"));
+/// assert_eq!(nearest("nothing", ["fc.weight", "fc.bias"].into_iter()), None);
+/// ```
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
-    let near = known
+    known
         .filter(|candidate| candidate.len() <= LONGEST)
-        .filter_map(|candidate| Some((distance(&wanted, &candidate.to_lowercase())?, candidate)));
-    match near.min_by_key(|(distance, _)| *distance) {
-        Some((_, nearest)) => Error::new(
-            ErrorKind::UnknownName,
-            format!("no {what} is named {name:?}; the nearest is {nearest:?}"),
-        ),
-        None => {
-            Error::new(ErrorKind::UnknownName, format!("no {what} is named {name:?}, nor anything near it"))
-        }
-    }
+        .filter_map(|candidate| Some((distance(&wanted, &candidate.to_lowercase())?, candidate)))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, nearest)| nearest)
 }
 
 /// Nobody means a name of more bytes than this.

@@ -117,10 +117,10 @@ fn notes(report: &PreviewReport) -> Vec<String> {
     let elements = count(report.model.elements);
     let has_target = report.model.target_bits.is_some();
     let by = if has_target { "chosen" } else { "first" };
-    let bound =
-        has_target.then(|| format!("no choice within that can exceed {}", precise(report.bound_sqnr_db)));
+    let bound = has_target
+        .then(|| format!("within this budget no choice can exceed {}", precise(report.bound_sqnr_db)));
     let clip = (report.model.clip == "mse")
-        .then_some("scales reach to 0.30 to 1.00 of the largest weight, as loses least");
+        .then_some("scales reach to what loses least, from 0.30 to 1.00 of the largest weight");
     let notes = [
         format!("signal-to-noise ratio in dB of {elements} weights rounded to nearest"),
         format!("sorted by the {by} scheme: what loses most comes first"),

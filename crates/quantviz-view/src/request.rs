@@ -11,7 +11,8 @@ use crate::nearest::unknown;
 pub struct Request {
     /// Parameters, by name; everything if none and no layer is named.
     pub parameters: Vec<String>,
-    /// Layers, by name, with all their parameters.
+    /// Layers with all their parameters: by name, by that of a module they are in, or by what the names of their parameters
+    /// begin with (`fc` of `fc.weight`), since graphs often call their nodes otherwise.
     pub layers: Vec<String>,
     /// Bins of the histograms; none are made without.
     pub bins: Option<usize>,
@@ -53,7 +54,10 @@ impl Selection {
             let inside = |id: &LayerId| {
                 model.layer(*id).name.strip_prefix(name).is_some_and(|it| it.starts_with(['.', '/']))
             };
-            let found = if named.is_empty() { all_layers().filter(inside).collect() } else { named };
+            let mut found = if named.is_empty() { all_layers().filter(inside).collect() } else { named };
+            if found.is_empty() {
+                found = with_weights_of(model, name, &mut parameters);
+            }
             if found.is_empty() {
                 return Err(unknown("layer", name, model.layers.iter().map(|layer| layer.name.as_str())));
             }
@@ -74,4 +78,16 @@ impl Selection {
         }
         Ok(Selection { parameters: parameters.into_iter().collect(), layers: layers.into_iter().collect() })
     }
+}
+
+/// The layers of the parameters of a module that has no layer of its name. Parameters that no layer has are put into
+/// `others`.
+fn with_weights_of(model: &Model, module: &str, others: &mut BTreeSet<ParameterId>) -> Vec<LayerId> {
+    let is_inside = |id: &ParameterId| {
+        model.parameter(*id).name.strip_prefix(module).is_some_and(|it| it.starts_with(['.', '/']))
+    };
+    let inside: Vec<ParameterId> = model.parameter_ids().filter(is_inside).collect();
+    let layers: BTreeSet<LayerId> = inside.iter().filter_map(|&id| model.parameter(id).layer).collect();
+    others.extend(inside);
+    layers.into_iter().collect()
 }

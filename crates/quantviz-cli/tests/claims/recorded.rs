@@ -114,7 +114,8 @@ fn arrays_alone() {
 fn what_is_refused() {
     let [float, int8] = models();
     let (reference, quantized) = (path("recorded/reference"), path("recorded/quantized"));
-    let more = refused(&["compare", &float, &int8, &int8, "--activations", &reference, &quantized]);
+    let other = path("network_uint8.onnx");
+    let more = refused(&["compare", &float, &int8, &other, "--activations", &reference, &quantized]);
     assert!(more.contains("--activations are of one quantized model, but there are 2"), "{more}");
     let empty = tempfile::tempdir().expect("a folder");
     let empty = empty.path().to_string_lossy().into_owned();
@@ -123,7 +124,10 @@ fn what_is_refused() {
     };
     assert!(told(&reference, &empty).contains("no .npz, .npy or .safetensors file is in it"));
     assert!(told(&path("network_int8.onnx"), &quantized).contains("read from .npz, .npy and .safetensors"));
-    assert!(told(&path("none.npz"), &quantized).contains("none.npz"));
+    for name in ["none.npz", "none"] {
+        let said = format!("{name}: no such file or folder");
+        assert!(told(&path(name), &quantized).contains(&said), "{name}");
+    }
     let stranger = Path::new(&float).to_string_lossy().into_owned();
     assert!(told(&reference, &stranger).contains("no tensor is recorded under one name of both models"));
 }

@@ -41,6 +41,9 @@ struct Item {
     loss: f64,
 }
 
+/// Schemes that take little, by what they are called.
+const SMALL: [&str; 2] = ["int4-block128", "int2-block32"];
+
 /// Steps that the budget is divided into: costs are rounded up to these.
 const STEPS: u64 = 50_000;
 
@@ -59,8 +62,13 @@ pub fn choose(previewed: &[PreviewedWeight], target_bits: f64) -> Result<Choice>
     let budget = (target_bits * numbers).max(0.0) as u64;
     if least > budget {
         let least = (as_f64(least) / numbers * 1000.0).ceil() / 1000.0;
+        let of_first = readable().next().into_iter().flat_map(|weight| &weight.schemes);
+        let names: Vec<String> = of_first.map(|it| it.scheme.to_string()).collect();
+        let smaller: Vec<&str> = SMALL.into_iter().filter(|name| names.iter().all(|it| it != name)).collect();
         let message = format!(
-            "these schemes take {least} bits per weight at least, not {target_bits}; allow as many, or add a smaller one"
+            "with {} it takes {least} bits per weight at least, not {target_bits}: allow as many, or add a smaller scheme such as {}",
+            names.join(", "),
+            smaller.join(" or ")
         );
         return Err(Error::unsupported(message));
     }

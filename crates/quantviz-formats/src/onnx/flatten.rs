@@ -15,6 +15,8 @@ use crate::Limits;
 #[derive(Default)]
 pub(super) struct FlatGraph {
     pub(super) inputs: Vec<String>,
+    /// What graphs inside nodes are given: the state of a loop, say.
+    pub(super) inner_inputs: Vec<String>,
     pub(super) nodes: Vec<NodeProto>,
     pub(super) tensors: Vec<TensorProto>,
     pub(super) sparse: Vec<SparseTensor>,
@@ -50,6 +52,15 @@ pub(super) fn node_name(node: &NodeProto) -> String {
     match node.name.as_str() {
         "" => format!("{}:{}", node.op_type, node.output.first().map_or("", String::as_str)),
         name => name.to_owned(),
+    }
+}
+
+impl FlatGraph {
+    /// The names of values that no node makes.
+    pub(super) fn given(&self) -> impl Iterator<Item = &str> {
+        let tensors = self.tensors.iter().chain(self.sparse.iter().map(|it| &it.values));
+        let inputs = self.inputs.iter().chain(&self.inner_inputs);
+        inputs.chain(tensors.map(|it| &it.name)).map(String::as_str)
     }
 }
 
@@ -135,6 +146,12 @@ impl<'a> Flattening<'a> {
         if depth > self.limits.depth {
             let message = format!("graphs are nested more than {} deep", self.limits.depth);
             return Err(Error::limit(message).of_limit("depth"));
+        }
+        if !scope.is_outermost() {
+            for mut input in graph.input {
+                self.rename(&mut input.name, scope)?;
+                self.flat.inner_inputs.push(input.name);
+            }
         }
         let mut tensors = graph.initializer;
         tensors.iter_mut().try_for_each(|tensor| self.rename(&mut tensor.name, scope))?;

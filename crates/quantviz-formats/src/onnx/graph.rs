@@ -15,6 +15,8 @@ use super::tensor::Tensors;
 pub(super) struct Graph<'a> {
     pub(super) nodes: &'a [NodeProto],
     constants: HashMap<&'a str, ParameterId>,
+    /// Values that no node has to make.
+    given: HashSet<&'a str>,
     /// The node that makes a value.
     makers: HashMap<&'a str, usize>,
     /// The hidden node that hands a value on.
@@ -87,6 +89,7 @@ impl<'a> Graph<'a> {
     pub(super) fn new(
         nodes: &'a [NodeProto],
         constants: HashMap<&'a str, ParameterId>,
+        given: HashSet<&'a str>,
         elements: impl Fn(ParameterId) -> u64,
     ) -> Self {
         let outputs = nodes.iter().enumerate().flat_map(|(index, node)| {
@@ -96,7 +99,7 @@ impl<'a> Graph<'a> {
         let products = integer_products(nodes, &makers);
         let absorbed: HashSet<usize> = products.values().flat_map(|it| it.nodes.iter().copied()).collect();
         let hidden = Vec::with_capacity(nodes.len());
-        let mut graph = Graph { nodes, constants, makers, carriers: HashMap::new(), products, hidden };
+        let mut graph = Graph { nodes, constants, given, makers, carriers: HashMap::new(), products, hidden };
         for (index, node) in nodes.iter().enumerate() {
             // Nodes are sorted, so what a value passed through is known already.
             let is_product = is_product(node) && graph.is_constant(node);
@@ -177,6 +180,11 @@ impl<'a> Graph<'a> {
     /// The node that makes a value.
     pub(super) fn maker(&self, name: &str) -> Option<&'a NodeProto> {
         self.makers.get(name).map(|&index| &self.nodes[index])
+    }
+
+    /// Whether a value is read but neither made nor stored, which no graph may do.
+    pub(super) fn is_nowhere(&self, name: &str) -> bool {
+        !self.given.contains(name) && !self.constants.contains_key(name) && !self.makers.contains_key(name)
     }
 
     /// The first output of a node; that of a product of codes once it is scaled.

@@ -102,7 +102,8 @@ fn read_graph(
             know(name, id)?;
         }
     }
-    let graph = Graph::new(&flat.nodes, constants, |id| tensors.parameters[id.index()].shape.elements());
+    let elements = |id: ParameterId| tensors.parameters[id.index()].shape.elements();
+    let graph = Graph::new(&flat.nodes, constants, flat.given().collect(), elements);
     quant::describe_constants(&graph, tensors);
     let mut layers =
         Layers::of(&flat.inputs, &graph, tensors, limits.graph_bytes, |layers, tensors, layer, origin| {

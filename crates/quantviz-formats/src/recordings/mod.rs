@@ -76,6 +76,8 @@ fn open_file(path: &Path, others: usize, limits: &Limits) -> Result<Recording> {
         Some("npy") => Box::new(Arrays::alone(ModelFile::open_beside(others, path)?, &name, limits)?),
         Some(_) => crate::open_with(path, limits)?,
         None => {
+            // That it is not there is told first.
+            path.metadata().map_err(|error| Error::io(path, error))?;
             return Err(Error::unsupported(
                 "recorded tensors are read from .npz, .npy and .safetensors files",
             ));

@@ -236,6 +236,24 @@ fn scales_that_are_computed() {
     assert_undescribed(graph.node(dequantize(&["w", "s", "z"])), "its zero-point is computed in the graph");
 }
 
+/// What nothing makes is not computed: the file has lost it.
+#[test]
+fn scales_that_are_nowhere() {
+    for (graph, message) in [
+        (rows().node(dequantize(&["w", "s"])), "its scale \"s\" is nowhere in the file"),
+        (
+            rows().floats("s", &[], &[0.5]).node(dequantize(&["w", "s", "z"])),
+            "its zero-point \"z\" is nowhere in the file",
+        ),
+    ] {
+        let opened = open_graph(graph);
+        let warnings: Vec<_> = opened.warnings("w").iter().map(|it| (it.kind, it.message.clone())).collect();
+        assert_eq!(warnings, [(WarningKind::Missing, message.to_owned())]);
+    }
+    let given = rows().input("s", data_type::FLOAT, [1]).node(dequantize(&["w", "s"]));
+    assert_undescribed(given, "its scale is computed in the graph");
+}
+
 #[test]
 fn types_that_cannot_hold_codes() {
     let graph = graph().floats("w", &[2], &[1.0, 2.0]).floats("s", &[], &[0.5]);

@@ -123,7 +123,7 @@ pub(super) fn clipped(case: &Case<'_>, findings: &mut Vec<Finding>) {
             let excess = at_end.saturating_sub(expected + zeros_at(side));
             if excess >= PILE && excess > STEEP * beside_end {
                 let message = format!(
-                    "code {} occurs {} times, its neighbour {}",
+                    "clipped: code {} occurs {} times, its neighbour {}",
                     number(end),
                     count(at_end),
                     count(beside_end)

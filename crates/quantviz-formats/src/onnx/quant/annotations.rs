@@ -2,7 +2,7 @@
 
 use quantviz_core::{Activation, DType, DTypeClass, Encoding, Granularity, LayerId, Role, Shape};
 
-use super::{Constants, Reason, descriptor};
+use super::{Constants, descriptor};
 use crate::onnx::flatten::Annotation;
 use crate::onnx::graph::{Graph, Layers};
 use crate::onnx::tensor::Tensors;
@@ -25,7 +25,7 @@ pub(super) fn describe<'a>(
             if parameter.quantization.is_some() {
                 continue;
             }
-            let described = described.map_err(Reason::from).and_then(|(scales, zero_points)| {
+            let described = described.and_then(|(scales, zero_points)| {
                 if parameter.dtype.class() == DTypeClass::Float && parameter.dtype.bits() >= Some(16) {
                     return Err("it is annotated with a scale, but its codes are not in the file".into());
                 }

@@ -96,7 +96,7 @@ impl<'a> Path<'a> {
     }
 
     /// What the product multiplies with.
-    fn factor(&self, product: &NodeProto, constants: &Constants<'_>) -> Result<Scales, String> {
+    fn factor(&self, product: &NodeProto, constants: &Constants<'_>) -> Result<Scales, Reason> {
         let is_codes = |slot| {
             input(product, slot).and_then(|name| constants.graph.parameter(name)) == Some(self.parameter)
         };
@@ -111,7 +111,7 @@ impl<'a> Path<'a> {
                 }
                 _ => Err("it is divided by many numbers".into()),
             },
-            (op, ..) => Err(format!("{op} does more than to scale it")),
+            (op, ..) => Err(format!("{op} does more than to scale it").into()),
         }
     }
 

@@ -239,9 +239,11 @@ fn scales(
 }
 
 /// The constant in a slot that may be empty, but not computed.
-fn optional(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Result<Option<ParameterId>, String> {
-    let known = |name| {
-        graph.constant(name).ok_or_else(|| format!("{name}, which it needs, is computed in the graph"))
+fn optional(graph: &Graph<'_>, node: &NodeProto, slot: usize) -> Result<Option<ParameterId>, Reason> {
+    let known = |name: &str| {
+        graph
+            .constant(name)
+            .ok_or_else(|| Reason::no_constant(graph, &format!("{name}, which it needs,"), name))
     };
     input(node, slot).map(known).transpose()
 }

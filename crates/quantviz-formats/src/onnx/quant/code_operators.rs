@@ -177,7 +177,7 @@ fn describe_operand(
         return;
     }
     let constants = Constants { graph, tensors };
-    let scales = constants.scales(input(node, scale).unwrap_or_default()).map_err(Reason::from);
+    let scales = constants.scales(input(node, scale).unwrap_or_default());
     let described = scales.and_then(|scales| {
         let granularity = match scales.shape.elements() {
             1 => Granularity::Tensor,

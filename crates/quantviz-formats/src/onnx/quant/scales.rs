@@ -4,7 +4,7 @@ use onnx_ir::NodeProto;
 use quantviz_core::{DType, DTypeClass, Granularity, Operand, ParameterId, Shape};
 
 use super::arrange::Arrangement;
-use super::{Constants, int_attribute, operand};
+use super::{Constants, Reason, int_attribute, operand};
 use crate::onnx::graph::{Graph, input, is_dequantize};
 use crate::onnx::tensor::dtype_of;
 
@@ -23,16 +23,25 @@ const MOST_NODES: usize = 64;
 
 impl Constants<'_> {
     /// The scales that a value is.
-    pub(super) fn scales(&self, name: &str) -> Result<Scales, String> {
-        self.fold(name, &mut MOST_NODES.clone())
-            .map_err(|reason| reason.unwrap_or_else(|| "its scale is computed in the graph".to_owned()))
+    pub(super) fn scales(&self, name: &str) -> Result<Scales, Reason> {
+        let unknown = |reason: Option<String>| match reason {
+            Some(reason) => reason.into(),
+            None => self.no_constant("its scale", name),
+        };
+        self.fold(name, &mut MOST_NODES.clone()).map_err(unknown)
     }
 
     /// The zero-points that a value is.
-    pub(super) fn zero_points(&self, name: &str) -> Result<Scales, String> {
-        let computed = || "its zero-point is computed in the graph".to_owned();
+    pub(super) fn zero_points(&self, name: &str) -> Result<Scales, Reason> {
+        let computed = || self.no_constant("its zero-point", name);
         let folded = self.fold(name, &mut MOST_NODES.clone());
         folded.ok().filter(|folded| folded.outer.is_none()).ok_or_else(computed)
+    }
+
+    fn no_constant(&self, what: &str, name: &str) -> Reason {
+        // Only of what is not there, the name helps to find out why.
+        let named = if self.graph.is_nowhere(name) { format!("{what} {name:?}") } else { what.to_owned() };
+        Reason::no_constant(self.graph, &named, name)
     }
 
     /// An error without a text says that the value is more than scales.

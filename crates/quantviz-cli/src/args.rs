@@ -13,6 +13,7 @@ use crate::claims::ClaimOptions;
 use crate::limits::{LimitOptions, help_behind};
 use crate::lint::LintOptions;
 use crate::preview::PreviewOptions;
+use crate::report::ReportOptions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -55,9 +56,9 @@ Examples:
   quantviz inspect model.onnx --param fc.weight --bins 40
   quantviz compare models/           what quantization cost, weight by weight
   quantviz check models/             whether these variants may ship
-  quantviz preview model.onnx        what rounding its weights would cost
   quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz preview model.onnx        what rounding a float model would cost
+  quantviz report models/            all of it on one page, for a browser
   quantviz inspect model.onnx --json | jq '.parameters[].name'
 
 'quantviz help COMMAND' explains a command.";
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Check(CheckOptions),
     Lint(LintOptions),
     Preview(PreviewOptions),
+    Report(ReportOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -265,6 +267,7 @@ pub(crate) enum Page {
     Check,
     Lint,
     Preview,
+    Report,
     Completions,
     Man,
 }

@@ -25,11 +25,13 @@ mod preview;
 mod preview_table;
 mod progress;
 mod recorded;
+mod report;
 mod reports;
 mod stream;
 mod table;
 mod threads;
 mod trouble;
+mod written;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -90,6 +92,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Compare(options) => compare::run(&options, &mut terminal),
         Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
+        Command::Report(options) => report::run(&options, &mut terminal),
         Command::Preview(options) => preview::run(&options, &mut terminal),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -46,6 +46,8 @@ pub struct RangeSeries {
 pub struct RangeRow {
     /// The name of the layer.
     pub layer: String,
+    /// Which of the layers of the reference that is: names of layers need not be unique.
+    pub layer_index: Option<usize>,
     /// Its operator or its class.
     pub op: String,
     /// The name of the weight in the reference.
@@ -74,8 +76,13 @@ pub struct RangeBar {
     pub magnitude: f64,
     /// How a quantized one is to be taken.
     pub verdict: Option<Verdict>,
+    /// The decibels that a quantized one keeps: `39.6`, `exact`, `>120`.
+    pub sqnr: Option<String>,
     /// All of that in words, to be shown where somebody points at it.
     pub tooltip: String,
+    /// What rows are sorted by: decibels, of which what is exact has more than any, and how many more rounding would keep.
+    #[serde(skip)]
+    pub(crate) ranks: Option<[f64; 2]>,
 }
 
 /// What stands where a layer is not quantized.
@@ -119,7 +126,10 @@ impl RangeChart {
             .iter()
             .filter(|layer| !layer.parameters.iter().any(|it| shown.contains(it.as_str())));
         let left_out = left_out.count();
-        let mut notes = vec![format!("a layer that is {NOT_QUANTIZED} has the bar of the reference alone")];
+        let mut notes = Vec::new();
+        if !comparison.variants.is_empty() {
+            notes.push(format!("a layer that is {NOT_QUANTIZED} has the bar of the reference alone"));
+        }
         if left_out > 0 {
             let layers = if left_out == 1 { "layer" } else { "layers" };
             notes.push(format!(
@@ -144,8 +154,7 @@ impl RangeChart {
 
     fn series(reference: &Inspection, comparison: &ComparisonView) -> Vec<RangeSeries> {
         let is_weight = |it: &&ParameterView| it.role == Role::Weight;
-        let of_reference =
-            reference.parameters.iter().filter(is_weight).map(|it| words::dtype_label(it.dtype));
+        let of_reference = reference.parameters.iter().filter(is_weight).map(ParameterView::type_label);
         let series =
             |labels: Vec<String>, path: &str| RangeSeries { label: most(labels), model: one_line(path) };
         let variants = comparison.variants.iter().map(|variant| {
@@ -202,6 +211,7 @@ impl Magnitudes {
 /// A row before the axis is known.
 struct Draft<'a> {
     layer: String,
+    layer_index: Option<usize>,
     op: String,
     parameter: &'a str,
     remark: Option<String>,
@@ -237,9 +247,9 @@ impl<'a> Draft<'a> {
                 Some(pairs) => drafts.extend(Draft::of_pairs(reference, comparison, parameter, pairs)),
                 None if laid_behind.contains(parameter.name.as_str()) => {}
                 None => {
-                    let range = parameter.summary.as_ref().and_then(|it| Some([it.min?, it.max?]));
+                    let range = parameter.real().and_then(|it| Some([it.min?, it.max?]));
                     let mut draft = Draft::of(reference, comparison, parameter);
-                    draft.remark = Some(NOT_QUANTIZED.to_owned());
+                    draft.remark = parameter.quantization.is_none().then(|| NOT_QUANTIZED.to_owned());
                     draft.ranges[0] = range.map(|range| (range, None));
                     drafts.push(draft);
                 }
@@ -252,6 +262,7 @@ impl<'a> Draft<'a> {
         let layer = parameter.layer_index.and_then(|index| reference.layers.get(index));
         Draft {
             layer: layer.map(|it| words::layer_name(&it.name, it.kind)).unwrap_or_default(),
+            layer_index: parameter.layer_index,
             op: layer.and_then(|it| it.op.as_deref()).map(one_line).unwrap_or_default(),
             parameter: &parameter.name,
             remark: None,
@@ -296,6 +307,7 @@ impl<'a> Draft<'a> {
                 .as_ref()
                 .filter(|_| pair.is_some_and(|it| it.sqnr_db.is_some()))
                 .map(|row| format!(", {} dB", row.sqnr));
+            let ranks = pair.map(|pair| [pair.rank(), pair.headroom_db.unwrap_or(0.0)]);
             Some(RangeBar {
                 low,
                 high,
@@ -304,11 +316,14 @@ impl<'a> Draft<'a> {
                 tooltip: format!("{}, {label}: {text}{}", one_line(self.parameter), sqnr.unwrap_or_default()),
                 text,
                 magnitude: scale.place(range),
-                verdict: row.map(|row| row.verdict),
+                verdict: row.as_ref().map(|row| row.verdict),
+                sqnr: row.map(|row| row.sqnr),
+                ranks,
             })
         };
         RangeRow {
             layer: self.layer.clone(),
+            layer_index: self.layer_index,
             op: self.op.clone(),
             parameter: one_line(self.parameter),
             remark: self.remark.clone(),

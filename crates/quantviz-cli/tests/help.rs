@@ -36,7 +36,7 @@ fn inspect_says_what_its_numbers_are() {
 #[test]
 fn limits_stand_at_the_end_with_their_numbers() {
     let usual = Limits::default();
-    for command in ["inspect", "layers", "compare", "check", "lint", "preview"] {
+    for command in ["inspect", "layers", "compare", "check", "lint", "preview", "report"] {
         let text = screen(80, &[command, "--help"]);
         let (before, limits) =
             text.split_once("Limits, as they are without --limit:\n").expect("they are there");
@@ -66,7 +66,10 @@ fn manual_pages() {
     assert!(whole.contains(".TH quantviz 1"), "{whole}");
     let named = whole.lines().filter_map(|line| line.strip_prefix("quantviz\\-")?.strip_suffix("(1)"));
     let named: Vec<&str> = named.collect();
-    assert_eq!(named, ["inspect", "layers", "compare", "check", "lint", "preview", "completions", "man"]);
+    assert_eq!(
+        named,
+        ["inspect", "layers", "compare", "check", "lint", "preview", "report", "completions", "man"]
+    );
     for command in named {
         let page = screen(80, &["man", command]);
         let title = format!(".TH quantviz-{command} 1  \"quantviz {}\"", env!("CARGO_PKG_VERSION"));

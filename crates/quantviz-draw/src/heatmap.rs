@@ -1,6 +1,6 @@
 //! The range of every weight: a row for each, a panel for each model, on one scale.
 
-use quantviz_view::{Axis, RangeBar, RangeChart, RangeRow, Verdict};
+use quantviz_view::{Axis, RangeBar, RangeChart, RangeRow, Tick, Verdict};
 
 use crate::escape::escaped;
 use crate::picture::{End, Picture, fitted, short};
@@ -20,31 +20,34 @@ const WIDTH: f64 = 960.0;
 const ROW: f64 = 20.0;
 /// What the names of layers take.
 const NAMES: f64 = 232.0;
+/// What is left free at the right.
+const RIGHT: f64 = 8.0;
 /// Between panels.
 const GAP: f64 = 20.0;
-/// What the text of a range takes, and that of decibels.
-const RANGE_TEXT: f64 = 104.0;
-const SQNR_TEXT: f64 = 44.0;
+/// What the range of the first model takes in letters, and the decibels of the others: their ranges differ so little that
+/// bars with room say more.
+const RANGE_TEXT: f64 = 112.0;
+const SQNR_TEXT: f64 = 56.0;
 /// More panels than this would have no room for bars.
 const MOST_PANELS: usize = 4;
 
 #[derive(Clone, Debug)]
 struct Columns {
     panels: usize,
-    each: f64,
     bars: f64,
 }
 
 impl Columns {
     fn of(chart: &RangeChart) -> Self {
         let panels = chart.series.len().min(MOST_PANELS);
-        let gaps = GAP * (panels - 1) as f64;
-        let each = (WIDTH - NAMES - gaps) / panels as f64;
-        Columns { panels, each, bars: each - RANGE_TEXT - SQNR_TEXT }
+        let others = (panels - 1) as f64;
+        let texts = RANGE_TEXT + (GAP + SQNR_TEXT) * others;
+        Columns { panels, bars: (WIDTH - NAMES - RIGHT - texts) / panels as f64 }
     }
 
     fn start(&self, panel: usize) -> f64 {
-        NAMES + (self.each + GAP) * panel as f64
+        let before = if panel == 0 { 0.0 } else { RANGE_TEXT - SQNR_TEXT };
+        NAMES + before + (self.bars + SQNR_TEXT + GAP) * panel as f64
     }
 
     fn place(&self, panel: usize, share: f64) -> f64 {
@@ -52,7 +55,7 @@ impl Columns {
     }
 
     fn right(&self, panel: usize) -> f64 {
-        self.start(panel) + self.each
+        self.start(panel) + self.bars + if panel == 0 { RANGE_TEXT } else { SQNR_TEXT }
     }
 }
 
@@ -91,18 +94,17 @@ impl<'a> Heatmap<'a> {
                 escaped(&fitted(label, 24, End::Last)),
                 escaped(&series.model)
             ));
-            if panel > 0 {
-                head.text("qv-end", self.columns.right(panel), 12.0, "min … max, dB");
-            } else {
-                head.text("qv-end", self.columns.right(panel) - SQNR_TEXT, 12.0, "min … max");
-            }
+            let what = if panel == 0 { "min … max" } else { "dB" };
+            head.text("qv-end", self.columns.right(panel), 12.0, what);
             for tick in &self.chart.axis.ticks {
                 let x = self.columns.place(panel, tick.at);
                 if self.has_room(tick.at) {
                     head.text("qv-mid", x, 30.0, &tick.label);
                 }
-                head.line("qv-grid", [x, 33.0], [x, 36.0]);
             }
+            let at = |tick: &Tick| self.columns.place(panel, tick.at);
+            let ticks = self.chart.axis.ticks.iter().map(|it| ([at(it), 33.0], [at(it), 36.0]));
+            head.lines("qv-grid", ticks);
         }
         head.text("qv-quiet", 8.0, 12.0, "layer");
         head
@@ -125,13 +127,16 @@ impl<'a> Heatmap<'a> {
     pub fn rows(&self) -> Picture {
         let height = ROW * self.chart.rows.len() as f64 + 4.0;
         let mut rows = Picture::new(WIDTH, height, self.title());
-        for panel in 0..self.columns.panels {
-            for tick in &self.chart.axis.ticks {
-                let x = self.columns.place(panel, tick.at);
-                let class = if tick.at == zero(&self.chart.axis) { "qv-zero" } else { "qv-grid" };
-                rows.line(class, [x, 0.0], [x, height]);
-            }
-        }
+        let upright = |panel, at| {
+            let x = self.columns.place(panel, at);
+            ([x, 0.0], [x, height])
+        };
+        let places = || {
+            (0..self.columns.panels).flat_map(|it| self.chart.axis.ticks.iter().map(move |tick| (it, tick)))
+        };
+        rows.lines("qv-grid", places().map(|(panel, tick)| upright(panel, tick.at)));
+        let zero = zero(&self.chart.axis);
+        rows.lines("qv-zero", (0..self.columns.panels).map(|panel| upright(panel, zero)));
         let (widest, worst) = (self.chart.widest(), self.chart.worst());
         for (index, row) in self.chart.rows.iter().enumerate() {
             let mark = match (widest == Some(index), worst == Some(index)) {
@@ -164,23 +169,29 @@ impl<'a> Heatmap<'a> {
         rows.add(format_args!(
             "<text class=\"{class}\" x=\"8\" y=\"14\">{}<title>{}</title></text>",
             escaped(&fitted(name, room, End::Last)),
-            escaped(&format!("{} {} {}", row.op, name, row.parameter))
+            escaped(format!("{} {name} {}", row.op, row.parameter).trim())
         ));
-        if mark.is_empty() {
-            if name.chars().count() < 22 {
-                rows.text("qv-end", NAMES - 12.0, 14.0, &fitted(&row.op, 12, End::First));
-            }
-        } else {
+        // What the name does not tell: the weight, where that is called otherwise; else the operator.
+        let weight = row.parameter.strip_suffix(".weight").unwrap_or(&row.parameter);
+        let beside = if row.parameter.starts_with(name.as_str()) { &row.op } else { weight };
+        let taken = name.chars().count().min(room);
+        if !mark.is_empty() {
             rows.text("qv-end", NAMES - 12.0, 14.0, mark);
+        } else {
+            let letters = ((NAMES - 20.0 - 7.6 * taken as f64) / 6.8).max(0.0) as usize;
+            if letters > 3 {
+                rows.text("qv-end", NAMES - 12.0, 14.0, &fitted(beside, letters, End::First));
+            }
         }
         for panel in 0..self.columns.panels {
             match &row.bars[panel] {
                 Some(bar) => self.bar(rows, panel, bar),
                 None => {
                     let x = self.columns.start(panel);
-                    rows.line("qv-none", [x, ROW / 2.0], [x + self.columns.bars, ROW / 2.0]);
+                    rows.line("qv-none", [x, ROW - 3.0], [x + self.columns.bars, ROW - 3.0]);
                     let why = row.remark.as_deref().unwrap_or("nothing of it");
-                    rows.text("qv-quiet", x + self.columns.bars + 8.0, 14.0, &fitted(why, 24, End::First));
+                    let letters = (self.columns.bars / 6.5) as usize;
+                    rows.text("qv-none-text", x + 6.0, 14.0, &fitted(why, letters, End::First));
                 }
             }
         }
@@ -197,8 +208,9 @@ impl<'a> Heatmap<'a> {
             short(width),
             escaped(&bar.tooltip)
         ));
-        let behind = self.columns.start(panel) + self.columns.bars + 8.0;
-        rows.text("qv-quiet", behind, 14.0, &fitted(&bar.text, 20, End::First));
+        if panel == 0 {
+            rows.text("qv-end", self.columns.right(panel), 14.0, &fitted(&bar.text, 20, End::First));
+        }
         let (class, sign) = match bar.verdict {
             Some(Verdict::Poor) => ("qv-poor", "▲ "),
             Some(Verdict::Improvable) => ("qv-look", "◆ "),
@@ -229,7 +241,7 @@ impl<'a> Heatmap<'a> {
         foot.text("qv-quiet", 144.0, 20.0, &self.chart.magnitude);
         let is_judged = self.chart.rows.iter().flat_map(|row| &row.bars).flatten();
         if is_judged.into_iter().any(|bar| bar.sqnr.is_some()) {
-            foot.text("qv-end", WIDTH, 20.0, "▲ much is lost that need not be   ◆ worth a look");
+            foot.text("qv-end", WIDTH - RIGHT, 20.0, "▲ much is lost that need not be   ◆ worth a look");
         }
         for (index, note) in self.chart.notes.iter().enumerate() {
             foot.text("qv-quiet", 8.0, 42.0 + 16.0 * index as f64, note);

@@ -39,8 +39,10 @@ impl Picture {
     /// see it: `img`; or `group`, where parts of it can be reached.
     pub fn inline(&self, role: &str) -> String {
         let Picture { width, height, title, body } = self;
+        // Where lines end says nothing, and there are thousands of them.
+        let body = body.replace('\n', "");
         format!(
-            "<svg class=\"qv-picture\" viewBox=\"0 0 {width} {height}\" role=\"{}\" aria-label=\"{}\">\n{body}</svg>",
+            "<svg class=\"qv-picture\" viewBox=\"0 0 {width} {height}\" role=\"{}\" aria-label=\"{}\">{body}</svg>",
             escaped(role),
             escaped(title)
         )
@@ -65,9 +67,86 @@ impl Picture {
         }
     }
 
-    pub(crate) fn line(&mut self, class: &str, [x, y]: [f64; 2], [x2, y2]: [f64; 2]) {
-        let [x, y, x2, y2] = [x, y, x2, y2].map(short);
-        self.add(format_args!("<path class=\"{class}\" d=\"M{x} {y}L{x2} {y2}\"/>"));
+    /// A line of text, with more of it where somebody points at it.
+    pub(crate) fn text_explained(&mut self, class: &str, [x, y]: [f64; 2], text: &str, more: &str) {
+        if text == more {
+            return self.text(class, x, y, text);
+        }
+        self.add(format_args!(
+            "<text class=\"{class}\" x=\"{}\" y=\"{}\">{}<title>{}</title></text>",
+            short(x),
+            short(y),
+            escaped(text),
+            escaped(more)
+        ));
+    }
+
+    /// The labels of an axis that lies at this height.
+    pub(crate) fn labels_across<'a>(&mut self, y: f64, labels: impl Iterator<Item = (f64, &'a str)>) {
+        self.add(format_args!("<g class=\"qv-mid\" transform=\"translate(0 {})\">", short(y)));
+        labels.for_each(|(x, label)| {
+            self.add(format_args!("<text x=\"{}\">{}</text>", short(x), escaped(label)));
+        });
+        self.add(format_args!("</g>"));
+    }
+
+    /// The labels of an axis that is upright: they end here, and stand beside these heights.
+    pub(crate) fn labels_up<'a>(&mut self, x: f64, labels: impl Iterator<Item = (f64, &'a str)>) {
+        self.add(format_args!("<g class=\"qv-end\" transform=\"translate({} 4)\">", short(x)));
+        labels.for_each(|(y, label)| {
+            self.add(format_args!("<text y=\"{}\">{}</text>", short(y), escaped(label)));
+        });
+        self.add(format_args!("</g>"));
+    }
+
+    pub(crate) fn line(&mut self, class: &str, from: [f64; 2], to: [f64; 2]) {
+        self.lines(class, [(from, to)]);
+    }
+
+    /// Lines that look alike, each across or upright, and sharp: at whole places.
+    pub(crate) fn lines(&mut self, class: &str, lines: impl IntoIterator<Item = ([f64; 2], [f64; 2])>) {
+        let mut path = String::new();
+        for ([x, y], [x2, y2]) in lines {
+            let _ = write!(path, "M{} {}", x.round(), y.round());
+            let _ = if y == y2 {
+                write!(path, "h{}", (x2 - x).round())
+            } else {
+                write!(path, "v{}", (y2 - y).round())
+            };
+        }
+        if !path.is_empty() {
+            self.add(format_args!("<path class=\"{class}\" d=\"{path}\"/>"));
+        }
+    }
+
+    /// Bars that are equally wide, and may be missing, as one outline above a foot: thousands of them fit into a page. Each
+    /// has its ends and its height as shares of `size`.
+    pub(crate) fn steps(
+        &mut self,
+        class: &str,
+        bars: impl Iterator<Item = ([f64; 2], f64)> + Clone,
+        [x, foot]: [f64; 2],
+        [width, height]: [f64; 2],
+    ) {
+        let Some(([from, to], _)) = bars.clone().next() else { return };
+        let places = (1.0 / (to - from)).round().clamp(1.0, MOST_BARS);
+        let mut levels = vec![0; places as usize];
+        for ([from, _], share) in bars {
+            let place = ((from * places).round() as usize).min(levels.len() - 1);
+            // The least can be seen too.
+            levels[place] = ((share * LEVELS).round() as u32).max(1);
+        }
+        let mut path = String::new();
+        for run in levels.chunk_by(|one, other| one == other) {
+            let _ = write!(path, "V{}h{}", run[0], run.len());
+        }
+        self.add(format_args!(
+            "<path class=\"{class}\" transform=\"matrix({} 0 0 {} {} {})\" d=\"M0 0{path}V0\"/>",
+            fine(width / places),
+            fine(-height / LEVELS),
+            short(x),
+            short(foot)
+        ));
     }
 
     /// Everything of another picture, further down.
@@ -76,6 +155,16 @@ impl Picture {
         self.height += other.height;
         self
     }
+}
+
+/// More bars than this are not told apart.
+const MOST_BARS: f64 = 4096.0;
+
+/// So many heights of bars are told apart, in two digits.
+const LEVELS: f64 = 99.0;
+
+fn fine(value: f64) -> impl Display {
+    (value * 10_000.0).round() / 10_000.0
 }
 
 /// A place with as many digits as can be seen.

@@ -1,9 +1,8 @@
 //! What quantization cost each channel of a weight: a strip of cells.
 
-use quantviz_view::ChannelStrip;
+use quantviz_view::{ChannelStrip, Tick};
 
-use crate::escape::escaped;
-use crate::picture::{End, Picture, fitted, short};
+use crate::picture::{End, Picture, fitted};
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 48.0;
@@ -17,29 +16,18 @@ pub fn strip(strip: &ChannelStrip) -> Picture {
     let caption = format!("{} · {}", strip.label, strip.caption);
     picture.text("qv-text", 0.0, 14.0, &fitted(&caption, 130, End::First));
     let width = WIDTH - LEFT - 8.0;
-    for tick in &strip.decibels {
-        let y = TOP + PLOT * (1.0 - tick.at);
-        picture.line("qv-grid", [LEFT, y], [LEFT + width, y]);
-        picture.text("qv-end", LEFT - 4.0, y + 4.0, &tick.label);
-    }
+    let at = |tick: &Tick| TOP + PLOT * (1.0 - tick.at);
+    picture.lines("qv-grid", strip.decibels.iter().map(|it| ([LEFT, at(it)], [LEFT + width, at(it)])));
+    picture.labels_up(LEFT - 4.0, strip.decibels.iter().map(|it| (at(it), it.label.as_str())));
     let each = width / strip.cells.len().max(1) as f64;
-    for (index, cell) in strip.cells.iter().enumerate() {
-        let height = (cell.height * PLOT).max(1.0);
-        picture.add(format_args!(
-            "<rect class=\"qv-fill-quantized\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{}</title></rect>",
-            short(LEFT + each * index as f64),
-            short(TOP + PLOT - height),
-            short((each - 0.6).max(0.6)),
-            short(height),
-            escaped(&cell.tooltip)
-        ));
-    }
+    let share = |index: usize| index as f64 / strip.cells.len() as f64;
+    let cells = strip.cells.iter().enumerate();
+    let cells = cells.map(|(index, cell)| ([share(index), share(index + 1)], cell.height));
+    picture.steps("qv-fill-quantized", cells, [LEFT, TOP + PLOT], [width, PLOT]);
     // A cell has a width, and its number stands in the middle.
     let inner = width - each;
-    for tick in &strip.axis.ticks {
-        let x = LEFT + each / 2.0 + tick.at * inner;
-        picture.text("qv-mid", x, TOP + PLOT + 15.0, &tick.label);
-    }
+    let across = strip.axis.ticks.iter().map(|it| (LEFT + each / 2.0 + it.at * inner, it.label.as_str()));
+    picture.labels_across(TOP + PLOT + 15.0, across);
     picture.text("qv-end", LEFT - 4.0, TOP + PLOT + 15.0, "dB");
     picture
 }

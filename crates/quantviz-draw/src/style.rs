@@ -5,9 +5,9 @@
 /// Magnitude has seven steps of one hue whose lightness falls evenly (rises, on dark ground), so that it can be told without
 /// seeing colours; what they stand for is written too. Verdicts have a sign of their own besides their colour.
 pub const STYLE: &str = "\
-.qv-text,.qv-quiet,.qv-strong,.qv-end,.qv-mid,.qv-poor,.qv-look{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1f2328}\
-.qv-quiet,.qv-end,.qv-mid{font-size:11px;fill:#59636e}\
-.qv-strong{font-weight:600}\
+.qv-text,.qv-none-text,.qv-quiet,.qv-strong,.qv-end,.qv-mid,.qv-poor,.qv-look{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1f2328}\
+.qv-quiet,.qv-none-text,.qv-end,.qv-mid{font-size:11px;fill:#59636e}\
+.qv-strong{font-weight:600}.qv-none-text{font-style:italic}\
 .qv-end{text-anchor:end}.qv-mid{text-anchor:middle}\
 .qv-poor{fill:#a1260d;font-weight:600;text-anchor:end}.qv-look{fill:#7a4d00;font-weight:600;text-anchor:end}\
 .qv-grid{stroke:#d1d9e0;fill:none}.qv-zero{stroke:#8c959f;fill:none}\
@@ -17,7 +17,7 @@ pub const STYLE: &str = "\
 .qv-hit{fill:transparent}\
 .qv-log,.qv-codes{display:none}\
 @media (prefers-color-scheme:dark){\
-.qv-text,.qv-strong{fill:#e6edf3}.qv-quiet,.qv-end,.qv-mid{fill:#9da7b1}\
+.qv-text,.qv-strong{fill:#e6edf3}.qv-quiet,.qv-none-text,.qv-end,.qv-mid{fill:#9da7b1}\
 .qv-poor{fill:#ff9a8a}.qv-look{fill:#e3b341}\
 .qv-grid{stroke:#30363d}.qv-zero,.qv-none{stroke:#6e7681}\
 .qv-bar{stroke:#9da7b1}.qv-fill{fill:#6aa9e0}.qv-fill-quantized{fill:#e0a458}\

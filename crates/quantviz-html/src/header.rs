@@ -27,7 +27,7 @@ pub(crate) fn header(page: &ModelPage, id: &str) -> Markup {
                         @for (index, model) in page.models.iter().enumerate() {
                             tr {
                                 th scope="row" { (model.label) }
-                                td class="qv-name" { (model.path) }
+                                td class="qv-file" title=(model.path) { (model.file) }
                                 td { (model.facts.join(" · ")) }
                                 td {
                                     @if let Some(quality) = &model.quality { (quality) }
@@ -79,7 +79,7 @@ pub(crate) fn remarks(page: &ModelPage) -> Markup {
                         tbody {
                             @for row in &scales.rows {
                                 tr {
-                                    th scope="row" class="qv-name" { (row.tensor) }
+                                    th scope="row" { (row.tensor) }
                                     @for scale in &row.scales { td class="qv-number" { (scale) } }
                                     td class="qv-number" { (row.ratio) }
                                 }

@@ -11,7 +11,7 @@ pub(crate) fn layer(layer: &PageLayer, index: usize, id: &str, is_open: bool) ->
         details class="qv-layer" data-layer=(index) open[is_open] {
             summary {
                 h2 { span class="qv-name" { (layer.name) } " " span class="qv-op" { (layer.op) } }
-                " " (badges(&layer.badges))
+                " " (badges(&layer.badges, true))
             }
             div class="qv-detail" id={ (id) "-layer-" (index) } tabindex="-1" {
                 @if layer.parameters.is_empty() && layer.activations.is_empty() {
@@ -24,13 +24,7 @@ pub(crate) fn layer(layer: &PageLayer, index: usize, id: &str, is_open: bool) ->
                     h3 { "How its numbers are spread" }
                     (choice())
                     @for set in &layer.histograms {
-                        figure {
-                            (PreEscaped(histograms_in_all_ways(set).inline("img")))
-                            figcaption class="qv-visually-hidden" {
-                                (set.title) ": " (set.height) ". "
-                                @for panel in &set.panels { (panel.label) ": " (panel.caption) ". " }
-                            }
-                        }
+                        figure { (PreEscaped(histograms_in_all_ways(set).inline("img"))) }
                     }
                 }
                 @if !layer.channels.is_empty() {
@@ -63,29 +57,29 @@ fn spread(cells: Option<&SpreadCells>) -> String {
 }
 
 fn parameters(rows: &[(String, Row)]) -> Markup {
-    let numbers = ["min", "max", "mean", "std"];
+    // The style knows which columns are numbers.
+    let names =
+        ["parameter", "model", "type", "shape", "min", "max", "mean", "std", "scale", "zero-point", "more"];
     html! {
         h3 { "Parameters" }
         div class="qv-wide" {
-            table {
+            table class="qv-parameters" {
                 thead {
                     tr {
-                        @for name in ["parameter", "model", "type", "shape"] { th scope="col" { (name) } }
-                        @for name in numbers { th scope="col" class="qv-number" { (name) } }
-                        @for name in ["scale", "zero-point", ""] { th scope="col" { (name) } }
+                        @for name in names { th scope="col" { (name) } }
                     }
                 }
                 tbody {
                     @for (model, row) in rows {
                         tr {
-                            th scope="row" class="qv-name" { (row.name) }
+                            th scope="row" { (row.name) }
                             td { (model) }
                             td { (row.dtype) }
                             td { (row.shape) }
                             @match &row.range {
                                 Some(range) => {
                                     @for cell in [&range.min, &range.max, &range.mean, &range.std] {
-                                        td class="qv-number" { (cell) }
+                                        td { (cell) }
                                     }
                                 }
                                 None => { td colspan="4" { "not readable" } }
@@ -108,28 +102,37 @@ fn others(row: &Row) -> String {
 }
 
 fn measures(all: &[PageMeasure]) -> Markup {
-    let left = ["parameter", "model", "encoding", "where the error comes from"];
-    let right = ["SQNR, dB", "best by rounding, dB", "largest error", "cosine", "clipped", "codes in use"];
+    let names = [
+        "parameter",
+        "model",
+        "encoding",
+        "where the error comes from",
+        "SQNR, dB",
+        "best by rounding, dB",
+        "largest error",
+        "cosine",
+        "clipped",
+        "codes in use",
+    ];
     html! {
         h3 { "What quantization cost" }
         div class="qv-wide" {
-            table {
+            table class="qv-measures" {
                 thead {
                     tr {
-                        @for name in left { th scope="col" { (name) } }
-                        @for name in right { th scope="col" class="qv-number" { (name) } }
+                        @for name in names { th scope="col" { (name) } }
                     }
                 }
                 tbody {
                     @for PageMeasure { model, row, levels, clipped, max_error, cosine, .. } in all {
                         tr {
-                            th scope="row" class="qv-name" { (row.name) }
+                            th scope="row" { (row.name) }
                             td { (model) }
                             td { (row.encoding) }
                             td { (row.error) }
-                            td class={ "qv-number " (verdict(row.verdict)) } { (sign(row.verdict)) (row.sqnr) }
-                            td class="qv-number" { (row.headroom) }
-                            @for cell in [max_error, cosine, clipped, levels] { td class="qv-number" { (cell) } }
+                            td class=[verdict(row.verdict)] { (sign(row.verdict)) (row.sqnr) }
+                            td { (row.headroom) }
+                            @for cell in [max_error, cosine, clipped, levels] { td { (cell) } }
                         }
                         tr class="qv-why" {
                             td colspan="10" {
@@ -144,11 +147,11 @@ fn measures(all: &[PageMeasure]) -> Markup {
     }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+fn verdict(verdict: Verdict) -> Option<&'static str> {
     match verdict {
-        Verdict::Poor => "qv-bad",
-        Verdict::Improvable => "qv-looks",
-        _ => "",
+        Verdict::Poor => Some("qv-bad"),
+        Verdict::Improvable => Some("qv-looks"),
+        _ => None,
     }
 }
 
@@ -188,7 +191,7 @@ fn activations(layer: &PageLayer) -> Markup {
                 tbody {
                     @for (model, row) in &layer.activations {
                         tr {
-                            th scope="row" class="qv-name" { (row.tensor) }
+                            th scope="row" { (row.tensor) }
                             td { (model) }
                             td { (row.dtype) }
                             td class="qv-number" { (row.scale) }

@@ -19,7 +19,7 @@ pub(crate) fn picker(page: &ModelPage, id: &str) -> Markup {
                             data-name=(layer.name) {
                             span class="qv-name" { (layer.name) }
                             " " span class="qv-op" { (layer.op) }
-                            " " (badges(&layer.badges))
+                            " " (badges(&layer.badges, false))
                         }
                     }
                 }
@@ -32,10 +32,11 @@ pub(crate) fn picker(page: &ModelPage, id: &str) -> Markup {
     }
 }
 
-pub(crate) fn badges(badges: &[Badge]) -> Markup {
+/// With what each is about where somebody points at it, if that is wanted.
+pub(crate) fn badges(badges: &[Badge], explained: bool) -> Markup {
     html! {
         @for badge in badges {
-            span class={ "qv-badge " (tone(badge.tone)) } title=(badge.tooltip) { (sign(badge.tone)) (badge.text) }
+            span class={ "qv-badge " (tone(badge.tone)) } title=[explained.then_some(&badge.tooltip)] { (sign(badge.tone)) (badge.text) }
             " "
         }
     }

@@ -14,7 +14,7 @@ pub struct ChannelStrip {
     pub label: String,
     /// The name of the weight in the reference.
     pub parameter: String,
-    /// `64 channels along axis 0: 31.2 to 44.9 dB, half of them below 40.1`.
+    /// `64 channels along axis 0: 31.2 to 44.9 dB, half of them below 40.1; the worst are 3, 17, 5`.
     pub caption: String,
     /// Numbers of channels, from the left to the right.
     pub axis: Axis,
@@ -50,11 +50,13 @@ impl ChannelStrip {
         let axis = pair.channel_axis.map(|axis| format!(" along axis {axis}")).unwrap_or_default();
         let spread = channels.min.zip(channels.max).map(|(min, max)| format!(": {min:.1} to {max:.1} dB"));
         let half = channels.median.map(|it| format!(", half of them below {it:.1}"));
+        let worst: Vec<String> = channels.worst.iter().take(3).map(|it| it.index.to_string()).collect();
         let caption = format!(
-            "{} channels{axis}{}{}",
+            "{} channels{axis}{}{}; the worst are {}",
             count(all.len() as u64),
             spread.unwrap_or_default(),
-            half.unwrap_or_default()
+            half.unwrap_or_default(),
+            worst.join(", ")
         );
         Some(ChannelStrip {
             label: pair.label.clone(),

@@ -51,6 +51,8 @@ pub struct PageModel {
     pub label: String,
     /// The path.
     pub path: String,
+    /// The name of the file.
+    pub file: String,
     /// Format, sizes, producer.
     pub facts: Vec<String>,
     /// What quantization cost all of it, and by what that is said: `39.2 dB, weights only`. `None` for the reference.
@@ -145,6 +147,7 @@ impl PageModel {
         let header = Header::of(&inspection.model);
         PageModel {
             label: label.to_owned(),
+            file: file_name(&inspection.model.path),
             path: header.title,
             facts: header.facts,
             quality: None,
@@ -159,11 +162,14 @@ fn tell_apart(models: &mut [PageModel]) {
     for model in models {
         let is_alone = labels.iter().filter(|label| **label == model.label).count() == 1;
         if !is_alone || model.label.is_empty() {
-            let name = Path::new(&model.path).file_name();
-            let name = name.map_or_else(|| model.path.clone(), |name| one_line(&name.to_string_lossy()));
-            model.label = format!("{} {name}", model.label).trim().to_owned();
+            model.label = format!("{} {}", model.label, model.file).trim().to_owned();
         }
     }
+}
+
+fn file_name(path: &str) -> String {
+    let name = Path::new(path).file_name().map(|name| name.to_string_lossy());
+    one_line(name.as_deref().unwrap_or(path))
 }
 
 fn quality(variant: &VariantView) -> String {

@@ -1,15 +1,15 @@
 //! A layer of a page: what all models say of it, laid together.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use quantviz_core::{number, one_line};
+use quantviz_core::{Role, number, one_line};
 use quantviz_insight::Finding;
 
 use crate::channel_strip::ChannelStrip;
 use crate::comparison::{ComparisonView, PairView};
-use crate::fidelity_table::FidelityRow;
+use crate::fidelity_table::{FidelityRow, Verdict};
 use crate::findings::{FindingGroup, Findings};
-use crate::histogram_set::HistogramSet;
+use crate::histogram_set::{HistogramPanel, HistogramSet};
 use crate::inspection::{Inspection, LayerView};
 use crate::layers::{Badge, BadgeKind, Tone};
 use crate::model_page::{PageModel, by_name, key};
@@ -64,7 +64,7 @@ impl PageMeasure {
         let levels = pair.levels_used.zip(pair.levels);
         PageMeasure {
             model: model.to_owned(),
-            row: FidelityRow::of(pair),
+            row: FidelityRow { name: one_line(&pair.reference), ..FidelityRow::of(pair) },
             levels: or_dash(levels.map(|(used, all)| format!("{used} of {all}"))),
             clipped: or_dash(pair.clipped.map(|share| format!("{} %", number(share * 100.0)))),
             max_error: or_dash(pair.max_abs_error.map(number)),
@@ -223,8 +223,7 @@ impl<'a> Linked<'a> {
             layer.findings.extend(groups.into_iter().map(|group| (it.label.clone(), group)));
         }
         // Weights say more than biases, which stand behind them.
-        let (weights, biases): (Vec<_>, Vec<_>) =
-            pairs.iter().partition(|(_, pair)| pair.role != quantviz_core::Role::Bias);
+        let (weights, biases): (Vec<_>, Vec<_>) = pairs.iter().partition(|(_, pair)| pair.role != Role::Bias);
         for (model, pair) in weights.into_iter().chain(biases) {
             layer.measures.push(PageMeasure::of(&self.models[model].label, pair));
             layer.channels.extend(ChannelStrip::of(pair));
@@ -257,9 +256,16 @@ impl<'a> Linked<'a> {
         }
     }
 
-    /// Hangs every set into the layer of its weight.
+    /// Hangs every set into the layer of its weight. Biases whose codes are as good as can be have their rows in the tables,
+    /// and no pictures that look all alike.
     pub(crate) fn hang_up(&self, sets: Vec<HistogramSet>, layers: &mut [PageLayer]) {
-        for set in sets {
+        let biases = self.reference.parameters.iter().filter(|it| it.role == Role::Bias);
+        let biases: HashSet<String> = biases.map(|it| key(&it.name)).collect();
+        let is_fine = |panel: &HistogramPanel| panel.verdict == Some(Verdict::Fine);
+        let is_told = |set: &HistogramSet| {
+            set.panels.len() > 1 && biases.contains(&set.title) && set.panels[1..].iter().all(is_fine)
+        };
+        for set in sets.into_iter().filter(|set| !is_told(set)) {
             if let Some(&layer) = self.names[0].get(&set.title) {
                 layers[layer].histograms.push(set);
             }

@@ -153,13 +153,11 @@ impl<'a> Heatmap<'a> {
     fn row(&self, rows: &mut Picture, index: usize, row: &RangeRow, mark: &str) {
         let transform = format!("translate(0 {})", ROW * index as f64);
         let name = if row.layer.is_empty() { &row.parameter } else { &row.layer };
-        let label = self.described(row, name, mark);
         let link = self.links.and_then(|links| links.get(index)).filter(|link| !link.is_empty());
         match link {
             Some(link) => rows.add(format_args!(
-                "<a class=\"qv-row\" href=\"{}\" data-row=\"{index}\" transform=\"{transform}\" aria-label=\"{}\">",
-                escaped(link),
-                escaped(&label)
+                "<a class=\"qv-row\" href=\"{}\" data-row=\"{index}\" transform=\"{transform}\">",
+                escaped(link)
             )),
             None => rows.add(format_args!("<g transform=\"{transform}\">")),
         }
@@ -219,13 +217,6 @@ impl<'a> Heatmap<'a> {
         if let Some(sqnr) = &bar.sqnr {
             rows.text(class, self.columns.right(panel), 14.0, &format!("{sign}{sqnr}"));
         }
-    }
-
-    /// A row in words.
-    fn described(&self, row: &RangeRow, name: &str, mark: &str) -> String {
-        let bars = row.bars.iter().flatten().map(|bar| bar.tooltip.as_str());
-        let parts = [name].into_iter().chain(bars).chain(row.remark.as_deref());
-        parts.chain((!mark.is_empty()).then_some(mark)).collect::<Vec<_>>().join("; ")
     }
 
     /// What stands below the rows: what the colours and the signs mean, and notes.

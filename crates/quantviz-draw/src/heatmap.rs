@@ -26,7 +26,7 @@ const RIGHT: f64 = 8.0;
 const GAP: f64 = 20.0;
 /// What the range of the first model takes in letters, and the decibels of the others: their ranges differ so little that
 /// bars with room say more.
-const RANGE_TEXT: f64 = 112.0;
+const RANGE_TEXT: f64 = 128.0;
 const SQNR_TEXT: f64 = 56.0;
 /// More panels than this would have no room for bars.
 const MOST_PANELS: usize = 4;
@@ -166,13 +166,13 @@ impl<'a> Heatmap<'a> {
         let class = if mark.is_empty() { "qv-text" } else { "qv-strong" };
         rows.add(format_args!(
             "<text class=\"{class}\" x=\"8\" y=\"14\">{}<title>{}</title></text>",
-            escaped(&fitted(name, room, End::Last)),
+            escaped(&fitted(&row.short, room, End::Last)),
             escaped(format!("{} {name} {}", row.op, row.parameter).trim())
         ));
         // What the name does not tell: the weight, where that is called otherwise; else the operator.
         let weight = row.parameter.strip_suffix(".weight").unwrap_or(&row.parameter);
         let beside = if row.parameter.starts_with(name.as_str()) { &row.op } else { weight };
-        let taken = name.chars().count().min(room);
+        let taken = row.short.chars().count().min(room);
         if !mark.is_empty() {
             rows.text("qv-end", NAMES - 12.0, 14.0, mark);
         } else {

@@ -126,7 +126,7 @@ impl Frame<'_> {
             None => (&self.set.axis, &self.set.counts, &self.panel.bars),
         };
         if let Some(codes) = codes {
-            picture.text("qv-quiet", LEFT, TOP - 6.0, &codes.caption);
+            picture.text("qv-quiet", 0.0, TOP - 4.0, &codes.caption);
         }
         self.across(picture, axis);
         for way in ways {

@@ -57,6 +57,21 @@ pub fn page(fragment: &Fragment) -> String {
     page.into_string()
 }
 
+/// The rows that stand out, one step away however many rows there are.
+fn standing_out(page: &ModelPage) -> Markup {
+    let of_row = |row: Option<usize>| row.and_then(|row| page.row_layers[row].map(|layer| (row, layer)));
+    html! {
+        span class="qv-live" {
+            @for (what, row) in [("worst", page.chart.worst()), ("widest", page.chart.widest())] {
+                @if let Some((row, layer)) = of_row(row) {
+                    button type="button" class="qv-go" data-layer=(layer) { (what) ": " (page.chart.rows[row].short) }
+                    " "
+                }
+            }
+        }
+    }
+}
+
 fn fragment(page: &ModelPage, id: &str) -> Markup {
     let links: Vec<String> = page
         .row_layers
@@ -72,6 +87,7 @@ fn fragment(page: &ModelPage, id: &str) -> Markup {
             section class="qv-ranges" aria-labelledby={ (id) "-ranges" } {
                 div class="qv-bar-of-tools" {
                     h2 id={ (id) "-ranges" } { "Ranges of all weights" }
+                    (standing_out(page))
                     label class="qv-live" {
                         "Rows "
                         select class="qv-order" {

@@ -42,7 +42,7 @@ pub(crate) fn header(page: &ModelPage, id: &str) -> Markup {
             }
             @if !page.warnings.is_empty() {
                 details class="qv-warnings" {
-                    summary { (page.warnings.len()) " to be kept in mind: what could not be read or has no counterpart" }
+                    summary { (page.warnings.len()) " warnings: what could not be read, is odd or has no counterpart" }
                     ul {
                         @for warning in page.warnings.iter().take(WARNINGS) { li { (warning) } }
                         @if page.warnings.len() > WARNINGS {

@@ -34,7 +34,7 @@ function quantvizPage(id) {
       row.classList.toggle("qv-chosen", is);
       row.tabIndex = is && first ? 0 : -1;
       if (is) row.setAttribute("aria-current", "true"); else row.removeAttribute("aria-current");
-      if (is && first) { into(row, one(".qv-scroll")); first = false; }
+      if (is && first) { if (says) into(row, one(".qv-scroll")); first = false; }
     }
     if (first && rows.length) shown()[0].tabIndex = 0;
     if (list.hidden) search.value = name(layer);
@@ -116,6 +116,7 @@ function quantvizPage(id) {
     search.focus();
     open(list.hidden);
   });
+  all(".qv-go").forEach((it) => it.addEventListener("click", () => choose(Number(it.dataset.layer), true)));
   one(".qv-previous").addEventListener("click", () => step(-1));
   one(".qv-next").addEventListener("click", () => step(1));
   one(".qv-order").addEventListener("change", (event) => sort(Number(event.target.value)));

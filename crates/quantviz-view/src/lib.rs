@@ -40,6 +40,7 @@ mod range_chart;
 mod range_order;
 mod recorded;
 mod request;
+mod short_names;
 mod table;
 mod words;
 

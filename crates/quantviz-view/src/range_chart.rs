@@ -10,6 +10,7 @@ use crate::comparison::{ComparisonView, PairView};
 use crate::fidelity_table::{FidelityRow, Verdict, changed};
 use crate::inspection::Inspection;
 use crate::parameter::ParameterView;
+use crate::short_names::shortened;
 use crate::words;
 
 /// The ranges of a model's weights beside those of its variants.
@@ -46,6 +47,8 @@ pub struct RangeSeries {
 pub struct RangeRow {
     /// The name of the layer.
     pub layer: String,
+    /// The same without what most names begin or end with: `…9.attn.q_proj`.
+    pub short: String,
     /// Which of the layers of the reference that is: names of layers need not be unique.
     pub layer_index: Option<usize>,
     /// Its operator or its class.
@@ -119,7 +122,10 @@ impl RangeChart {
         let axis = Axis::between(low.min(0.0), high.max(0.0));
         let scale = Magnitudes::of(ranges());
         let series = Self::series(reference, comparison);
-        let rows = drafts.iter().map(|draft| draft.row(&axis, &scale, &series)).collect();
+        let names: Vec<&str> = drafts.iter().map(Draft::name).collect();
+        let short = shortened(&names);
+        let rows = drafts.iter().zip(short).map(|(draft, short)| draft.row(short, &axis, &scale, &series));
+        let rows = rows.collect();
         let shown: HashSet<&str> = drafts.iter().map(|draft| draft.parameter).collect();
         let left_out = reference
             .layers
@@ -296,7 +302,12 @@ impl<'a> Draft<'a> {
         drafts
     }
 
-    fn row(&self, axis: &Axis, scale: &Magnitudes, series: &[RangeSeries]) -> RangeRow {
+    /// What the row is called.
+    fn name(&self) -> &str {
+        if self.layer.is_empty() { self.parameter } else { &self.layer }
+    }
+
+    fn row(&self, short: String, axis: &Axis, scale: &Magnitudes, series: &[RangeSeries]) -> RangeRow {
         let bar = |(range, series): (&Option<Range<'_>>, &RangeSeries)| {
             let (range, pair) = (*range)?;
             let [low, high] = range;
@@ -323,6 +334,7 @@ impl<'a> Draft<'a> {
         };
         RangeRow {
             layer: self.layer.clone(),
+            short: one_line(&short),
             layer_index: self.layer_index,
             op: self.op.clone(),
             parameter: one_line(self.parameter),

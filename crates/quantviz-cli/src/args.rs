@@ -12,6 +12,7 @@ use crate::check::CheckOptions;
 use crate::claims::ClaimOptions;
 use crate::limits::{LimitOptions, help_behind};
 use crate::lint::LintOptions;
+use crate::plot::PlotOptions;
 use crate::preview::PreviewOptions;
 use crate::report::ReportOptions;
 
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     Lint(LintOptions),
     Preview(PreviewOptions),
     Report(ReportOptions),
+    Plot(PlotOptions),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Examples:
@@ -268,6 +270,7 @@ pub(crate) enum Page {
     Lint,
     Preview,
     Report,
+    Plot,
     Completions,
     Man,
 }

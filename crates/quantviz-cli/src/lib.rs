@@ -13,6 +13,7 @@ mod check;
 mod claims;
 mod compare;
 mod fidelity;
+mod gathered;
 mod inspect;
 mod layers;
 mod layout;
@@ -21,6 +22,7 @@ mod lint;
 mod manual;
 mod models;
 mod outcome;
+mod plot;
 mod preview;
 mod preview_table;
 mod progress;
@@ -92,6 +94,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Compare(options) => compare::run(&options, &mut terminal),
         Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
+        Command::Plot(options) => plot::run(&options, &mut terminal),
         Command::Report(options) => report::run(&options, &mut terminal),
         Command::Preview(options) => preview::run(&options, &mut terminal),
         Command::Completions { shell } => {

@@ -36,7 +36,7 @@ fn inspect_says_what_its_numbers_are() {
 #[test]
 fn limits_stand_at_the_end_with_their_numbers() {
     let usual = Limits::default();
-    for command in ["inspect", "layers", "compare", "check", "lint", "preview", "report"] {
+    for command in ["inspect", "layers", "compare", "check", "lint", "preview", "report", "plot"] {
         let text = screen(80, &[command, "--help"]);
         let (before, limits) =
             text.split_once("Limits, as they are without --limit:\n").expect("they are there");
@@ -68,7 +68,7 @@ fn manual_pages() {
     let named: Vec<&str> = named.collect();
     assert_eq!(
         named,
-        ["inspect", "layers", "compare", "check", "lint", "preview", "report", "completions", "man"]
+        ["inspect", "layers", "compare", "check", "lint", "preview", "report", "plot", "completions", "man"]
     );
     for command in named {
         let page = screen(80, &["man", command]);

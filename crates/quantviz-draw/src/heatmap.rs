@@ -71,15 +71,16 @@ impl<'a> Heatmap<'a> {
         Heatmap { links: Some(links), ..self }
     }
 
-    /// All of it: title, scale, rows, what the colours mean, notes.
+    /// All of it: scale, rows, what the colours mean, notes.
     pub fn picture(&self) -> Picture {
-        let mut title = Picture::new(WIDTH, 28.0, self.title());
-        title.text("qv-strong", 8.0, 18.0, &fitted(&self.title(), 130, End::First));
-        title.below(&self.head()).below(&self.rows()).below(&self.foot())
+        let mut all = self.head().below(&self.rows()).below(&self.foot());
+        all.title = self.title();
+        all.from_files(self.chart.series.iter().map(|series| series.model.as_str()))
     }
 
     fn title(&self) -> String {
-        format!("Ranges of the weights of {}", self.chart.title)
+        let file = self.chart.title.rsplit(['/', '\\']).next().unwrap_or(&self.chart.title);
+        format!("Ranges of the weights of {file}")
     }
 
     /// What stands above the rows, and stays there when they scroll: whose panel each is, and the scale.
@@ -171,7 +172,8 @@ impl<'a> Heatmap<'a> {
         ));
         // What the name does not tell: the weight, where that is called otherwise; else the operator.
         let weight = row.parameter.strip_suffix(".weight").unwrap_or(&row.parameter);
-        let beside = if row.parameter.starts_with(name.as_str()) { &row.op } else { weight };
+        let is_told = row.parameter.starts_with(name.as_str()) || row.short != *name;
+        let beside = if is_told { &row.op } else { weight };
         let taken = row.short.chars().count().min(room);
         if !mark.is_empty() {
             rows.text("qv-end", NAMES - 12.0, 14.0, mark);

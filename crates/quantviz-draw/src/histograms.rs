@@ -90,7 +90,7 @@ fn draw(set: &HistogramSet, ways: &[Way]) -> Picture {
         }
         picture.add(format_args!("</g>"));
     }
-    picture
+    picture.from_files(set.panels.iter().map(|panel| panel.model.as_str()))
 }
 
 fn heading(picture: &mut Picture, set: &HistogramSet, panel: &HistogramPanel, index: usize, each: f64) {

@@ -15,30 +15,54 @@ pub struct Picture {
     pub height: f64,
     /// What is to be seen on it, in a line, for those who do not see it.
     pub title: String,
+    /// The files that it is of, where it says so.
+    pub source: String,
     /// What it is made of.
     body: String,
 }
 
+/// Around a picture that stands alone.
+const MARGIN: f64 = 14.0;
+/// What its title and its source take.
+const LINE: f64 = 24.0;
+
 impl Picture {
     pub(crate) fn new(width: f64, height: f64, title: impl Into<String>) -> Self {
-        Picture { width, height, title: title.into(), body: String::new() }
+        Picture { width, height, title: title.into(), source: String::new(), body: String::new() }
     }
 
-    /// A file of its own: an SVG document with all that it needs.
+    /// The same, saying which files it is of.
+    #[must_use]
+    pub fn from_files<'a>(self, files: impl IntoIterator<Item = &'a str>) -> Self {
+        let files: Vec<&str> = files.into_iter().filter(|file| !file.is_empty()).collect();
+        Picture { source: files.join(" · "), ..self }
+    }
+
+    /// A file of its own: an SVG document with all that it needs, with its title above and its source below.
     pub fn document(&self) -> String {
-        let Picture { width, height, title, body } = self;
+        let letters = (self.width / 6.4) as usize;
+        let mut all = Picture::new(self.width, LINE, &self.title);
+        all.text("qv-strong", 0.0, 12.0, &fitted(&self.title, letters, End::First));
+        all = all.below(self);
+        if !self.source.is_empty() {
+            let foot = all.height + 16.0;
+            all.text("qv-quiet", 0.0, foot, &fitted(&self.source, letters, End::Last));
+            all.height += LINE;
+        }
+        let (width, height) = (all.width + 2.0 * MARGIN, all.height + 2.0 * MARGIN);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-{MARGIN} -{MARGIN} {width} {height}\" width=\"{width}\" \
              height=\"{height}\" role=\"img\">\n<title>{}</title>\n<style>{STYLE}{BACKGROUND}</style>\n\
-             <rect class=\"qv-ground\" width=\"100%\" height=\"100%\"/>\n{body}</svg>\n",
-            escaped(title)
+             <rect class=\"qv-ground\" x=\"-{MARGIN}\" y=\"-{MARGIN}\" width=\"{width}\" height=\"{height}\"/>\n{}</svg>\n",
+            escaped(&self.title),
+            all.body
         )
     }
 
     /// A part of a page that has [`STYLE`]: it takes the width that there is. `role` says what it is to those who do not
     /// see it: `img`; or `group`, where parts of it can be reached.
     pub fn inline(&self, role: &str) -> String {
-        let Picture { width, height, title, body } = self;
+        let Picture { width, height, title, body, .. } = self;
         // Where lines end says nothing, and there are thousands of them.
         let body = body.replace('\n', "");
         format!(
@@ -147,6 +171,12 @@ impl Picture {
             short(x),
             short(foot)
         ));
+    }
+
+    /// Both, one above the other.
+    #[must_use]
+    pub fn above(self, other: Picture) -> Self {
+        self.below(&other)
     }
 
     /// Everything of another picture, further down.

@@ -108,9 +108,10 @@ impl PlotOptions {
                 let variants = comparison.variants.iter().map(|variant| variant.path.as_str());
                 let files: Vec<String> =
                     [comparison.reference.as_str()].into_iter().chain(variants).map(one_line).collect();
-                let all =
-                    same.reduce(Picture::above).map(|all| all.from_files(files.iter().map(String::as_str)));
-                all.ok_or_else(|| Error::not_found("nothing was compared"))
+                let all = same.reduce(Picture::above);
+                let mut all = all.ok_or_else(|| Error::not_found("nothing was compared"))?;
+                all.title = format!("What quantization cost each channel of {name}");
+                Ok(all.from_files(files.iter().map(String::as_str)))
             }
         }
     }

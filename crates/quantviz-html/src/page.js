@@ -37,7 +37,11 @@ function quantvizPage(id) {
       if (is && first) { if (says) into(row, one(".qv-scroll")); first = false; }
     }
     if (first && rows.length) shown()[0].tabIndex = 0;
-    if (list.hidden) search.value = name(layer);
+    if (list.hidden) {
+      search.value = name(layer);
+      // Whoever types next looks for something else.
+      if (document.activeElement === search) search.select();
+    }
     search.setAttribute("aria-activedescendant", options[layer].id);
     if (says) one(".qv-announce").textContent = "Layer " + name(layer);
   }

@@ -19,8 +19,12 @@ fn named(what: &str) -> String {
     format!("{HOSTILE}.{what}")
 }
 
+/// Numbers of another size in every layer.
 fn numbers(layer: usize) -> Array2<f32> {
-    Array2::from_shape_fn((8, 16), |(row, column)| ((row * 16 + column * 7 + layer) % 23) as f32 / 23.0 - 0.4)
+    let size = 1.0 + (layer % 7) as f32 / 8.0;
+    Array2::from_shape_fn((16, 64), |(row, column)| {
+        (((row * 64 + column * 7 + layer) % 23) as f32 / 23.0 - 0.4) * size
+    })
 }
 
 /// Layers with a weight and a bias each, and hostile words wherever a file has words.
@@ -174,4 +178,21 @@ fn a_model_of_nothing_has_a_page() {
     let empty = Inspection::of(&MemorySource::new(), "m", &Request::default(), &go_on).expect("readable");
     let shown = ModelPage::of("m", &empty, None, &[], &ComparisonView::of("m", Vec::new()));
     assert!(Fragment::of(&shown, "a").html().contains("no weights"));
+}
+
+/// For `fixtures/browser`: pages of three sizes, and one with two fragments.
+#[test]
+#[ignore = "writes pages for a browser: cargo xtask test"]
+fn pages_for_a_browser() {
+    let folder = std::path::PathBuf::from(std::env::var_os("QUANTVIZ_PAGES").expect("where to"));
+    let write = |name: &str, html: String| std::fs::write(folder.join(name), html).expect("written");
+    for layers in [20, 150, 600] {
+        write(&format!("layers-{layers}.html"), page(&Fragment::of(&shown(layers), "page")));
+    }
+    let shown = shown(3);
+    let both = ["a", "b"].map(|name| Fragment::of(&shown, name).html().to_owned()).concat();
+    write(
+        "two.html",
+        format!("<!DOCTYPE html><html lang=en><meta charset=utf-8><title>two</title><main>{both}</main>"),
+    );
 }

@@ -113,9 +113,9 @@ pub(crate) fn run(options: &CheckOptions, terminal: &mut Terminal<'_>) -> Result
     let how = compare::How { threads: options.threads, target: options.target, bins: None, claims };
     let mut all = Vec::new();
     asked.for_each(&limits, |quantized| {
-        let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
+        let (comparison, linted) = how.look(&reference, &quantized, terminal)?;
         let (from, of) = (reference.source.model(), quantized.source.model());
-        let judgement = gate.judge(from, of, &comparison, &findings);
+        let judgement = gate.judge(from, of, &comparison, &linted);
         all.push(Judged { path: quantized.path.to_string_lossy().into_owned(), judgement });
         Ok(())
     })?;

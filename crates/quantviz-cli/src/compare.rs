@@ -1,9 +1,8 @@
 //! `quantviz compare`: what quantization cost, as a table or as JSON.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use quantviz::insight::{Finding, Lint, Target, findings_of_comparison};
+use quantviz::insight::{Lint, Linted, Target};
 use quantviz::view::{ActivationScales, ComparisonView, FidelityTable, Request, VariantView};
 use quantviz::{
     BoxedSource, Compare, Comparison, Error, ErrorKind, Limits, ModelGroup, ParameterSource, model_groups,
@@ -36,9 +35,9 @@ pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Resu
     let all_channels = options.channels == Some(Show::All);
     let mut variants = Vec::new();
     asked.for_each(&limits, |quantized| {
-        let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
+        let (comparison, linted) = how.look(&reference, &quantized, terminal)?;
         let (path, from, of) = (quantized.path.to_string_lossy(), &*reference.source, &*quantized.source);
-        let mut variant = VariantView::of(path, from, of, &comparison, findings, all_channels);
+        let mut variant = VariantView::of(path, from, of, &comparison, linted.findings, all_channels);
         if is_part {
             variant
                 .only(from.model(), of.model(), &request)
@@ -99,7 +98,7 @@ impl How {
         reference: &Side,
         quantized: &Side,
         terminal: &mut Terminal<'_>,
-    ) -> Result<(Comparison, Vec<Finding>), Trouble> {
+    ) -> Result<(Comparison, Linted), Trouble> {
         let (path, source) = (&quantized.path, &*quantized.source);
         if !quantized.is_quantized() {
             let message = "nothing in it is quantized: name the reference first, then what was made of it";
@@ -120,17 +119,12 @@ impl How {
         let compare = self.claims.add_to(compare);
         let comparison = compare.run(&*reference.source, source, &|step| progress.report(step));
         let mut comparison = comparison.map_err(|error| Trouble::with(path, error))?;
-        let linted =
-            lint.run(source, &|step| progress.report(step)).map_err(|error| Trouble::with(path, error))?;
-        let mut findings = findings_of_comparison(source.model(), &comparison);
-        findings.extend(linted.findings);
-        // What a reference shows, the file alone may show too: the first is told, which has more to go by.
-        let mut told = HashSet::new();
-        findings.retain(|finding| told.insert((finding.code, finding.parameter.clone())));
-        findings.sort_by_key(|finding| (finding.level, finding.code));
+        let linted = lint
+            .run_compared(source, &comparison, &|step| progress.report(step))
+            .map_err(|error| Trouble::with(path, error))?;
         drop(progress);
         comparison.activations = self.claims.compare_recorded(self.threads, terminal)?;
-        Ok((comparison, findings))
+        Ok((comparison, linted))
     }
 }
 

@@ -17,12 +17,20 @@ pub(crate) fn text(all: &[Judged], paint: Paint) -> String {
             (several, _) => paint.alarm(&format!("falls short of {several} limits")),
         };
         let basis = paint.quiet(&format!("({})", basis(judgement)));
-        text.push_str(&format!("{}: {verdict} {basis}\n", paint.strong(&one_line(path))));
+        let warnings = match judgement.warnings.len() {
+            0 => String::new(),
+            1 => ", 1 warning".to_owned(),
+            several => format!(", {several} warnings"),
+        };
+        text.push_str(&format!("{}: {verdict} {basis}{warnings}\n", paint.strong(&one_line(path))));
         for failure in &judgement.failures {
             text.push_str(&format!("  {} {}\n", paint.strong(&failure.limit), told(failure)));
         }
         for line in &judgement.undecided {
             text.push_str(&format!("  {} {}\n", paint.strong("?"), one_line(line)));
+        }
+        for line in &judgement.warnings {
+            text.push_str(&format!("  {} {}\n", paint.strong("warning"), one_line(line)));
         }
     }
     text
@@ -57,6 +65,7 @@ pub(crate) fn json(reference: &str, gate: &Gate, all: &[Judged]) -> serde_json::
                 "of": judgement.of,
                 "failures": judgement.failures,
                 "undecided": judgement.undecided,
+                "warnings": judgement.warnings,
             })
         })
         .collect();
@@ -131,10 +140,12 @@ pub(crate) fn sarif(all: &[Judged]) -> serde_json::Result<String> {
             let failures = judgement.failures.iter().map(|it| result(path, &it.limit, "error", told(it)));
             let undecided =
                 judgement.undecided.iter().map(|it| result(path, "undecided", "warning", one_line(it)));
-            failures.chain(undecided).collect::<Vec<_>>()
+            let warnings = judgement.warnings.iter().map(|it| result(path, "warning", "note", one_line(it)));
+            failures.chain(undecided).chain(warnings).collect::<Vec<_>>()
         })
         .collect();
-    let limits = ["min-sqnr", "max-clipped", "max-headroom", "max-clip-noise", "undecided"];
+    let limits =
+        ["min-sqnr", "max-clipped", "max-headroom", "max-clip-noise", "finite", "undecided", "warning"];
     let of_limits = limits.iter().map(|id| json!({ "id": id }));
     let of_findings = RULES.iter().map(|rule| {
         let code: Code = rule.code;

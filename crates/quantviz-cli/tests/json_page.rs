@@ -73,13 +73,14 @@ fn compare() {
 #[test]
 fn check() {
     let folder = tempfile::tempdir().expect("a folder");
-    let split_models::Written { parts, other, .. } = split_models::write(folder.path());
+    let split_models::Written { parts, other, broken, .. } = split_models::write(folder.path());
     let limits = folder.path().join("limits.toml");
     let rule = "[check]\ndeny = [\"QV003\"]\n[[check.rule]]\nlayer = \"*\"\nmin-sqnr = 200.0\n";
     std::fs::write(&limits, rule).expect("written");
     let mut printed = Fields::default();
     let command = ["check", "--format", "json", "--config", &limits.to_string_lossy(), &parts.float];
     printed.of_command(&command.into_iter().chain([&*parts.quantized, &other.quantized]).collect::<Vec<_>>());
+    printed.of_command(&["check", "--format", "json", &broken.float, &broken.quantized]);
     let page = Page::read();
     let mut explained = page.section("quantviz check").clone();
     explained.extend(page.like("quantviz check", "failures[].", "variants[].failures[]."));

@@ -10,7 +10,7 @@ use std::thread::available_parallelism;
 use crate::fidelity::{Compared, ErrorSums, Grid, Levels, Piece, Simulated, Weighted, measure, simulate};
 use crate::importance::weigh_all;
 use crate::pair_histograms::{PairHistograms, histograms_of};
-use crate::pairing::{Aligned, Gain, Pair, Unmatched, fit_gain, pair, set_axes};
+use crate::pairing::{Aligned, Gain, Pair, Unmatched, are_taken_back, fit_gain, pair, set_axes};
 use crate::parallel::for_each_job;
 use crate::{
     AxisRule, Claim, ComparedActivations, Error, Fidelity, Granularity, Importance, Model, Parameter,
@@ -52,6 +52,8 @@ pub struct Comparison {
 pub struct ComparedPair {
     /// Who.
     pub pair: Pair,
+    /// Whether what its channels were multiplied with, if anything, is taken back elsewhere in the model.
+    pub is_taken_back: bool,
     /// What it cost; or why that is not known.
     pub fidelity: Result<Fidelity>,
     /// The bits that an element takes, with its scales and zero-points.
@@ -127,6 +129,7 @@ impl Compare {
                 (prepared.grid, prepared.levels, prepared.codes)
             }));
         }
+        let taken_back = are_taken_back(reference, quantized, &pairs);
         let compared: Vec<Result<Compared<'_>>> = pairs
             .iter()
             .zip(&ready)
@@ -176,9 +179,10 @@ impl Compare {
             None => vec![None; pairs.len()],
         };
         drop(compared);
-        let pairs = pairs.into_iter().zip(sums).zip(ready).zip(gains.into_iter().zip(weighted));
+        let pairs = pairs.into_iter().zip(taken_back).zip(sums).zip(ready);
+        let pairs = pairs.zip(gains.into_iter().zip(weighted));
         let mut pairs: Vec<ComparedPair> = pairs
-            .map(|(((pair, sums), ready), (outlier_gain_db, weighted))| {
+            .map(|((((pair, is_taken_back), sums), ready), (outlier_gain_db, weighted))| {
                 let (levels, codes) = match ready {
                     Ok((_, levels, codes)) => (Ok(levels), codes),
                     Err(error) => (Err(error), None),
@@ -198,7 +202,7 @@ impl Compare {
                     })
                 });
                 let bits_per_weight = bits_per_weight(quantized.model(), pair.quantized);
-                ComparedPair { pair, fidelity, bits_per_weight, codes, histograms: None }
+                ComparedPair { pair, is_taken_back, fidelity, bits_per_weight, codes, histograms: None }
             })
             .collect();
         if let Some(bins) = self.bins {

@@ -162,7 +162,7 @@ pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::SourceExt;
-pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels, expected_sqnr_db};
+pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels, expected_sqnr_db, is_wasted};
 pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};
@@ -176,7 +176,7 @@ pub use ndarray;
 pub use notes::Note;
 pub use numbers::{bytes, count, number};
 pub use pair_histograms::{BinnedValues, PairHistograms};
-pub use pairing::{Alignment, Gain, MatchedBy, Pair, Pairs, Split, Unmatched, pair};
+pub use pairing::{Alignment, Gain, MatchedBy, Pair, Pairs, Split, Unmatched, pair, plain_name};
 pub use parallel::for_each_job;
 pub use preview::{
     AxisRule, Choice, Clip, EncodedWeight, Preview, PreviewScheme, PreviewedScheme, PreviewedWeight, Weight,

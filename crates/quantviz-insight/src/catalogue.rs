@@ -270,11 +270,13 @@ pub const RULES: &[Rule] = &[
         code: Code::OffGrid,
         title: "Not rounded to nearest",
         level: Info,
-        means: "More than a thousandth of the values are not what rounding this reference to the nearest code gives.",
+        means: "More than a thousandth of the values are not what rounding this reference to the nearest code gives. A \
+            warning where all of them are multiples of it by one factor.",
         matters: "Another method chose the codes, or the reference is not what was quantized; distances to it then say \
             little about quality.",
         advice: "Do nothing if a method such as GPTQ or a folded gain is behind it; else compare with the checkpoint \
-            that was quantized.",
+            that was quantized. Where one factor explains it, look for the scale that is wrong, or for the layer that the \
+            factor was moved to.",
     },
     Rule {
         code: Code::NotItsReference,

@@ -17,10 +17,15 @@ pub(crate) struct CodeFacts {
 }
 
 impl CodeFacts {
-    pub(crate) fn read(source: &(dyn ParameterSource + Sync), id: ParameterId) -> Result<Self> {
+    pub(crate) fn read(
+        source: &(dyn ParameterSource + Sync),
+        id: ParameterId,
+        counted: Option<&[(f64, u64)]>,
+    ) -> Result<Self> {
         let mut facts =
             CodeFacts { count: 0, nan: 0, min: f64::INFINITY, max: f64::NEG_INFINITY, counts: None };
-        match source.code_counts(id)? {
+        let counted = counted.map(|counts| Ok(Some(counts.to_vec())));
+        match counted.unwrap_or_else(|| source.code_counts(id))? {
             Some(counts) => {
                 counts.iter().for_each(|&(code, times)| facts.add(code, times));
                 facts.counts = Some(counts);

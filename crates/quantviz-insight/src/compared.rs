@@ -32,6 +32,7 @@ impl PairEvidence {
             && descriptor.offset.is_none();
         let is_below = fidelity.reference_range.is_some_and(|(low, _)| low < 0.0);
         let off_grid_because = match (&compared.pair.alignment.gain, descriptor.encoding) {
+            _ if fidelity.common_factor.is_some() => OffGrid::CommonFactor,
             (Gain::Output(_), _) => OffGrid::OutputGain,
             (Gain::Input(_), _) => OffGrid::InputGain,
             (_, Encoding::Gptq | Encoding::Awq | Encoding::Hqq) => OffGrid::Compensated,
@@ -48,7 +49,8 @@ impl PairEvidence {
             parameter: parameter.name.clone(),
             sqnr_db: fidelity.sqnr_db,
             exact: fidelity.exact,
-            silenced_groups: 0,
+            common_factor: fidelity.common_factor,
+            silenced: fidelity.silenced.unwrap_or(0.0),
             clip_noise: fidelity.clip_noise,
             clipped,
             outlier_gain_db: fidelity.outlier_gain_db,

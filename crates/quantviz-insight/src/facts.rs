@@ -21,9 +21,14 @@ impl Facts {
         parameter.shares.is_none() && (parameter.quantization.is_some() || is_float8(parameter.dtype))
     }
 
-    pub(crate) fn read(source: &(dyn ParameterSource + Sync), id: ParameterId) -> Result<Self> {
+    /// Reads them, but for codes that were counted already.
+    pub(crate) fn read(
+        source: &(dyn ParameterSource + Sync),
+        id: ParameterId,
+        counted: Option<&[(f64, u64)]>,
+    ) -> Result<Self> {
         Ok(Facts {
-            codes: CodeFacts::read(source, id)?,
+            codes: CodeFacts::read(source, id, counted)?,
             scales: Scales::read(source, id)?,
             zero_points: ZeroPointFacts::read(source, id)?,
         })

@@ -1,9 +1,6 @@
 //! Whether a quantized model may ship: limits that it has to hold.
 
-use quantviz_core::{Basis, Comparison, Fidelity, Model, number};
 use serde::{Deserialize, Serialize};
-
-use crate::{Finding, Level};
 
 /// Other limits for some weights.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -58,111 +55,9 @@ impl Default for Gate {
     }
 }
 
-/// A limit that is not held.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Failure {
-    /// The parameter, by its name in the quantized model, or the recorded activation; `None` where it is the model.
-    pub parameter: Option<String>,
-    /// The limit: `min-sqnr`, or the code of a finding.
-    pub limit: String,
-    /// What was found.
-    pub value: Option<f64>,
-    /// What is allowed.
-    pub bound: Option<f64>,
-    /// Both in a line.
-    pub message: String,
-}
-
-/// Whether a model holds its limits.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Judgement {
-    /// What decibels are said by.
-    pub basis: Basis,
-    /// Of how many weights or activations that is known.
-    pub counted: usize,
-    /// How many of these there are.
-    pub of: usize,
-    /// Limits that are not held.
-    pub failures: Vec<Failure>,
-    /// Why something could not be told, a line each.
-    pub undecided: Vec<String>,
-}
-
-impl Judgement {
-    /// Whether everything is known, and holds.
-    pub fn holds(&self) -> bool {
-        self.failures.is_empty() && self.undecided.is_empty()
-    }
-}
-
 impl Gate {
-    /// Judges a comparison and what was found in the quantized model.
-    pub fn judge(
-        &self,
-        from: &Model,
-        of: &Model,
-        comparison: &Comparison,
-        findings: &[Finding],
-    ) -> Judgement {
-        let (basis, claim) = comparison.basis();
-        let mut judgement = Judgement {
-            basis,
-            counted: claim.counted,
-            of: claim.of,
-            failures: Vec::new(),
-            undecided: Vec::new(),
-        };
-        let denied = |finding: &&Finding| {
-            finding.level == Level::Error || self.deny.contains(&finding.code.to_string())
-        };
-        for finding in findings.iter().filter(denied) {
-            judgement.failures.push(Failure {
-                parameter: finding.parameter.clone(),
-                limit: finding.code.to_string(),
-                value: None,
-                bound: None,
-                message: finding.message.clone(),
-            });
-        }
-        for unmatched in
-            comparison.unmatched_quantized.iter().filter(|it| of.parameter(it.parameter).is_weight())
-        {
-            let name = &of.parameter(unmatched.parameter).name;
-            judgement.undecided.push(format!("{name} has no counterpart: {}", unmatched.why));
-        }
-        for pair in comparison.pairs.iter().filter(|it| of.parameter(it.pair.quantized).is_weight()) {
-            let parameter = of.parameter(pair.pair.quantized);
-            let reference = &from.parameter(pair.pair.reference).name;
-            let encoding = parameter.quantization.as_ref().map_or("", |it| it.encoding.name());
-            match &pair.fidelity {
-                Ok(fidelity) => {
-                    let limits = self.limits_of(encoding, reference);
-                    if comparison.activations.is_none() {
-                        judgement.failures.extend(short_of_sqnr(&parameter.name, fidelity, &limits));
-                    }
-                    judgement.failures.extend(failures(&parameter.name, fidelity, &limits));
-                }
-                Err(error) => judgement.undecided.push(format!("{}: {}", parameter.name, error.message())),
-            }
-        }
-        for tensor in comparison.activations.iter().flat_map(|it| &it.tensors) {
-            let limits = self.limits_of("", &tensor.name);
-            match &tensor.fidelity {
-                Ok(fidelity) => judgement.failures.extend(short_of_sqnr(&tensor.name, fidelity, &limits)),
-                Err(error) if limits.min_sqnr.is_some() => {
-                    let why = error.line_within(None, Some(&tensor.name));
-                    judgement.undecided.push(format!("{}: {why}", tensor.name));
-                }
-                Err(_) => {}
-            }
-        }
-        judgement
-    }
-
     /// The limits of a weight, or of what was recorded.
-    fn limits_of(&self, encoding: &str, reference: &str) -> Exception {
+    pub(crate) fn limits_of(&self, encoding: &str, reference: &str) -> Exception {
         let fits = |rule: &&Exception| {
             rule.encoding.as_deref().is_none_or(|it| it == encoding)
                 && rule.layer.as_deref().is_none_or(|pattern| is_like(pattern, reference))
@@ -182,57 +77,6 @@ impl Gate {
             ..limits
         })
     }
-}
-
-/// Of so many that are off the grid, codes were not meant to be the nearest.
-const OFF_GRID: f64 = 0.001;
-
-/// Whether less is kept than has to be, as well as is known.
-fn short_of_sqnr(name: &str, fidelity: &Fidelity, limits: &Exception) -> Option<Failure> {
-    let bound = limits.min_sqnr?;
-    let (value, is_exact, by) = match fidelity.importance_noise_to_signal {
-        Some(noise) => (fidelity.importance_sqnr_db, noise == 0.0, " by importance"),
-        None => (fidelity.sqnr_db, fidelity.exact, ""),
-    };
-    let message = match value {
-        Some(db) if db < bound => format!("{db:.1} dB{by}, at least {} are asked for", number(bound)),
-        None if !is_exact => format!("all of it is error{by}: the reference is zero"),
-        _ => return None,
-    };
-    let (parameter, limit) = (Some(name.to_owned()), "min-sqnr".to_owned());
-    Some(Failure { parameter, limit, value, bound: Some(bound), message })
-}
-
-fn failures(name: &str, fidelity: &Fidelity, limits: &Exception) -> Vec<Failure> {
-    let mut all = Vec::new();
-    let mut fail = |limit: &str, value: Option<f64>, bound: f64, message: String| {
-        let parameter = Some(name.to_owned());
-        all.push(Failure { parameter, limit: limit.to_owned(), value, bound: Some(bound), message });
-    };
-    let is_rounded = fidelity.off_grid.is_none_or(|share| share <= OFF_GRID);
-    let shares = [
-        ("max-clipped", fidelity.clipped, limits.max_clipped, "of its numbers are clipped"),
-        ("max-clip-noise", fidelity.clip_noise, limits.max_clip_noise, "of its error is of clipped numbers"),
-    ];
-    for (limit, value, bound, what) in shares {
-        if let (Some(value), Some(bound)) = (value, bound)
-            && value > bound
-        {
-            let percent = |share: f64| number(share * 100.0);
-            let message = format!("{} % {what}, at most {} % may be", percent(value), percent(bound));
-            fail(limit, Some(value), bound, message);
-        }
-    }
-    if let (Some(headroom), Some(bound), true) = (fidelity.headroom_db, limits.max_headroom, is_rounded)
-        && headroom > bound
-    {
-        let message = format!(
-            "rounding to the nearest keeps {headroom:.1} dB more with the same scales, at most {} may be missing",
-            number(bound)
-        );
-        fail("max-headroom", Some(headroom), bound, message);
-    }
-    all
 }
 
 /// Whether a name is like a pattern in which `*` stands for anything.

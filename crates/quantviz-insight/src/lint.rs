@@ -1,14 +1,17 @@
 //! All rules about one file, on one model.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::thread::available_parallelism;
 
-use quantviz_core::{Error, Parameter, ParameterId, ParameterSource, Progress, Result, for_each_job};
+use quantviz_core::{
+    Comparison, Error, Parameter, ParameterId, ParameterSource, Progress, Result, for_each_job,
+};
 
 use crate::case::Case;
 use crate::facts::Facts;
 use crate::rules::FILE_RULES;
-use crate::{Finding, Target};
+use crate::{Finding, Target, findings_of_comparison};
 
 /// Looks for everything that is worth a finding in one model.
 ///
@@ -59,6 +62,38 @@ impl Lint {
         source: &(dyn ParameterSource + Sync),
         progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
     ) -> Result<Linted> {
+        self.look(source, &HashMap::new(), progress)
+    }
+
+    /// Looks at a model that was compared with another: what the comparison shows is found too, and codes that it has
+    /// counted are not read once more.
+    ///
+    /// # Errors
+    /// As [`run`](Lint::run).
+    pub fn run_compared(
+        &self,
+        source: &(dyn ParameterSource + Sync),
+        comparison: &Comparison,
+        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    ) -> Result<Linted> {
+        let counted =
+            comparison.pairs.iter().filter_map(|it| Some((it.pair.quantized, it.codes.as_deref()?)));
+        let mut linted = self.look(source, &counted.collect(), progress)?;
+        let mut findings = findings_of_comparison(source.model(), comparison);
+        findings.append(&mut linted.findings);
+        // What a reference shows, the file alone may show too: the first is told, which has more to go by.
+        let mut told = HashSet::new();
+        findings.retain(|finding| told.insert((finding.code, finding.parameter.clone())));
+        sort(&mut findings);
+        Ok(Linted { findings, ..linted })
+    }
+
+    fn look(
+        &self,
+        source: &(dyn ParameterSource + Sync),
+        counted: &HashMap<ParameterId, &[(f64, u64)]>,
+        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    ) -> Result<Linted> {
         let model = source.model();
         let calibrating = model.calibrating();
         let is_judged =
@@ -72,7 +107,9 @@ impl Lint {
             progress(step)
         };
         let threads = self.threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
-        let read = for_each_job(threads, &ids, size, &report, |&id| Facts::read(source, id))?;
+        let read = for_each_job(threads, &ids, size, &report, |&id| {
+            Facts::read(source, id, counted.get(&id).copied())
+        })?;
 
         let (mut facts, mut unread) = (Vec::new(), Vec::new());
         for (id, read) in ids.into_iter().zip(read) {

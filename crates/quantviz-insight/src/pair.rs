@@ -14,6 +14,8 @@ pub enum OffGrid {
     InputGain,
     /// The errors of some values make up for those of others, as GPTQ chooses codes.
     Compensated,
+    /// All values are multiples of the reference by one factor.
+    CommonFactor,
     /// Nothing that is known here.
     Other,
 }
@@ -25,6 +27,7 @@ impl OffGrid {
             OffGrid::OutputGain => "gain",
             OffGrid::InputGain => "input gain",
             OffGrid::Compensated => "GPTQ-like",
+            OffGrid::CommonFactor => "factor",
             OffGrid::Other => "other",
         }
     }
@@ -40,8 +43,10 @@ pub struct PairEvidence {
     pub sqnr_db: Option<f64>,
     /// Whether there is no error at all.
     pub exact: bool,
-    /// Groups whose scale is zero although the reference is not.
-    pub silenced_groups: u64,
+    /// What all values are multiples of the reference by, where that explains most of the error.
+    pub common_factor: Option<f64>,
+    /// The share of the reference's energy that lies where scales are zero.
+    pub silenced: f64,
     /// The share of the squared error that comes from clipped values.
     pub clip_noise: Option<f64>,
     /// The share of values that are clipped.

@@ -18,7 +18,8 @@ fn nothing_is_found_in_a_good_pair() {
 
 #[test]
 fn scales_that_silence_something() {
-    assert_eq!(found(PairEvidence { silenced_groups: 1, ..pair() }), [(Code::BadScale, Level::Error)]);
+    assert_eq!(found(PairEvidence { silenced: 0.011, ..pair() }), [(Code::BadScale, Level::Error)]);
+    assert_eq!(found(PairEvidence { silenced: 0.01, ..pair() }), []);
 }
 
 #[test]
@@ -60,6 +61,15 @@ fn codes_that_another_method_chose() {
     let text = |text: &str| Some(Fact::Text(text.to_owned()));
     assert_eq!(because(Some(OffGrid::Compensated)), text("GPTQ-like"));
     assert_eq!(because(Some(OffGrid::OutputGain)), text("gain"));
+    let mut twice = with(0.5, Some(OffGrid::CommonFactor));
+    twice.common_factor = Some(2.0);
+    let [finding] = &findings_of_pairs(&[twice])[..] else { panic!("one") };
+    assert_eq!((finding.code, finding.level), (Code::OffGrid, Level::Warning));
+    assert!(
+        finding.message.starts_with("every value is 2 times that of the reference"),
+        "{}",
+        finding.message
+    );
     assert_eq!(because(Some(OffGrid::InputGain)), text("input gain"));
     assert_eq!(because(None), text("other"));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quantviz_core::{Basis, Encoding, PairHistograms, Role, bytes, number, one_line};
+use quantviz_core::{Basis, Encoding, PairHistograms, Role, bytes, is_wasted, number, one_line};
 use serde::Serialize;
 
 use crate::comparison::{ClaimView, ModelFidelityView, PairView, UnmatchedView, VariantView};
@@ -110,9 +110,13 @@ impl Verdict {
                 (false, None) => (Verdict::Poor, "all of it is error".to_owned()),
             };
         };
+        if let Some(factor) = pair.common_factor {
+            return (Verdict::Poor, format!("every value is {} times that of the reference", number(factor)));
+        }
         // Codes that compensate for each other, as those of GPTQ, are not the nearest on purpose.
         let is_rounded = pair.off_grid.is_none_or(|share| share <= OFF_GRID);
-        let headroom = pair.headroom_db.filter(|_| is_rounded).unwrap_or(0.0);
+        let is_wasted = |headroom: &f64| is_wasted(*headroom, pair.off_grid, pair.common_factor);
+        let headroom = pair.headroom_db.filter(is_wasted).unwrap_or(0.0);
         let by_headroom = Verdict::by(headroom, HEADROOM_DB);
         let below = pair.expected_sqnr_db.map_or(0.0, |expected| expected - sqnr);
         let by_encoding = Verdict::by(below, BELOW_DB);

@@ -13,6 +13,8 @@ pub(super) const LANES: usize = 8;
 pub(super) struct Lanes {
     count: [f64; LANES],
     non_finite: [f64; LANES],
+    broken: [f64; LANES],
+    silenced: [f64; LANES],
     reference: [f64; LANES],
     error: [f64; LANES],
     signed_error: [f64; LANES],
@@ -36,6 +38,8 @@ impl Default for Lanes {
         Lanes {
             count: none,
             non_finite: none,
+            broken: none,
+            silenced: none,
             reference: none,
             error: none,
             signed_error: none,
@@ -188,6 +192,7 @@ impl Lanes {
         let q = affine.real(value);
         if !(r.is_finite() && q.is_finite()) {
             self.non_finite[lane] += 1.0;
+            self.broken[lane] += f64::from(u8::from(r.is_finite()));
             return;
         }
         let e = r - q;
@@ -205,6 +210,7 @@ impl Lanes {
         if affine.scale == 0.0 {
             // Nothing can be rounded where all codes mean the same.
             self.rounded_error[lane] += square;
+            self.silenced[lane] += r * r;
             return;
         }
         let target = (r - affine.offset) / affine.scale + affine.zero_point;
@@ -227,6 +233,8 @@ impl Lanes {
         ErrorSums {
             count: self.count[lane] as u64,
             non_finite: self.non_finite[lane] as u64,
+            broken: self.broken[lane] as u64,
+            silenced: self.silenced[lane],
             reference,
             error,
             signed_error: self.signed_error[lane],

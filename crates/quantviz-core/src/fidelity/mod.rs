@@ -35,6 +35,10 @@ pub struct Fidelity {
     pub elements: u64,
     /// Pairs of which one number is not finite; they are in nothing else here.
     pub non_finite: u64,
+    /// Those of them of which the reference is finite.
+    pub broken: u64,
+    /// The share of the reference's energy that lies where scales are zero.
+    pub silenced: Option<f64>,
     /// The reference's energy by that of the errors, in decibels. `None` where there are no errors, or no reference.
     pub sqnr_db: Option<f64>,
     /// Whether there are no errors at all.
@@ -72,6 +76,9 @@ pub struct Fidelity {
     /// The same as `noise_to_signal`, of errors weighted by importance. `None` where none was given, infinite where
     /// there is nothing but errors where it counts.
     pub importance_noise_to_signal: Option<f64>,
+    /// What all values are multiples of those of the reference by, where that explains three quarters of the error or more:
+    /// a scale that is wrong, or a factor that was moved elsewhere.
+    pub common_factor: Option<f64>,
     /// The smallest and the largest number of the reference.
     pub reference_range: Option<(f64, f64)>,
     /// The smallest and the largest number that the codes stand for.
@@ -113,8 +120,10 @@ impl Fidelity {
         Fidelity {
             elements: sums.count,
             non_finite: sums.non_finite,
+            broken: sums.broken,
+            silenced: ratio(sums.silenced, sums.reference),
             sqnr_db: sqnr,
-            exact: sums.error == 0.0,
+            exact: sums.error == 0.0 && sums.broken == 0,
             rtn_sqnr_db: rtn,
             headroom_db: rtn.zip(sqnr).map(|(rtn, sqnr)| rtn - sqnr),
             mse: mean(sums.error),
@@ -131,6 +140,7 @@ impl Fidelity {
             outlier_gain_db: None,
             importance_sqnr_db: None,
             importance_noise_to_signal: None,
+            common_factor: sums.common_factor(),
             reference_range: sums.reference_range,
             quantized_range: sums.quantized_range,
             noise_to_signal: ratio(sums.error, sums.reference),
@@ -157,10 +167,27 @@ impl Fidelity {
         Fidelity::of(&all, levels, axis.map(|axis| Channels::of(axis, sums)))
     }
 
+    /// The decibels that rounding to the nearest would keep beyond what the codes do, where that tells of anything wrong.
+    pub fn wasted_db(&self) -> Option<f64> {
+        self.headroom_db.filter(|&headroom| is_wasted(headroom, self.off_grid, self.common_factor))
+    }
+
     /// Worst first: no reference but errors, then by decibels, then what is exact.
     pub fn rank(&self) -> f64 {
         rank(self.sqnr_db, self.exact)
     }
+}
+
+/// A share of numbers: where more were not rounded to the nearest, another method chose the codes.
+const OFF_GRID: f64 = 0.001;
+/// Decibels that methods such as GPTQ give away, at most, so that errors make up for each other.
+const COMPENSATED_DB: f64 = 6.0;
+
+/// Whether headroom tells of anything wrong: it does unless another method chose the codes, which a scale that is wrong is
+/// not, nor anything that costs more than such methods do.
+pub fn is_wasted(headroom_db: f64, off_grid: Option<f64>, common_factor: Option<f64>) -> bool {
+    let is_rounded = off_grid.is_none_or(|share| share <= OFF_GRID);
+    is_rounded || common_factor.is_some() || headroom_db > COMPENSATED_DB
 }
 
 /// What is exact comes last, and what is nothing but error first.

@@ -8,6 +8,10 @@ pub(crate) struct ErrorSums {
     pub(crate) count: u64,
     /// Pairs of which one is not finite; they are in nothing else.
     pub(crate) non_finite: u64,
+    /// Those of which the reference is finite.
+    pub(crate) broken: u64,
+    /// The energy of the reference where scales are zero.
+    pub(crate) silenced: f64,
     /// Of the squares of the reference, of the errors, of the errors as they are, and of the squares of the quantized.
     pub(crate) reference: f64,
     pub(crate) error: f64,
@@ -49,6 +53,7 @@ impl ErrorSums {
         self.count += 1;
         if !(r.is_finite() && q.is_finite()) {
             self.non_finite += 1;
+            self.broken += u64::from(r.is_finite());
             return;
         }
         let e = r - q;
@@ -64,6 +69,8 @@ impl ErrorSums {
     pub(crate) fn merge(&mut self, other: &ErrorSums) {
         self.count += other.count;
         self.non_finite += other.non_finite;
+        self.broken += other.broken;
+        self.silenced += other.silenced;
         self.reference += other.reference;
         self.error += other.error;
         self.signed_error += other.signed_error;
@@ -89,6 +96,17 @@ impl ErrorSums {
     /// The sum of the products of both, which follows from the squares of both and of their difference.
     pub(crate) fn product(&self) -> f64 {
         (self.reference + self.quantized - self.error) / 2.0
+    }
+
+    /// The factor that the values are multiples of the reference by, if it explains most of the error. Clipping makes values
+    /// smaller too, but explains little that way.
+    pub(super) fn common_factor(&self) -> Option<f64> {
+        /// As far from one as the noise of coarse codes never moves it.
+        const TELLING: f64 = 0.01;
+        let factor = self.product() / self.reference;
+        let rest = self.quantized - self.product() * factor;
+        let explains = rest.max(0.0) <= self.error / 4.0;
+        (factor.is_finite() && (factor - 1.0).abs() > TELLING && explains).then_some(factor)
     }
 
     /// The largest number of the reference, whatever its sign.

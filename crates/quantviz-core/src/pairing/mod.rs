@@ -13,6 +13,7 @@ mod merged;
 mod proposals;
 mod sample;
 mod score;
+mod taken_back;
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,10 +25,11 @@ pub(crate) use axes::set_axes;
 use batch_norm::BatchNorms;
 pub(crate) use gains::fit_gain;
 pub(crate) use gguf_names::gguf_names_of;
-pub(crate) use proposals::plain_name;
+pub use proposals::plain_name;
 use proposals::{Proposal, propose};
 use sample::{Tiles, sample};
 use score::{Fit, GOOD_DB, Score, plain_db};
+pub(crate) use taken_back::are_taken_back;
 
 use crate::names::names;
 use crate::{DTypeClass, Encoding, Model, Parameter, ParameterId, ParameterSource, Result, Role};

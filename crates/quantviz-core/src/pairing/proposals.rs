@@ -145,7 +145,13 @@ fn family(op: &str) -> Option<&'static str> {
 }
 
 /// A name without what quantizers add to it.
-pub(crate) fn plain_name(name: &str) -> &str {
+///
+/// ```
+/// use quantviz_core::plain_name;
+///
+/// assert_eq!(plain_name("fc.weight_quantized"), plain_name("fc.weight"));
+/// ```
+pub fn plain_name(name: &str) -> &str {
     const ENDINGS: [&str; 16] = [
         "._packed_params._packed_params.0",
         "._packed_params._packed_weight",

@@ -74,6 +74,12 @@ pub(super) struct Products {
 }
 
 impl Products {
+    fn add(&mut self, other: &Products) {
+        self.reference += other.reference;
+        self.both += other.both;
+        self.values += other.values;
+    }
+
     /// The factor that makes the reference most like the values; where nothing tells, none.
     pub(super) fn factor(&self) -> Option<f64> {
         (self.reference > 0.0).then(|| self.both / self.reference)
@@ -99,11 +105,21 @@ impl ByChannel {
         self.db_of(|_, it| it.rest(it.factor().unwrap_or(0.0)))
     }
 
-    /// Whether at least every second channel has a factor that is not about one. Whoever multiplies channels multiplies
-    /// most of them; a few that are smaller were clipped.
+    /// Decibels with the best factor for all of them.
+    fn common_db(&self) -> f64 {
+        let mut all = Products::default();
+        self.0.iter().for_each(|(_, it)| all.add(it));
+        db(all.values, all.rest(all.factor().unwrap_or(0.0)))
+    }
+
+    /// Whether channels were multiplied, and not clipped, which makes some of them smaller: whoever multiplies makes some
+    /// larger, or changes nearly all of them.
     fn are_multiplied(&self) -> bool {
-        let is_other = |it: &Products| it.factor().is_some_and(|factor| (factor - 1.0).abs() > ABOUT_ONE);
-        2 * self.0.iter().filter(|(_, it)| is_other(it)).count() >= self.0.len()
+        let count = |is: fn(f64) -> bool| self.0.iter().filter(|(_, it)| it.factor().is_some_and(is)).count();
+        let all = self.0.len();
+        let others = count(|factor| (factor - 1.0).abs() > ABOUT_ONE);
+        let larger = count(|factor| factor > 1.0 + ABOUT_ONE);
+        2 * others >= all && (8 * larger >= all || 20 * others >= 19 * all)
     }
 
     fn db_of(&self, rest: impl Fn(u64, &Products) -> f64) -> f64 {
@@ -120,10 +136,7 @@ impl Score {
             let (mut at, mut sums) = (None, Products::default());
             let mut put = |at: Option<u64>, sums: Products| {
                 if let Some(at) = at {
-                    let it = all.entry(at).or_default();
-                    it.reference += sums.reference;
-                    it.both += sums.both;
-                    it.values += sums.values;
+                    all.entry(at).or_default().add(&sums);
                 }
             };
             for ((&r, &q), place) in reference.iter().zip(values).zip(tiles.places()) {
@@ -162,15 +175,19 @@ impl Score {
         }
         let (of_outputs, of_inputs) = (outputs.best_db(), inputs.best_db());
         let is_told = tiles.height.min(tiles.width) >= TELLING;
-        if self.plain >= GOOD_DB || of_outputs.max(of_inputs) < self.plain + WORTH_FACTORS_DB || !is_told {
-            return Fit::plain(self.plain, way);
+        let explain_more = |db: f64| is_told && of_outputs.max(of_inputs) >= db + WORTH_FACTORS_DB;
+        // One factor for all of it shows whose codes these are, but it is no gain that anybody means: a scale is wrong.
+        let common = outputs.common_db();
+        let plain = if common >= self.plain + WORTH_FACTORS_DB { common } else { self.plain };
+        if self.plain >= GOOD_DB || !explain_more(plain) {
+            return Fit::plain(plain, way);
         }
         let (db, channels, gain) = match of_outputs >= of_inputs {
             true => (of_outputs, outputs, Gain::Output(Vec::new())),
             false => (of_inputs, inputs, Gain::Input(Vec::new())),
         };
         if !channels.are_multiplied() {
-            return Fit::plain(self.plain, way);
+            return Fit::plain(plain, way);
         }
         Fit { db, alignment: Alignment { gain, ..way.into() }, evidence: Evidence::default() }
     }

@@ -69,7 +69,19 @@ impl Scheme {
         name: &str,
         numbers: ArrayView2<'_, f32>,
     ) -> MemorySource {
-        let Quantized { codes, scales, zero_points } = self.quantize(numbers);
+        self.scaled_source(source, name, numbers, 1.0)
+    }
+
+    /// The same with scales that are wrong by a factor.
+    fn scaled_source(
+        self,
+        source: MemorySource,
+        name: &str,
+        numbers: ArrayView2<'_, f32>,
+        factor: f32,
+    ) -> MemorySource {
+        let Quantized { codes, mut scales, zero_points } = self.quantize(numbers);
+        scales.iter_mut().for_each(|scale| *scale *= factor);
         let bytes: Vec<u8> = codes.iter().map(|code| code.to_le_bytes()[0]).collect();
         let zeros: Vec<u8> = zero_points.iter().map(|zero| zero.to_le_bytes()[0]).collect();
         let shape = Shape::new([numbers.nrows() as u64, numbers.ncols() as u64]).expect("small");
@@ -199,6 +211,31 @@ fn schemes() -> impl Strategy<Value = ((usize, usize), Scheme)> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// A scale that is wrong is not taken for channels that were multiplied.
+    #[test]
+    fn a_factor_that_all_values_have_is_told(
+        ((rows, columns), scheme) in schemes(),
+        seed in 1..1000u64,
+        factor in select(vec![0.4f32, 0.95, 1.0, 1.05, 2.0, -1.0]),
+    ) {
+        let scheme = Scheme { narrow: 1.0, ..scheme };
+        let numbers = numbers(rows, columns, seed);
+        let from = reference(&[("w", numbers.clone())]);
+        let of = scheme.scaled_source(MemorySource::new(), "w_quantized", numbers.view(), factor);
+        let compared = compare(&from, &of);
+        prop_assert_eq!(compared.pairs.len(), 1, "{:?}", compared);
+        let pair = &compared.pairs[0];
+        prop_assert!(matches!(pair.pair.alignment.gain, Gain::None), "{:?}", pair.pair.alignment);
+        let found = pair.fidelity.as_ref().expect("readable").common_factor;
+        match factor == 1.0 {
+            true => prop_assert_eq!(found, None),
+            false => prop_assert!(
+                found.is_some_and(|found| (found - f64::from(factor)).abs() < 0.01 * f64::from(factor.abs())),
+                "{:?}", found
+            ),
+        }
+    }
 
     #[test]
     fn measures_are_those_of_the_definition(((rows, columns), scheme) in schemes(), seed in 1..1000u64) {

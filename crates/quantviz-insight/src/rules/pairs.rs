@@ -2,13 +2,15 @@
 
 use quantviz_core::{count, number};
 
-use crate::{Code, Evidence, Finding, OffGrid, PairEvidence};
+use crate::{Code, Evidence, Finding, Level, OffGrid, PairEvidence};
 
 type PairRule = fn(&[PairEvidence], &mut Vec<Finding>);
 
 pub(crate) const PAIR_RULES: &[PairRule] =
     &[silenced, outlier_channel, clipped, negatives_lost, off_grid, not_its_reference];
 
+/// A share of the reference's energy: scales of inner blocks are zero where weights are small beside those around them.
+const SILENCED: f64 = 0.01;
 /// A gain of scales per channel from which on one channel is an outlier.
 const OUTLIER_DB: f64 = 6.0;
 /// A share of the squared error.
@@ -20,10 +22,10 @@ const RELATED_DB: f64 = 3.0;
 
 /// QV001, where the reference says what was lost.
 fn silenced(pairs: &[PairEvidence], findings: &mut Vec<Finding>) {
-    for pair in pairs.iter().filter(|pair| pair.silenced_groups > 0) {
-        let groups = pair.silenced_groups;
-        let message = format!("{} scales are 0 where the reference is not", count(groups));
-        let evidence = Evidence::new().with("silenced", groups);
+    for pair in pairs.iter().filter(|pair| pair.silenced > SILENCED) {
+        let share = number(pair.silenced * 100.0);
+        let message = format!("scales are 0 where {share} % of the energy of the reference is");
+        let evidence = Evidence::new().with("silenced", pair.silenced);
         findings.push(Finding::about(Code::BadScale, &pair.parameter, message, evidence));
     }
 }
@@ -81,6 +83,21 @@ fn negatives_lost(pairs: &[PairEvidence], findings: &mut Vec<Finding>) {
 /// QV018
 fn off_grid(pairs: &[PairEvidence], findings: &mut Vec<Finding>) {
     for pair in pairs.iter().filter(|pair| pair.off_grid > OFF_GRID) {
+        if let Some(factor) = pair.common_factor {
+            let message = match factor.abs() < 1e-6 {
+                true => "all its values are 0, and those of the reference are not".to_owned(),
+                false => format!(
+                    "every value is {} times that of the reference: its scale is wrong, unless what reads it makes up for that",
+                    number(factor)
+                ),
+            };
+            let evidence =
+                Evidence::new().with("off_grid", pair.off_grid).with("because", OffGrid::CommonFactor.name());
+            let evidence = evidence.with("factor", factor);
+            let finding = Finding::about(Code::OffGrid, &pair.parameter, message, evidence);
+            findings.push(finding.at(Level::Warning));
+            continue;
+        }
         let why = pair.off_grid_because.unwrap_or(OffGrid::Other).name();
         let share = number(pair.off_grid * 100.0);
         let message = format!("{share} % of values are not rounded to nearest from this reference ({why})");

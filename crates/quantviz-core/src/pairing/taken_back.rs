@@ -1,0 +1,145 @@
+//! Whether what channels were multiplied with before they were quantized is taken back elsewhere in the model: by the
+//! normalisation before them, as AWQ and SmoothQuant do it, by another weight, or because a normalisation behind them was
+//! folded in. What nothing takes back changes what a network computes.
+
+use std::collections::HashMap;
+
+use super::gguf_names::same_tensor;
+use super::proposals::plain_name;
+use super::{Gain, Pair};
+use crate::dequantize::read_values;
+use crate::{DTypeClass, Model, Parameter, ParameterId, ParameterSource, Part};
+
+/// How far factors may be from those that take them back, and for what share of channels. Coarse codes tell factors of
+/// channels that were made small with an error of many percent.
+const CLOSE: [(f64, f64); 2] = [(0.05, 0.5), (0.25, 0.9)];
+/// What is added to variances.
+const EPSILONS: [f64; 2] = [1e-5, 1e-3];
+
+/// Of every pair, whether nothing was multiplied that is not taken back.
+pub(crate) fn are_taken_back(
+    reference: &dyn ParameterSource,
+    quantized: &dyn ParameterSource,
+    pairs: &[Pair],
+) -> Vec<bool> {
+    let mut vectors = Vectors { reference, quantized, known: HashMap::new() };
+    pairs
+        .iter()
+        .map(|pair| match &pair.alignment.gain {
+            Gain::None | Gain::BatchNorm { .. } => true,
+            Gain::Input(factors) => {
+                let by_weight = pairs.iter().any(|other| match &other.alignment.gain {
+                    Gain::Output(others) => are_inverse(factors, others),
+                    _ => false,
+                });
+                by_weight || vectors.of(factors.len()).are_divided_by(factors)
+            }
+            Gain::Output(factors) => {
+                let by_weight = pairs.iter().any(|other| match &other.alignment.gain {
+                    Gain::Input(others) => are_inverse(factors, others),
+                    _ => false,
+                });
+                by_weight || vectors.of(factors.len()).normalise_by(factors)
+            }
+        })
+        .collect()
+}
+
+fn are_inverse(ones: &[f64], others: &[f64]) -> bool {
+    ones.len() == others.len() && are_close(ones.iter().zip(others).map(|(one, other)| one * other), |_| 1.0)
+}
+
+/// Whether most are as expected.
+#[expect(clippy::cast_precision_loss, reason = "counts of channels")]
+fn are_close(found: impl ExactSizeIterator<Item = f64>, expected: impl Fn(usize) -> f64) -> bool {
+    let all = found.len() as f64;
+    let mut counts = CLOSE.map(|_| 0.0);
+    let [.., (_, most)] = CLOSE;
+    for (index, value) in found.enumerate() {
+        let wanted = expected(index);
+        let off = (value - wanted).abs();
+        for (count, (close, _)) in counts.iter_mut().zip(CLOSE) {
+            *count += f64::from(u8::from(off <= close * wanted.abs()));
+        }
+        // Most vectors are nothing like it, and soon found out.
+        let is_far = counts[CLOSE.len() - 1] + (1.0 - most) * all < index as f64;
+        if is_far {
+            return false;
+        }
+    }
+    counts.iter().zip(CLOSE).all(|(count, (_, share))| *count >= share * all)
+}
+
+/// Vectors of both models, read once for each length.
+struct Vectors<'a> {
+    reference: &'a dyn ParameterSource,
+    quantized: &'a dyn ParameterSource,
+    known: HashMap<usize, OfLength>,
+}
+
+/// All float vectors of a length.
+struct OfLength {
+    /// Those of the reference.
+    all: Vec<Vec<f64>>,
+    /// Those that both models have by the same name, of the reference first.
+    shared: Vec<[Vec<f64>; 2]>,
+}
+
+impl Vectors<'_> {
+    fn of(&mut self, len: usize) -> &OfLength {
+        self.known.entry(len).or_insert_with(|| {
+            let (from, of) = (self.reference.model(), self.quantized.model());
+            let (mut all, mut shared) = (Vec::new(), Vec::new());
+            let others: Vec<ParameterId> = vectors(of, len).collect();
+            for id in vectors(from, len) {
+                let Some(values) = read(self.reference, id, len) else { continue };
+                let name = &from.parameter(id).name;
+                let is_same = |other: &&ParameterId| {
+                    let other = &of.parameter(**other).name;
+                    plain_name(name) == plain_name(other) || same_tensor(name, other)
+                };
+                let other = others.iter().find(is_same).and_then(|&other| read(self.quantized, other, len));
+                shared.extend(other.map(|other| [values.clone(), other]));
+                all.push(values);
+            }
+            OfLength { all, shared }
+        })
+    }
+}
+
+fn vectors(model: &Model, len: usize) -> impl Iterator<Item = ParameterId> + '_ {
+    let is_vector = move |parameter: &Parameter| {
+        let is_float = parameter.dtype.class() == DTypeClass::Float && parameter.quantization.is_none();
+        is_float && parameter.shape.rank() == 1 && parameter.shape.elements() == len as u64
+    };
+    model.parameter_ids().filter(move |&id| is_vector(model.parameter(id)))
+}
+
+fn read(source: &dyn ParameterSource, id: ParameterId, len: usize) -> Option<Vec<f64>> {
+    read_values(source, id, Part::Stored, 0..len as u64).ok()
+}
+
+impl OfLength {
+    /// Whether what comes before the inputs was divided by their factors.
+    fn are_divided_by(&self, factors: &[f64]) -> bool {
+        self.shared.iter().any(|[before, after]| {
+            are_close(after.iter().zip(factors).map(|(it, by)| it * by), |at| before[at])
+        })
+    }
+
+    /// Whether factors are those of a normalisation of the reference.
+    fn normalise_by(&self, factors: &[f64]) -> bool {
+        self.all.iter().any(|variances| {
+            EPSILONS.iter().any(|epsilon| {
+                let by = |at: usize| 1.0 / (variances[at] + epsilon).sqrt();
+                let is_one = variances.iter().all(|&it| it >= 0.0);
+                is_one
+                    && (are_close(factors.iter().copied(), by)
+                        || self
+                            .all
+                            .iter()
+                            .any(|gains| are_close(factors.iter().copied(), |at| gains[at] * by(at))))
+            })
+        })
+    }
+}

@@ -116,9 +116,9 @@ fn compared(
     let mut paths = vec![asked.reference.clone()];
     asked.for_each(&limits, |quantized| {
         protect(output, &quantized.path)?;
-        let (comparison, findings) = how.look(&reference, &quantized, terminal)?;
+        let (comparison, linted) = how.look(&reference, &quantized, terminal)?;
         let (path, from, of) = (quantized.path.to_string_lossy(), &*reference.source, &*quantized.source);
-        variants.push(VariantView::of(path, from, of, &comparison, findings, true));
+        variants.push(VariantView::of(path, from, of, &comparison, linted.findings, true));
         inspections.push(inspect(&quantized, None, options, terminal)?);
         paths.push(quantized.path);
         Ok(())

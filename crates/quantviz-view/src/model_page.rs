@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use quantviz_core::{Basis, one_line};
+use quantviz_core::{Basis, Warning, WarningKind, one_line};
 use quantviz_insight::Finding;
 
 use crate::activation_scales::ActivationScales;
@@ -151,9 +151,16 @@ impl PageModel {
             path: header.title,
             facts: header.facts,
             quality: None,
-            found: found.map(|found| Findings::of("", found, 0).verdict),
+            found: found.map(|found| Findings::of("", found, unread(inspection)).verdict),
         }
     }
+}
+
+/// Tensors that nobody could judge: nothing is said of them, not that all is well. Scales that do not fit are a finding.
+fn unread(inspection: &Inspection) -> usize {
+    let is_lost =
+        |it: &&Warning| it.parameter.is_some() && !matches!(it.kind, WarningKind::Odd | WarningKind::Misfit);
+    inspection.warnings.iter().filter(is_lost).count()
 }
 
 /// Models of the same type have the names of their files too.

@@ -163,7 +163,11 @@ impl<'a> Heatmap<'a> {
             None => rows.add(format_args!("<g transform=\"{transform}\">")),
         }
         rows.add(format_args!("<rect class=\"qv-hit\" width=\"{WIDTH}\" height=\"{ROW}\"/>"));
-        let room = if mark.is_empty() { 30 } else { 22 };
+        let room = match mark.len() {
+            0 => 30,
+            1..=6 => 20,
+            _ => 15,
+        };
         let class = if mark.is_empty() { "qv-text" } else { "qv-strong" };
         rows.add(format_args!(
             "<text class=\"{class}\" x=\"8\" y=\"14\">{}<title>{}</title></text>",

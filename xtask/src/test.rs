@@ -1,8 +1,10 @@
 //! `test`: everything that must hold, one part after another.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::install::Need;
 use crate::metadata::Metadata;
 use crate::process::{cargo, make_folder, run as show};
 
@@ -22,6 +24,7 @@ const PARTS: &[Part] = &[
     Part { title: "features", run: features, essential: false, slow: false },
     Part { title: "documentation", run: documentation, essential: false, slow: false },
     Part { title: "agreement with Python", run: agreement, essential: false, slow: true },
+    Part { title: "browser", run: browser, essential: false, slow: true },
     Part { title: "clean files", run: clean_files, essential: false, slow: true },
 ];
 
@@ -115,6 +118,26 @@ fn agreement() -> Result {
         show(cargo(test).env(variable, &folder))?;
     }
     Ok(())
+}
+
+/// Pages do in a real browser what they promise: the pages are written by a test, and a script clicks in them.
+fn browser() -> Result {
+    crate::install::programs(&[
+        Need { package: "chromium", sign: "chromium" },
+        Need { package: "fonts-dejavu-core", sign: "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf" },
+        Need { package: "nodejs", sign: "node" },
+        Need { package: "npm", sign: "npm" },
+    ])?;
+    let folder = Metadata::of_workspace()?.target_directory.join("browser");
+    make_folder(&folder)?;
+    for name in ["package.json", "package-lock.json", "page.test.mjs"] {
+        let from = std::path::Path::new("fixtures/browser").join(name);
+        std::fs::copy(&from, folder.join(name)).map_err(|error| format!("{}: {error}", from.display()))?;
+    }
+    let test = ["test", "--workspace", "--test", "fragments", "--", "--ignored"];
+    show(cargo(test).env("QUANTVIZ_PAGES", &folder))?;
+    show(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
+    show(Command::new("node").args(["--test", "page.test.mjs"]).current_dir(&folder))
 }
 
 /// In what quantizers make of a sound model there is nothing to find fault with.

@@ -13,7 +13,9 @@ use crate::check::CheckOptions;
 use crate::claims::ClaimOptions;
 use crate::limits::{self, LimitOptions};
 use crate::lint::LintOptions;
+use crate::plot::PlotOptions;
 use crate::preview::PreviewOptions;
+use crate::report::ReportOptions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -73,6 +75,7 @@ Examples:
   quantviz check models/             whether these variants may ship
   quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz preview model.onnx        what rounding a float model would cost
+  quantviz report models/            all of it on one page, for a browser
   quantviz inspect model.onnx --json | jq '.parameters[].name'
 
 'quantviz help COMMAND' explains a command.";
@@ -85,6 +88,8 @@ pub(crate) enum Command {
     Check(CheckOptions),
     Lint(LintOptions),
     Preview(PreviewOptions),
+    Report(ReportOptions),
+    Plot(PlotOptions),
     /// List what '--limit' of the other commands lets files ask for
     #[command(after_help = limits::list())]
     Limits,
@@ -283,6 +288,8 @@ pub(crate) enum Page {
     Check,
     Lint,
     Preview,
+    Report,
+    Plot,
     Limits,
     Completions,
     Man,

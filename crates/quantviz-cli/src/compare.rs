@@ -78,7 +78,7 @@ impl Side {
         Ok(Side { path: path.to_owned(), source })
     }
 
-    fn is_quantized(&self) -> bool {
+    pub(crate) fn is_quantized(&self) -> bool {
         self.source.model().parameters.iter().any(|it| it.quantization.is_some())
     }
 }

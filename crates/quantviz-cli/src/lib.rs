@@ -14,6 +14,7 @@ mod claims;
 mod compare;
 mod config;
 mod fidelity;
+mod gathered;
 mod inspect;
 mod layers;
 mod layout;
@@ -22,15 +23,18 @@ mod lint;
 mod manual;
 mod models;
 mod outcome;
+mod plot;
 mod preview;
 mod preview_table;
 mod progress;
 mod recorded;
+mod report;
 mod reports;
 mod stream;
 mod table;
 mod threads;
 mod trouble;
+mod written;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -91,6 +95,8 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Compare(options) => compare::run(&options, &mut terminal),
         Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
+        Command::Plot(options) => plot::run(&options, &mut terminal),
+        Command::Report(options) => report::run(&options, &mut terminal),
         Command::Preview(options) => preview::run(&options, &mut terminal),
         Command::Limits => {
             writeln!(terminal.out, "{}", limits::list())?;

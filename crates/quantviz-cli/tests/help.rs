@@ -96,7 +96,19 @@ fn manual_pages() {
     let named: Vec<&str> = named.collect();
     assert_eq!(
         named,
-        ["inspect", "layers", "compare", "check", "lint", "preview", "limits", "completions", "man"]
+        [
+            "inspect",
+            "layers",
+            "compare",
+            "check",
+            "lint",
+            "preview",
+            "report",
+            "plot",
+            "limits",
+            "completions",
+            "man"
+        ]
     );
     for command in named {
         let page = screen(80, &["man", command]);

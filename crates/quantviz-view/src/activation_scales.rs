@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use quantviz_core::number;
+use quantviz_core::{number, one_line};
 
 use crate::comparison::ComparisonView;
 use crate::inspection::ActivationView;
@@ -62,7 +62,7 @@ impl ActivationScales {
         rows.truncate(Self::MOST);
         let name = |path: &str| {
             let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-            stem.unwrap_or_else(|| path.to_owned())
+            one_line(&stem.unwrap_or_else(|| path.to_owned()))
         };
         (!rows.is_empty()).then(|| ActivationScales {
             variants: comparison.variants.iter().map(|variant| name(&variant.path)).collect(),
@@ -91,7 +91,7 @@ impl ActivationScaleRow {
             )
         };
         ActivationScaleRow {
-            tensor: tensor.to_owned(),
+            tensor: one_line(tensor),
             scales: places.iter().map(|place| cell(place).unwrap_or_else(|| "–".to_owned())).collect(),
             ratio: format!("{ratio:.2}"),
         }

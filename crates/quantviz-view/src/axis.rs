@@ -1,6 +1,6 @@
-//! An axis of numbers that a chart is drawn along.
+//! An axis of numbers that a chart is drawn along, and one of counts that bars stand up to.
 
-use quantviz_core::number;
+use quantviz_core::{count, number};
 use serde::Serialize;
 
 /// Numbers from the left edge of a chart to its right one.
@@ -23,6 +23,41 @@ pub struct Tick {
     pub at: f64,
     /// The number.
     pub label: String,
+}
+
+/// How high bars stand, from none up to the tallest: evenly, or by the logarithm, which shows what is rare.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CountAxis {
+    /// Round counts: 0 is the foot of the bars, 1 the tallest of them.
+    pub ticks: Vec<Tick>,
+    /// Powers of ten, by the logarithm.
+    pub log_ticks: Vec<Tick>,
+    tallest: u64,
+}
+
+impl CountAxis {
+    /// Up to the tallest of all bars.
+    pub(crate) fn up_to(tallest: u64) -> Self {
+        let tallest = tallest.max(1);
+        let mut axis = CountAxis { ticks: Vec::new(), log_ticks: Vec::new(), tallest };
+        let even = Axis::between(0.0, tallest as f64);
+        let whole = even.round_numbers().filter(|value| value.fract() == 0.0);
+        axis.ticks = whole.map(|value| Tick { at: even.place(value), label: count(value as u64) }).collect();
+        let powers = (0..=19).map(|power| 10u64.pow(power)).take_while(|power| *power <= tallest);
+        axis.log_ticks = powers.map(|it| Tick { at: axis.log_height(it), label: count(it) }).collect();
+        axis
+    }
+
+    /// The height of a bar of so many.
+    pub(crate) fn height(&self, times: u64) -> f64 {
+        times as f64 / self.tallest as f64
+    }
+
+    /// The same by the logarithm; a bar of one stands above one of none.
+    pub(crate) fn log_height(&self, times: u64) -> f64 {
+        (times as f64).ln_1p() / (self.tallest as f64).ln_1p()
+    }
 }
 
 /// As many steps as an axis has at most.
@@ -89,5 +124,18 @@ mod tests {
             assert_eq!((axis.place(low), axis.place(high)), (0.0, 1.0), "{low} {high}");
             assert!(axis.ticks.iter().all(|tick| (0.0..=1.0).contains(&tick.at)), "{axis:?}");
         }
+    }
+
+    #[test]
+    fn counts_have_whole_ticks() {
+        let labels = |ticks: &[Tick]| ticks.iter().map(|it| it.label.clone()).collect::<Vec<_>>();
+        let axis = CountAxis::up_to(2345);
+        assert_eq!(labels(&axis.ticks), ["0", "500", "1,000", "1,500", "2,000"]);
+        assert_eq!(labels(&axis.log_ticks), ["1", "10", "100", "1,000"]);
+        assert_eq!((axis.height(2345), axis.log_height(2345), axis.log_height(0)), (1.0, 1.0, 0.0));
+        assert!(axis.log_height(1) > axis.height(1));
+        assert_eq!(labels(&CountAxis::up_to(1).ticks), ["0", "1"]);
+        assert_eq!(CountAxis::up_to(u64::MAX).log_ticks.len(), 20);
+        assert_eq!(labels(&CountAxis::up_to(0).ticks), ["0", "1"]);
     }
 }

@@ -371,6 +371,13 @@ impl PairView {
     }
 }
 
+impl PairView {
+    /// Worst first: nothing but errors, then by decibels, then what is exact.
+    pub(crate) fn rank(&self) -> f64 {
+        self.sqnr_db.unwrap_or(if self.exact { f64::INFINITY } else { f64::NEG_INFINITY })
+    }
+}
+
 impl CodeUse {
     fn of(parameter: &Parameter, compared: &ComparedPair) -> Option<Self> {
         let (low, high) = parameter.quantization.as_ref()?.code_range;

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use quantviz_core::{BinnedValues, PairHistograms, count, number, one_line};
+use quantviz_core::{BinnedValues, Histogram, PairHistograms, count, number, one_line};
 use serde::Serialize;
 
-use crate::axis::{Axis, Tick};
+use crate::axis::{Axis, CountAxis, Tick};
 use crate::comparison::{CodeUse, ComparisonView, PairView, VariantView};
 use crate::fidelity_table::{FidelityRow, Verdict, changed};
+use crate::inspection::Inspection;
+use crate::parameter::ParameterView;
 use crate::words;
 
 /// The histograms of a weight of the reference and of everything that was made of it.
@@ -26,6 +28,8 @@ pub struct HistogramSet {
     pub has_codes: bool,
     /// What the height of a bar means.
     pub height: String,
+    /// The axis that bars of real values stand up to.
+    pub counts: CountAxis,
 }
 
 /// One histogram.
@@ -60,6 +64,8 @@ pub struct HistogramBar {
     pub to: f64,
     /// Its height: 1 is that of the tallest.
     pub height: f64,
+    /// The same by the logarithm of the count.
+    pub log_height: f64,
     /// How many numbers it stands for.
     pub count: u64,
     /// All of that in words, to be shown where somebody points at it.
@@ -74,6 +80,8 @@ pub struct CodeHistogram {
     pub axis: Axis,
     /// A bar for each code that occurs; the tallest of them is 1 high.
     pub bars: Vec<HistogramBar>,
+    /// The axis that they stand up to.
+    pub counts: CountAxis,
     /// The use that is made of the codes: `212 of 255 codes occur`.
     pub caption: String,
 }
@@ -114,6 +122,41 @@ impl HistogramSet {
         sets.into_iter().map(|members| HistogramSet::of(&comparison.reference, members)).collect()
     }
 
+    /// A set of one panel for every weight and bias of a model that is compared with nothing: of its stored numbers, which
+    /// are codes where it is quantized.
+    pub fn of_one(inspection: &Inspection, label: &str) -> Vec<Self> {
+        let learnt = inspection.parameters.iter().filter(|it| it.role.is_learnt());
+        learnt.filter_map(|it| HistogramSet::alone(it, &inspection.model.path, label)).collect()
+    }
+
+    fn alone(parameter: &ParameterView, model: &str, label: &str) -> Option<Self> {
+        let histogram = parameter.histogram.as_ref()?;
+        let axis = Axis::between(histogram.low, histogram.high);
+        let tallest = histogram.counts.iter().copied().max()?;
+        let counts = CountAxis::up_to(tallest);
+        let all: u64 = histogram.counts.iter().sum();
+        let of = if parameter.quantization.is_some() { "codes, as they are stored" } else { "numbers" };
+        let panel = HistogramPanel {
+            label: label.to_owned(),
+            model: one_line(model),
+            parameter: one_line(&parameter.name),
+            caption: format!("{} {of}", count(all)),
+            verdict: None,
+            bars: bars(histogram, all, &axis, &counts),
+            outside: None,
+            codes: None,
+        };
+        Some(HistogramSet {
+            title: one_line(&parameter.name),
+            remark: None,
+            axis,
+            has_codes: false,
+            panels: vec![panel],
+            height: format!("numbers in a bin, up to {}", count(tallest)),
+            counts,
+        })
+    }
+
     fn of(reference: &str, mut members: Vec<Member<'_>>) -> Self {
         members.sort_by_key(|member| member.place());
         let first = members[0].pair;
@@ -121,6 +164,7 @@ impl HistogramSet {
         let axis = Axis::between(trained.histogram.low, trained.histogram.high);
         let all = members.iter().map(|it| &it.histograms.quantized).chain([trained]);
         let tallest = all.flat_map(|it| &it.histogram.counts).copied().max().unwrap_or(0);
+        let counts = CountAxis::up_to(tallest);
         let numbers = trained.count();
         let panel = HistogramPanel {
             label: words::dtype_label(first.reference_dtype),
@@ -128,11 +172,11 @@ impl HistogramSet {
             parameter: one_line(&first.reference),
             caption: format!("{} number{}", count(numbers), if numbers == 1 { "" } else { "s" }),
             verdict: None,
-            bars: bars(trained, &axis, tallest),
+            bars: bars(&trained.histogram, numbers, &axis, &counts),
             outside: outside(trained),
             codes: None,
         };
-        let quantized = members.iter().map(|member| member.panel(&axis, tallest));
+        let quantized = members.iter().map(|member| member.panel(&axis, &counts));
         let panels: Vec<HistogramPanel> = [panel].into_iter().chain(quantized).collect();
         HistogramSet {
             title: one_line(&first.reference),
@@ -141,6 +185,7 @@ impl HistogramSet {
             has_codes: panels.iter().any(|panel| panel.codes.is_some()),
             panels,
             height: format!("numbers in a bin, up to {}", count(tallest)),
+            counts,
         }
     }
 }
@@ -164,8 +209,9 @@ impl Member<'_> {
         ["INT8", "UINT8"].iter().position(|label| *label == self.pair.label).unwrap_or(2)
     }
 
-    fn panel(&self, axis: &Axis, tallest: u64) -> HistogramPanel {
+    fn panel(&self, axis: &Axis, counts: &CountAxis) -> HistogramPanel {
         let row = FidelityRow::of(self.pair);
+        let quantized = &self.histograms.quantized;
         let sqnr = if self.pair.sqnr_db.is_some() { format!("{} dB", row.sqnr) } else { row.sqnr };
         HistogramPanel {
             label: self.pair.label.clone(),
@@ -173,21 +219,21 @@ impl Member<'_> {
             parameter: one_line(&self.pair.quantized),
             caption: format!("{sqnr} · {}", row.encoding),
             verdict: Some(row.verdict),
-            bars: bars(&self.histograms.quantized, axis, tallest),
-            outside: outside(&self.histograms.quantized),
+            bars: bars(&quantized.histogram, quantized.count(), axis, counts),
+            outside: outside(quantized),
             codes: self.pair.codes.as_ref().and_then(|codes| CodeHistogram::of(codes, self.pair.levels)),
         }
     }
 }
 
-fn bars(values: &BinnedValues, axis: &Axis, tallest: u64) -> Vec<HistogramBar> {
-    let edges = values.histogram.edges();
-    let all = values.count();
-    let bins = edges.windows(2).zip(&values.histogram.counts).filter(|(_, times)| **times > 0);
+fn bars(histogram: &Histogram, all: u64, axis: &Axis, heights: &CountAxis) -> Vec<HistogramBar> {
+    let edges = histogram.edges();
+    let bins = edges.windows(2).zip(&histogram.counts).filter(|(_, times)| **times > 0);
     bins.map(|(edge, &times)| HistogramBar {
         from: axis.place(edge[0]),
         to: axis.place(edge[1]),
-        height: share(times, tallest),
+        height: heights.height(times),
+        log_height: heights.log_height(times),
         count: times,
         tooltip: format!("{} … {}: {}", number(edge[0]), number(edge[1]), of_all(times, all)),
     })
@@ -219,7 +265,7 @@ impl CodeHistogram {
     fn of(codes: &CodeUse, levels: Option<u64>) -> Option<Self> {
         let CodeUse { range: [low, high], counts } = codes;
         let all = counts.iter().map(|(_, times)| times).sum();
-        let tallest = counts.iter().map(|(_, times)| *times).max()?;
+        let heights = CountAxis::up_to(counts.iter().map(|(_, times)| *times).max()?);
         let are_whole = counts.iter().all(|(code, _)| code.fract() == 0.0 && (low..=high).contains(&code));
         let (axis, first) = if are_whole {
             (Axis::between(low - 0.5, high + 0.5), None)
@@ -230,7 +276,8 @@ impl CodeHistogram {
         let bar = |(index, &(code, times)): (usize, &(f64, u64))| HistogramBar {
             from: axis.place(place(index, code) - 0.5),
             to: axis.place(place(index, code) + 0.5),
-            height: share(times, tallest),
+            height: heights.height(times),
+            log_height: heights.log_height(times),
             count: times,
             tooltip: format!("code {}: {}", number(code), of_all(times, all)),
         };
@@ -249,6 +296,6 @@ impl CodeHistogram {
             let ticks = ends.map(|(index, at)| Tick { at, label: number(counts[index].0) });
             (Axis { ticks: ticks.to_vec(), ..axis }, format!("{used} codes occur"))
         };
-        Some(CodeHistogram { axis, bars, caption })
+        Some(CodeHistogram { axis, bars, counts: heights, caption })
     }
 }

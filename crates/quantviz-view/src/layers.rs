@@ -199,15 +199,12 @@ impl Badge {
     }
 
     /// The pair that suffers most; weights count before biases.
-    fn of_pairs<'a>(pairs: impl Iterator<Item = &'a PairView>) -> Option<Self> {
+    pub(crate) fn of_pairs<'a>(pairs: impl Iterator<Item = &'a PairView>) -> Option<Self> {
         let pairs: Vec<(&PairView, FidelityRow)> = pairs.map(|pair| (pair, FidelityRow::of(pair))).collect();
-        let rank = |pair: &PairView| {
-            pair.sqnr_db.unwrap_or(if pair.exact { f64::INFINITY } else { f64::NEG_INFINITY })
-        };
         let (pair, row) = pairs.into_iter().min_by(|(one, one_row), (other, other_row)| {
             let is_bias = |pair: &PairView| pair.role == Role::Bias;
             let order = is_bias(one).cmp(&is_bias(other));
-            order.then(other_row.verdict.cmp(&one_row.verdict)).then(rank(one).total_cmp(&rank(other)))
+            order.then(other_row.verdict.cmp(&one_row.verdict)).then(one.rank().total_cmp(&other.rank()))
         })?;
         let text = if pair.sqnr_db.is_some() { format!("{} dB", row.sqnr) } else { row.sqnr.clone() };
         Some(Badge {
@@ -223,7 +220,7 @@ impl Badge {
     }
 
     /// How many findings there are of the worst level.
-    fn of_findings(findings: &[&Finding]) -> Option<Self> {
+    pub(crate) fn of_findings(findings: &[&Finding]) -> Option<Self> {
         let level = findings.iter().map(|finding| finding.level).min()?;
         let worst = findings.iter().filter(|finding| finding.level == level);
         let lines: Vec<String> = findings.iter().map(|it| format!("{} {}", it.code, it.message)).collect();

@@ -20,6 +20,7 @@
 mod activation_scales;
 mod axis;
 mod cells;
+mod channel_strip;
 mod comparison;
 mod comparison_part;
 mod fidelity_table;
@@ -29,20 +30,25 @@ mod histogram_set;
 mod inspection;
 mod inspection_stream;
 mod layers;
+mod model_page;
 mod nearest;
 mod oddities;
+mod page_layer;
 mod parameter;
 mod preview;
 mod preview_table;
 mod range_chart;
+mod range_order;
 mod recorded;
 mod request;
+mod short_names;
 mod table;
 mod words;
 
 pub use activation_scales::{ActivationScaleRow, ActivationScales};
-pub use axis::{Axis, Tick};
+pub use axis::{Axis, CountAxis, Tick};
 pub use cells::{RangeCells, SpreadCells};
+pub use channel_strip::{ChannelCell, ChannelStrip};
 pub use comparison::{
     AlignmentView, ChannelView, ChannelsView, ClaimView, CodeUse, ComparisonView, ModelFidelityView,
     PairView, SplitView, UnmatchedParameter, UnmatchedView, VariantView,
@@ -54,12 +60,15 @@ pub use histogram_set::{CodeHistogram, HistogramBar, HistogramPanel, HistogramSe
 pub use inspection::{ActivationView, Inspection, LayerView, ModelView};
 pub use inspection_stream::InspectionStream;
 pub use layers::{Badge, BadgeKind, LayerActivation, LayerEntry, LayerList, LayerParameter, Tone};
+pub use model_page::{ModelPage, PageModel};
 pub use nearest::nearest;
+pub use page_layer::{PageLayer, PageMeasure};
 pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, Spread, SummaryView};
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
 pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
+pub use range_order::RangeOrder;
 pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

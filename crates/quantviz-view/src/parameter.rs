@@ -6,6 +6,8 @@ use quantviz_core::{
 };
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::words;
+
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -163,6 +165,25 @@ impl ParameterView {
             summary: measured.summary.as_ref().map(SummaryView::of),
             quantization: quantization.map(of_measured).map(Box::new),
             histogram: measured.histogram,
+        }
+    }
+}
+
+impl ParameterView {
+    /// The real values: dequantized ones, if it is quantized.
+    pub(crate) fn real(&self) -> Option<&SummaryView> {
+        match &self.quantization {
+            Some(quantization) => quantization.dequantized.as_ref(),
+            None => self.summary.as_ref(),
+        }
+    }
+
+    /// What people call the type of its numbers, or of its codes.
+    pub(crate) fn type_label(&self) -> String {
+        let logical = self.quantization.as_ref().and_then(|it| it.logical.as_ref());
+        match logical.filter(|logical| logical.shape != self.shape) {
+            Some(packed) => format!("{}-bit", packed.bits),
+            None => words::dtype_label(self.dtype),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::comparison::{ComparisonView, PairView};
 use crate::fidelity_table::{FidelityRow, Verdict, changed};
 use crate::inspection::Inspection;
 use crate::parameter::ParameterView;
+use crate::short_names::shortened;
 use crate::words;
 
 /// The ranges of a model's weights beside those of its variants.
@@ -46,6 +47,10 @@ pub struct RangeSeries {
 pub struct RangeRow {
     /// The name of the layer.
     pub layer: String,
+    /// The same without what most names begin or end with: `…9.attn.q_proj`.
+    pub short: String,
+    /// Which of the layers of the reference that is: names of layers need not be unique.
+    pub layer_index: Option<usize>,
     /// Its operator or its class.
     pub op: String,
     /// The name of the weight in the reference.
@@ -74,8 +79,13 @@ pub struct RangeBar {
     pub magnitude: f64,
     /// How a quantized one is to be taken.
     pub verdict: Option<Verdict>,
+    /// The decibels that a quantized one keeps: `39.6`, `exact`, `>120`.
+    pub sqnr: Option<String>,
     /// All of that in words, to be shown where somebody points at it.
     pub tooltip: String,
+    /// What rows are sorted by: decibels, of which what is exact has more than any, and how many more rounding would keep.
+    #[serde(skip)]
+    pub(crate) ranks: Option<[f64; 2]>,
 }
 
 /// What stands where a layer is not quantized.
@@ -112,14 +122,20 @@ impl RangeChart {
         let axis = Axis::between(low.min(0.0), high.max(0.0));
         let scale = Magnitudes::of(ranges());
         let series = Self::series(reference, comparison);
-        let rows = drafts.iter().map(|draft| draft.row(&axis, &scale, &series)).collect();
+        let names: Vec<&str> = drafts.iter().map(Draft::name).collect();
+        let short = shortened(&names);
+        let rows = drafts.iter().zip(short).map(|(draft, short)| draft.row(short, &axis, &scale, &series));
+        let rows = rows.collect();
         let shown: HashSet<&str> = drafts.iter().map(|draft| draft.parameter).collect();
         let left_out = reference
             .layers
             .iter()
             .filter(|layer| !layer.parameters.iter().any(|it| shown.contains(it.as_str())));
         let left_out = left_out.count();
-        let mut notes = vec![format!("a layer that is {NOT_QUANTIZED} has the bar of the reference alone")];
+        let mut notes = Vec::new();
+        if !comparison.variants.is_empty() {
+            notes.push(format!("a layer that is {NOT_QUANTIZED} has the bar of the reference alone"));
+        }
         if left_out > 0 {
             let layers = if left_out == 1 { "layer" } else { "layers" };
             notes.push(format!(
@@ -144,8 +160,7 @@ impl RangeChart {
 
     fn series(reference: &Inspection, comparison: &ComparisonView) -> Vec<RangeSeries> {
         let is_weight = |it: &&ParameterView| it.role == Role::Weight;
-        let of_reference =
-            reference.parameters.iter().filter(is_weight).map(|it| words::dtype_label(it.dtype));
+        let of_reference = reference.parameters.iter().filter(is_weight).map(ParameterView::type_label);
         let series =
             |labels: Vec<String>, path: &str| RangeSeries { label: most(labels), model: one_line(path) };
         let variants = comparison.variants.iter().map(|variant| {
@@ -202,6 +217,7 @@ impl Magnitudes {
 /// A row before the axis is known.
 struct Draft<'a> {
     layer: String,
+    layer_index: Option<usize>,
     op: String,
     parameter: &'a str,
     remark: Option<String>,
@@ -237,9 +253,9 @@ impl<'a> Draft<'a> {
                 Some(pairs) => drafts.extend(Draft::of_pairs(reference, comparison, parameter, pairs)),
                 None if laid_behind.contains(parameter.name.as_str()) => {}
                 None => {
-                    let range = parameter.summary.as_ref().and_then(|it| Some([it.min?, it.max?]));
+                    let range = parameter.real().and_then(|it| Some([it.min?, it.max?]));
                     let mut draft = Draft::of(reference, comparison, parameter);
-                    draft.remark = Some(NOT_QUANTIZED.to_owned());
+                    draft.remark = parameter.quantization.is_none().then(|| NOT_QUANTIZED.to_owned());
                     draft.ranges[0] = range.map(|range| (range, None));
                     drafts.push(draft);
                 }
@@ -252,6 +268,7 @@ impl<'a> Draft<'a> {
         let layer = parameter.layer_index.and_then(|index| reference.layers.get(index));
         Draft {
             layer: layer.map(|it| words::layer_name(&it.name, it.kind)).unwrap_or_default(),
+            layer_index: parameter.layer_index,
             op: layer.and_then(|it| it.op.as_deref()).map(one_line).unwrap_or_default(),
             parameter: &parameter.name,
             remark: None,
@@ -285,7 +302,12 @@ impl<'a> Draft<'a> {
         drafts
     }
 
-    fn row(&self, axis: &Axis, scale: &Magnitudes, series: &[RangeSeries]) -> RangeRow {
+    /// What the row is called.
+    fn name(&self) -> &str {
+        if self.layer.is_empty() { self.parameter } else { &self.layer }
+    }
+
+    fn row(&self, short: String, axis: &Axis, scale: &Magnitudes, series: &[RangeSeries]) -> RangeRow {
         let bar = |(range, series): (&Option<Range<'_>>, &RangeSeries)| {
             let (range, pair) = (*range)?;
             let [low, high] = range;
@@ -296,6 +318,7 @@ impl<'a> Draft<'a> {
                 .as_ref()
                 .filter(|_| pair.is_some_and(|it| it.sqnr_db.is_some()))
                 .map(|row| format!(", {} dB", row.sqnr));
+            let ranks = pair.map(|pair| [pair.rank(), pair.headroom_db.unwrap_or(0.0)]);
             Some(RangeBar {
                 low,
                 high,
@@ -304,11 +327,15 @@ impl<'a> Draft<'a> {
                 tooltip: format!("{}, {label}: {text}{}", one_line(self.parameter), sqnr.unwrap_or_default()),
                 text,
                 magnitude: scale.place(range),
-                verdict: row.map(|row| row.verdict),
+                verdict: row.as_ref().map(|row| row.verdict),
+                sqnr: row.map(|row| row.sqnr),
+                ranks,
             })
         };
         RangeRow {
             layer: self.layer.clone(),
+            short: one_line(&short),
+            layer_index: self.layer_index,
             op: self.op.clone(),
             parameter: one_line(self.parameter),
             remark: self.remark.clone(),

@@ -106,12 +106,7 @@ impl ParameterTable {
     /// where `all` asks for it.
     pub fn of(inspection: &Inspection, all: bool) -> Self {
         let layer_of = |parameter: &ParameterView| inspection.layers.get(parameter.layer_index?);
-        let told = if all { HashSet::new() } else { told_elsewhere(inspection) };
-        let is_folded = |parameter: &&ParameterView| {
-            matches!(parameter.role, Role::Scale | Role::ZeroPoint) && told.contains(parameter.name.as_str())
-        };
-        let mut shown: Vec<&ParameterView> =
-            inspection.parameters.iter().filter(|it| !is_folded(it)).collect();
+        let mut shown = if all { inspection.parameters.iter().collect() } else { not_folded(inspection) };
         let folded = inspection.parameters.len() - shown.len();
         shown.sort_by_key(|parameter| parameter.layer_index);
         let activations = inspection.layers.iter().flat_map(|layer| {
@@ -132,6 +127,15 @@ impl ParameterTable {
             warnings: warning_lines(inspection.warnings.iter().filter(|it| !is_told(it))),
         }
     }
+}
+
+/// The parameters, without the scales and zero-points that a tensor or an activation shows.
+pub(crate) fn not_folded(inspection: &Inspection) -> Vec<&ParameterView> {
+    let told = told_elsewhere(inspection);
+    let is_folded = |parameter: &&ParameterView| {
+        matches!(parameter.role, Role::Scale | Role::ZeroPoint) && told.contains(parameter.name.as_str())
+    };
+    inspection.parameters.iter().filter(|it| !is_folded(it)).collect()
 }
 
 /// The names of the parameters whose numbers stand with a tensor or an activation.
@@ -169,12 +173,9 @@ impl Header {
 }
 
 impl Row {
-    fn of(parameter: &ParameterView, layer: Option<&LayerView>) -> Self {
+    pub(crate) fn of(parameter: &ParameterView, layer: Option<&LayerView>) -> Self {
         let quantization = parameter.quantization.as_deref();
-        let real = match quantization {
-            Some(quantization) => quantization.dequantized.as_ref(),
-            None => parameter.summary.as_ref(),
-        };
+        let real = parameter.real();
         let logical = quantization.and_then(|it| it.logical.as_ref());
         let no_elements = is_empty(parameter).then(|| NO_ELEMENTS.to_owned());
         let shares = parameter.shares.as_deref().map(|name| format!("same storage as {}", one_line(name)));
@@ -211,7 +212,7 @@ impl Row {
 }
 
 impl ActivationRow {
-    fn of(activation: &ActivationView, layer: &LayerView) -> Self {
+    pub(crate) fn of(activation: &ActivationView, layer: &LayerView) -> Self {
         let cell = |value: Option<f64>| value.map(number).unwrap_or_default();
         ActivationRow {
             tensor: one_line(&activation.tensor),

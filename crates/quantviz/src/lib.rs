@@ -12,7 +12,7 @@
 //!
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
 //! `quantviz-formats` has the files, one feature for each format; [`insight`] has findings about quantized models, and
-//! [`view`] what the front ends show.
+//! [`view`] what the front ends show. With the feature `html` there are pictures (`draw`) and whole pages (`html`) of it.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
@@ -129,4 +129,16 @@ pub mod insight {
 /// What the front ends show, as plain structs.
 pub mod view {
     pub use quantviz_view::*;
+}
+
+/// Pictures of it, as SVG.
+#[cfg(feature = "html")]
+pub mod draw {
+    pub use quantviz_draw::*;
+}
+
+/// Whole pages of it, that need nothing else.
+#[cfg(feature = "html")]
+pub mod html {
+    pub use quantviz_html::*;
 }

@@ -6,10 +6,22 @@ use crate::process::{cargo, output};
 
 /// Our crates and which of our crates each may use. Dependencies point inward.
 const EDGES: &[(&str, &[&str])] = &[
-    ("quantviz", &["quantviz-core", "quantviz-formats", "quantviz-insight", "quantviz-view"]),
+    (
+        "quantviz",
+        &[
+            "quantviz-core",
+            "quantviz-draw",
+            "quantviz-formats",
+            "quantviz-html",
+            "quantviz-insight",
+            "quantviz-view",
+        ],
+    ),
     ("quantviz-cli", &["quantviz"]),
     ("quantviz-core", &[]),
+    ("quantviz-draw", &["quantviz-core", "quantviz-view"]),
     ("quantviz-formats", &["quantviz-core"]),
+    ("quantviz-html", &["quantviz-core", "quantviz-draw", "quantviz-insight", "quantviz-view"]),
     ("quantviz-insight", &["quantviz-core"]),
     ("quantviz-testkit", &["quantviz-core"]),
     ("quantviz-view", &["quantviz-core", "quantviz-insight"]),
@@ -23,6 +35,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("quantviz-core", &["tokio", "axum", "eframe", "egui", "pyo3", "reqwest", "hyper"]),
     ("quantviz-formats", &["tokio", "axum", "egui", "pyo3"]),
     ("quantviz-insight", &["tokio", "axum", "egui", "pyo3"]),
+    ("quantviz-draw", &["maud", "tokio", "axum", "egui", "pyo3"]),
+    ("quantviz-html", &["tokio", "axum", "egui", "pyo3", "resvg"]),
 ];
 
 pub(super) fn allowed_edges(metadata: &Metadata) -> Result<Vec<String>> {

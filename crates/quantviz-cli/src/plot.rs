@@ -1,0 +1,129 @@
+//! `quantviz plot`: one picture, drawn without a browser.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use quantviz::draw::{Counts, Heatmap, Picture, Values, histograms, strip};
+use quantviz::view::{ChannelStrip, HistogramSet, RangeChart, bytes};
+use quantviz::{Error, ErrorKind, one_line};
+
+use crate::Exit;
+use crate::gathered::{BINS, Gathered, ModelOptions};
+use crate::stream::Terminal;
+use crate::trouble::Trouble;
+use crate::written::write_whole;
+
+/// Draw a picture: the ranges of all weights, or one weight in histograms or channel by channel
+///
+/// Pictures are SVG, for browsers, documents and drawing programs. They are light or dark as the reader's system is.
+///
+/// Exit code 0: done. 2: bad input or usage.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PlotOptions {
+    /// What to draw
+    what: What,
+
+    #[command(flatten)]
+    models: ModelOptions,
+
+    /// The weight of histograms or channels, by its name in the float model; the one that suffers most without
+    #[arg(long = "param", value_name = "NAME")]
+    parameter: Option<String>,
+
+    /// Counts by their logarithm, which shows what is rare
+    #[arg(long)]
+    log: bool,
+
+    /// Codes, where there are such, instead of the values that they stand for
+    #[arg(long)]
+    codes: bool,
+
+    /// Bins of histograms
+    #[arg(long, value_name = "N", default_value_t = BINS as u32, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    bins: u32,
+
+    /// Where to write it; '-' is the standard output
+    #[arg(short, long, value_name = "FILE.svg")]
+    output: PathBuf,
+}
+
+/// A kind of picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The range of every weight, all models side by side on one scale
+    Heatmap,
+    /// A weight beside what was made of it
+    Histogram,
+    /// What quantization cost each channel of a weight
+    Channels,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  quantviz plot heatmap models/ -o ranges.svg
+  quantviz plot histogram models/ --param fc.weight --log -o fc.svg
+  quantviz plot channels model.onnx model_int8.onnx -o channels.svg";
+
+pub(crate) fn run(options: &PlotOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+    let gathered = Gathered::of(&options.models, options.bins as usize, &options.output, terminal)?;
+    let picture = options.draw(&gathered).map_err(|error| {
+        let path = PathBuf::from(&gathered.comparison.reference);
+        Trouble::with(&path, error)
+    })?;
+    let svg = picture.document();
+    if options.output.as_os_str() == "-" {
+        terminal.out.write_all(svg.as_bytes())?;
+        return Ok(Exit::Done);
+    }
+    let written = write_whole(&options.output, svg.as_bytes());
+    written.map_err(|error| Trouble::with(&options.output, Error::io(&options.output, error)))?;
+    let path = one_line(&options.output.to_string_lossy());
+    writeln!(terminal.out, "{path}: {}, {}", bytes(svg.len() as u64), one_line(&picture.title))?;
+    Ok(Exit::Done)
+}
+
+impl PlotOptions {
+    fn draw(&self, gathered: &Gathered) -> Result<Picture, Error> {
+        let Gathered { reference, comparison, .. } = gathered;
+        match self.what {
+            What::Heatmap => Ok(Heatmap::of(&RangeChart::of(reference, comparison)).picture()),
+            What::Histogram => {
+                let sets = if comparison.variants.is_empty() {
+                    let chart = RangeChart::of(reference, comparison);
+                    HistogramSet::of_one(reference, &chart.series[0].label)
+                } else {
+                    HistogramSet::all(comparison)
+                };
+                let set = self.chosen(&sets, |set| &set.title)?;
+                let values = if self.codes { Values::Codes } else { Values::Real };
+                Ok(histograms(set, values, if self.log { Counts::Log } else { Counts::Even }))
+            }
+            What::Channels => {
+                let pairs = comparison.variants.iter().flat_map(|variant| &variant.pairs);
+                let strips: Vec<ChannelStrip> = pairs.filter_map(ChannelStrip::of).collect();
+                let name = &self.chosen(&strips, |strip| &strip.parameter)?.parameter;
+                let same = strips.iter().filter(|strip| strip.parameter == *name).map(strip);
+                let variants = comparison.variants.iter().map(|variant| variant.path.as_str());
+                let files: Vec<String> =
+                    [comparison.reference.as_str()].into_iter().chain(variants).map(one_line).collect();
+                let all = same.reduce(Picture::above);
+                let mut all = all.ok_or_else(|| Error::not_found("nothing was compared"))?;
+                all.title = format!("What quantization cost each channel of {name}");
+                Ok(all.from_files(files.iter().map(String::as_str)))
+            }
+        }
+    }
+
+    /// What is asked for by name; the first else.
+    fn chosen<'a, T>(&self, all: &'a [T], name: impl Fn(&T) -> &String) -> Result<&'a T, Error> {
+        let Some(wanted) = &self.parameter else {
+            let message = "there is nothing of it to draw: name a float model and what was made of it";
+            return all.first().ok_or_else(|| Error::not_found(message));
+        };
+        let wanted = one_line(wanted);
+        let unknown =
+            || Error::new(ErrorKind::UnknownName, format!("there is no picture of a parameter {wanted:?}"));
+        all.iter().find(|it| *name(it) == wanted).ok_or_else(unknown)
+    }
+}

@@ -1,0 +1,96 @@
+//! What quantization cost each channel of a weight, in a row.
+
+use quantviz_core::{count, number, one_line};
+use serde::Serialize;
+
+use crate::axis::{Axis, Tick};
+use crate::comparison::{ChannelView, PairView};
+
+/// The decibels of all channels of a weight, side by side.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ChannelStrip {
+    /// What its codes are: `INT8`.
+    pub label: String,
+    /// The name of the weight in the reference.
+    pub parameter: String,
+    /// `64 channels along axis 0: 31.2 to 44.9 dB, half of them below 40.1; the worst are 3, 17, 5`.
+    pub caption: String,
+    /// Numbers of channels, from the left to the right.
+    pub axis: Axis,
+    /// Decibels: 0 is the foot of the cells, 1 the top.
+    pub decibels: Vec<Tick>,
+    /// A cell for each channel, or for each few where there are many.
+    pub cells: Vec<ChannelCell>,
+}
+
+/// One channel, or the worst of a few.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ChannelCell {
+    /// Its height by its decibels; what is exact reaches the top.
+    pub height: f64,
+    /// All of it in words.
+    pub tooltip: String,
+}
+
+/// More cells than this nobody tells apart.
+const MOST: usize = 256;
+
+impl ChannelStrip {
+    /// The strip of a pair that was compared with all its channels; `None` where there is one channel or none.
+    pub fn of(pair: &PairView) -> Option<Self> {
+        let channels = pair.channels.as_ref()?;
+        let all = channels.all.as_ref().filter(|all| all.len() > 1)?;
+        let finite = || all.iter().filter_map(|it| it.sqnr_db).filter(|it| it.is_finite());
+        let highest = finite().fold(1.0, f64::max);
+        let decibels = Axis::between(finite().fold(0.0, f64::min), highest);
+        let each = all.len().div_ceil(MOST);
+        let cells = all.chunks(each).filter_map(|few| ChannelCell::of(few, &decibels)).collect();
+        let axis = pair.channel_axis.map(|axis| format!(" along axis {axis}")).unwrap_or_default();
+        let spread = channels.min.zip(channels.max).map(|(min, max)| format!(": {min:.1} to {max:.1} dB"));
+        let half = channels.median.map(|it| format!(", half of them below {it:.1}"));
+        let worst: Vec<String> = channels.worst.iter().take(3).map(|it| it.index.to_string()).collect();
+        let caption = format!(
+            "{} channels{axis}{}{}; the worst are {}",
+            count(all.len() as u64),
+            spread.unwrap_or_default(),
+            half.unwrap_or_default(),
+            worst.join(", ")
+        );
+        Some(ChannelStrip {
+            label: pair.label.clone(),
+            parameter: one_line(&pair.reference),
+            caption,
+            axis: Axis::between(0.0, (all.len() - 1) as f64),
+            decibels: decibels.ticks,
+            cells,
+        })
+    }
+}
+
+impl ChannelCell {
+    fn of(few: &[ChannelView], decibels: &Axis) -> Option<Self> {
+        let rank =
+            |it: &ChannelView| it.sqnr_db.unwrap_or(if it.exact { f64::INFINITY } else { f64::NEG_INFINITY });
+        let worst = few.iter().min_by(|one, other| rank(one).total_cmp(&rank(other)))?;
+        let sqnr = match worst.sqnr_db {
+            Some(db) => format!("{db:.1} dB"),
+            None if worst.exact => "exact".to_owned(),
+            None => "all of it is error".to_owned(),
+        };
+        let range = worst.reference_range;
+        let range = range.map(|[low, high]| format!(", {} … {}", number(low), number(high)));
+        let last = few.last().filter(|it| it.index != worst.index && few.len() > 1);
+        let worst_of = last.map(|last| format!(" (the worst of {} to {})", few[0].index, last.index));
+        Some(ChannelCell {
+            height: decibels.place(rank(worst)),
+            tooltip: format!(
+                "channel {}{}: {sqnr}{}",
+                worst.index,
+                worst_of.unwrap_or_default(),
+                range.unwrap_or_default()
+            ),
+        })
+    }
+}

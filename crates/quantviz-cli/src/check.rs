@@ -19,8 +19,8 @@ use crate::trouble::Trouble;
 /// Say whether quantized models may ship
 ///
 /// Without options, these hold: no finding is an error; every quantized weight has a counterpart in the reference; rounding
-/// to the nearest would keep at most 1 dB more with the same scales (of weights that were rounded so); and clipping makes at
-/// most a tenth of the error. Beside the options, a quantviz.toml in the working folder sets limits, also for some encodings
+/// to the nearest would keep at most 1 dB more with the same scales (6 dB where another method chose the codes); clipping
+/// makes at most a tenth of the error; and what was finite is. Beside the options, a quantviz.toml in the working folder sets limits, also for some encodings
 /// and weights; docs/check.md has every key.
 ///
 /// What weights keep bounds nothing that becomes of activations, so min-sqnr judges the best that is known: with

@@ -195,6 +195,37 @@ proptest! {
         prop_assert_eq!(check_summary(&source.real_summary(codes)?, &case.real_values()), Ok(()));
     }
 
+    /// Of short groups in which something is added after scaling, zero among it.
+    #[test]
+    fn what_is_added_is_summed_up_too(
+        run in select(vec![16usize, 32, 48, 8]),
+        groups in vec((select(vec![0.0f32, 0.5, -0.25, 0.011]), select(vec![0.0f32, -1.5, 3.0, 0.3])), 1..60),
+        seed in any::<u64>(),
+    ) {
+        let codes: Vec<u8> = (0..run * groups.len())
+            .map(|index| (seed.wrapping_add(index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60) as u8)
+            .collect();
+        let (scales, offsets): (Vec<f32>, Vec<f32>) = groups.iter().copied().unzip();
+        let source = MemorySource::new().with("s", Array1::from(scales)).with("o", Array1::from(offsets));
+        let named = |name| source.model().parameter_named(name).map(Operand::Parameter).expect("was added");
+        let granularity = Granularity::Block(vec![run as u64]);
+        let descriptor =
+            QuantDescriptor::of_stored(Encoding::Other, "a test", DType::U8, granularity, named("s"), None);
+        let mut descriptor = descriptor.expect("u8 holds codes");
+        descriptor.offset = Some(named("o"));
+        let source = source
+            .with("codes", Array1::from(codes.clone()))
+            .quantized(descriptor)
+            .expect("the groups fit");
+        let id = source.model().parameter_named("codes").expect("was added");
+        let real = |(index, code): (usize, &u8)| {
+            let (scale, offset) = groups[index / run];
+            f64::from(scale) * f64::from(*code) + f64::from(offset)
+        };
+        let expected: Vec<f64> = codes.iter().enumerate().map(real).collect();
+        prop_assert_eq!(check_summary(&source.real_summary(id)?, &expected), Ok(()));
+    }
+
     /// All of a group is the same number, so that digits cancel where squares are summed up.
     #[test]
     fn what_does_not_vary_has_no_spread(

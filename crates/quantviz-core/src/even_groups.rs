@@ -81,8 +81,6 @@ impl<'a> EvenGroups<'a> {
         let count = codes.len() as u64;
         let zero_codes =
             counts.values().find(|(code, _)| *code == self.zero_point).map_or(0, |(_, times)| times);
-        #[expect(clippy::cast_precision_loss, reason = "a block has not so many")]
-        let of_mean = sums.distances * sums.distances / count as f64;
         let summary = RangeSummary::of_sums(
             count,
             0.0,
@@ -91,7 +89,7 @@ impl<'a> EvenGroups<'a> {
             sums.ends,
             zero_codes + sums.zeroed,
         );
-        (sums.squares - of_mean > LEFT * sums.squares).then_some(summary)
+        (summary.squared_distances() > LEFT * sums.largest).then_some(summary)
     }
 
     /// The same where something is added: sums are of distances from the middle of what is added.
@@ -112,10 +110,9 @@ impl<'a> EvenGroups<'a> {
             },
         );
         let count = codes.len() as u64;
-        let of_mean = sums.distances * (sums.distances / count as f64);
         let summary =
             RangeSummary::of_sums(count, near, sums.distances, sums.squares, sums.ends, sums.zeroed);
-        (sums.squares - of_mean > LEFT * sums.largest).then_some(summary)
+        (summary.squared_distances() > LEFT * sums.largest).then_some(summary)
     }
 
     #[inline(always)]

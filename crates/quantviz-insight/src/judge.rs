@@ -1,7 +1,7 @@
 //! Whether a quantized model holds its limits, what could not be told of it, and what is worth a look all the same.
 
 use quantviz_core::{
-    Basis, ComparedPair, Comparison, Fidelity, Gain, MatchedBy, Model, Role, WarningKind, count,
+    Basis, ComparedPair, Comparison, Fidelity, Gain, MatchedBy, Model, Parameter, Role, WarningKind, count,
     expected_sqnr_db, number, plain_name,
 };
 use serde::Serialize;
@@ -127,7 +127,8 @@ fn doubts(from: &Model, of: &Model, comparison: &Comparison, linted: &Linted) ->
     let mut all = Vec::new();
     for unmatched in &comparison.unmatched_quantized {
         let parameter = of.parameter(unmatched.parameter);
-        if parameter.is_weight() || parameter.role == Role::Bias && has_namesake(from, &parameter.name) {
+        if parameter.is_weight() || parameter.role == Role::Bias && namesake(from, &parameter.name).is_some()
+        {
             all.push(format!("{} has no counterpart: {}", parameter.name, unmatched.why));
         }
     }
@@ -140,8 +141,7 @@ fn doubts(from: &Model, of: &Model, comparison: &Comparison, linted: &Linted) ->
     }
     for pair in comparison.pairs.iter().filter(|pair| pair.pair.matched_by == MatchedBy::Value) {
         let (name, other) = (name(pair), &from.parameter(pair.pair.reference).name);
-        let own = from.parameters.iter().find(|it| plain_name(&it.name) == plain_name(&name));
-        if own.is_some_and(|own| own.name != *other) && !is_numbered(&name) {
+        if namesake(from, &name).is_some_and(|own| own.name != *other) && !is_numbered(&name) {
             all.push(format!(
                 "{name}: by its values it is {other}, and the reference has one of its own name"
             ));
@@ -166,10 +166,10 @@ fn doubts(from: &Model, of: &Model, comparison: &Comparison, linted: &Linted) ->
     all
 }
 
-/// Whether the reference has a parameter of this name. A bias may be new: that of a normalisation that was folded, or one
+/// The parameter of the reference that has this name. A bias may be new: that of a normalisation that was folded, or one
 /// that was laid together of several.
-fn has_namesake(from: &Model, name: &str) -> bool {
-    from.parameters.iter().any(|it| plain_name(&it.name) == plain_name(name))
+fn namesake<'a>(from: &'a Model, name: &str) -> Option<&'a Parameter> {
+    from.parameters.iter().find(|it| plain_name(&it.name) == plain_name(name))
 }
 
 /// Whether a name is one that exporters count up, and says nothing of what is in it.
@@ -205,7 +205,7 @@ fn worth_a_look(gate: &Gate, from: &Model, of: &Model, comparison: &Comparison) 
     }
     for unmatched in &comparison.unmatched_quantized {
         let parameter = of.parameter(unmatched.parameter);
-        if parameter.role == Role::Bias && !has_namesake(from, &parameter.name) {
+        if parameter.role == Role::Bias && namesake(from, &parameter.name).is_none() {
             all.push(format!("{} has no counterpart: {}", parameter.name, unmatched.why));
         }
     }

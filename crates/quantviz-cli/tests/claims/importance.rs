@@ -3,8 +3,9 @@
 use quantviz_testkit::SafetensorsBuilder;
 use serde_json::Value;
 
+use crate::agrees::{DECIBELS, agrees};
 use crate::screen::screen;
-use crate::{DECIBELS, FOLDER, agrees, compared, path, refused, truth};
+use crate::{FOLDER, compared, path, refused, truth};
 
 fn check(truth: &Value, variant: &Value) {
     let pairs = variant["pairs"].as_array().expect("a list");

@@ -2,6 +2,8 @@
 //!
 //! `fixtures/python/make_claims.py` made the files and the truth.
 
+#[path = "../agrees/mod.rs"]
+mod agrees;
 mod axes;
 #[cfg(target_os = "linux")]
 mod hostile;
@@ -15,9 +17,6 @@ use quantviz_cli::{Exit, run};
 use serde_json::Value;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/claims");
-/// Decibels that two computations may differ by, and by how much of itself anything else.
-const DECIBELS: f64 = 0.01;
-const RELATIVE: f64 = 1e-6;
 
 fn path(name: &str) -> String {
     format!("{FOLDER}/{name}")
@@ -49,16 +48,4 @@ fn refused(arguments: &[&str]) -> String {
     let (exit, out, err) = said(arguments);
     assert_eq!((exit, &out[..], err.lines().count()), (Exit::Trouble, "", 1), "{arguments:?}: {err}");
     err
-}
-
-fn agrees(measure: &str, expected: &Value, found: &Value) -> bool {
-    if let (Some(expected), Some(found)) = (expected.as_array(), found.as_array()) {
-        return expected.len() == found.len()
-            && expected.iter().zip(found).all(|(one, other)| agrees(measure, one, other));
-    }
-    match (expected.as_f64(), found.as_f64()) {
-        (Some(one), Some(other)) if measure.ends_with("_db") => (one - other).abs() <= DECIBELS,
-        (Some(one), Some(other)) => (one - other).abs() <= RELATIVE * one.abs(),
-        _ => expected == found,
-    }
 }

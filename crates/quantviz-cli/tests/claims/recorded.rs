@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::agrees::agrees;
 use crate::screen::screen;
-use crate::{FOLDER, agrees, compared, path, refused, truth};
+use crate::{FOLDER, compared, path, refused, truth};
 
 fn models() -> [String; 2] {
     [path("network.safetensors"), path("network_int8.onnx")]

@@ -7,11 +7,8 @@ use std::path::{Path, PathBuf};
 use quantviz_cli::{Exit, run};
 use serde_json::{Value, json};
 
+use crate::agrees::agrees;
 use crate::truth::{PairTruth, Truth};
-
-/// Decibels that two computations may differ by, and by how much of itself anything else.
-const DECIBELS: f64 = 0.01;
-const RELATIVE: f64 = 1e-6;
 
 /// What differs between the truth about a case and what the command says.
 pub(crate) fn check_case(folder: &Path) -> Vec<String> {
@@ -132,19 +129,6 @@ fn check_pair(truth: &PairTruth, said: &Value) -> Vec<String> {
         }
     }
     mismatches
-}
-
-/// Whether two values of a measure are the same but for how they were computed.
-fn agrees(measure: &str, expected: &Value, found: &Value) -> bool {
-    if let (Some(expected), Some(found)) = (expected.as_array(), found.as_array()) {
-        return expected.len() == found.len()
-            && expected.iter().zip(found).all(|(one, other)| agrees(measure, one, other));
-    }
-    match (expected.as_f64(), found.as_f64()) {
-        (Some(one), Some(other)) if measure.ends_with("_db") => (one - other).abs() <= DECIBELS,
-        (Some(one), Some(other)) => (one - other).abs() <= RELATIVE * one.abs(),
-        _ => expected == found,
-    }
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -5,6 +5,8 @@
 //! `make_torch_pairs.py` made them.
 
 mod agreement;
+#[path = "../agrees/mod.rs"]
+mod agrees;
 mod truth;
 
 use std::fs;

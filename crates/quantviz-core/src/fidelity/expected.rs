@@ -178,6 +178,7 @@ fn complement(number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preview::NF4;
     use crate::{DType, OuterScale, Role, Shape};
 
     fn expected(dtype: DType, granularity: Granularity, change: impl Fn(&mut QuantDescriptor)) -> f64 {
@@ -201,26 +202,8 @@ mod tests {
         };
         let free = |it: &mut QuantDescriptor| it.offset = zero(0.0);
         let free_five = |it: &mut QuantDescriptor| (it.code_range, it.offset) = ((0.0, 31.0), zero(0.0));
-        let nf4 = [
-            -1.0,
-            -0.696_192_8,
-            -0.525_073_05,
-            -0.394_917_5,
-            -0.284_441_38,
-            -0.184_773_43,
-            -0.091_050_04,
-            0.0,
-            0.079_580_3,
-            0.160_930_2,
-            0.246_112_3,
-            0.337_915_24,
-            0.440_709_83,
-            0.562_617,
-            0.722_956_84,
-            1.0f32,
-        ];
         let nothing = |_: &mut QuantDescriptor| {};
-        let table = |it: &mut QuantDescriptor| it.table = Some(nf4.to_vec());
+        let table = |it: &mut QuantDescriptor| it.table = Some(NF4.to_vec());
         let power_of_two = |it: &mut QuantDescriptor| it.encoding = Encoding::Mxfp4;
         let two_levels = |it: &mut QuantDescriptor| {
             let scale = Operand::One { value: 1.0, parameter: None };

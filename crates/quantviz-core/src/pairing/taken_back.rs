@@ -27,25 +27,20 @@ pub(crate) fn are_taken_back(
         .iter()
         .map(|pair| match &pair.alignment.gain {
             Gain::None | Gain::BatchNorm { .. } => true,
-            Gain::Input(factors) => {
-                let by_weight = pairs.iter().any(|other| match &other.alignment.gain {
-                    Gain::Output(others) => are_inverse(factors, others),
-                    _ => false,
-                });
-                by_weight || vectors.of(factors.len()).are_divided_by(factors)
-            }
-            Gain::Output(factors) => {
-                let by_weight = pairs.iter().any(|other| match &other.alignment.gain {
-                    Gain::Input(others) => are_inverse(factors, others),
-                    _ => false,
-                });
-                by_weight || vectors.of(factors.len()).normalise_by(factors)
-            }
+            gain if pairs.iter().any(|other| are_inverse(gain, &other.alignment.gain)) => true,
+            Gain::Input(factors) => vectors.of(factors.len()).are_divided_by(factors),
+            Gain::Output(factors) => vectors.of(factors.len()).normalise_by(factors),
         })
         .collect()
 }
 
-fn are_inverse(ones: &[f64], others: &[f64]) -> bool {
+/// Whether outputs of one weight are the inputs of another, and multiplied by what these are divided by.
+fn are_inverse(one: &Gain, other: &Gain) -> bool {
+    let ((Gain::Input(ones), Gain::Output(others)) | (Gain::Output(ones), Gain::Input(others))) =
+        (one, other)
+    else {
+        return false;
+    };
     ones.len() == others.len() && are_close(ones.iter().zip(others).map(|(one, other)| one * other), |_| 1.0)
 }
 
@@ -132,8 +127,8 @@ impl OfLength {
         self.all.iter().any(|variances| {
             EPSILONS.iter().any(|epsilon| {
                 let by = |at: usize| 1.0 / (variances[at] + epsilon).sqrt();
-                let is_one = variances.iter().all(|&it| it >= 0.0);
-                is_one
+                let are_variances = variances.iter().all(|&it| it >= 0.0);
+                are_variances
                     && (are_close(factors.iter().copied(), by)
                         || self
                             .all

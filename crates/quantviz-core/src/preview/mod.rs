@@ -18,6 +18,8 @@ use std::ops::ControlFlow;
 
 pub use budget::{Choice, choose, decibels};
 pub use encode::EncodedWeight;
+#[cfg(test)]
+pub(crate) use rounding::NF4;
 pub use scheme::PreviewScheme;
 pub(crate) use weights::check_used;
 pub use weights::{AxisRule, Weight, quantizable, quantized_weights};

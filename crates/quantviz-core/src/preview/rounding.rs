@@ -39,7 +39,7 @@ pub(super) const E4M3: SmallFloat = SmallFloat { mantissa_bits: 3, smallest_expo
 pub(super) const E2M1: SmallFloat = SmallFloat { mantissa_bits: 1, smallest_exponent: 0, largest: 6.0 };
 
 /// The quantiles of a normal distribution that bitsandbytes calls NF4.
-pub(super) const NF4: [f32; 16] = [
+pub(crate) const NF4: [f32; 16] = [
     -1.0,
     -0.696_192_8,
     -0.525_073_05,

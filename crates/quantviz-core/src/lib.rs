@@ -162,7 +162,7 @@ pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};
 pub use elements::{Element, Elements, Packed};
 pub use error::{Error, ErrorKind, Result};
 pub use ext::SourceExt;
-pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels, expected_sqnr_db, is_wasted};
+pub use fidelity::{ChannelFidelity, Channels, Fidelity, Levels, expected_sqnr_db, is_rounded, is_wasted};
 pub use groups::{Granularity, Groups};
 pub use half::{bf16, f16};
 pub use histogram::{Bins, Histogram};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quantviz_core::{Basis, Encoding, PairHistograms, Role, bytes, is_wasted, number, one_line};
+use quantviz_core::{Basis, Encoding, PairHistograms, Role, bytes, is_rounded, is_wasted, number, one_line};
 use serde::Serialize;
 
 use crate::comparison::{ClaimView, ModelFidelityView, PairView, UnmatchedView, VariantView};
@@ -91,8 +91,6 @@ pub enum Verdict {
 const HEADROOM_DB: [f64; 2] = [1.0, 3.0];
 /// Decibels below what such codes keep of normally distributed weights: one bit of them, and two.
 const BELOW_DB: [f64; 2] = [6.0, 12.0];
-/// Of so many that are off the grid, codes were not meant to be the nearest.
-const OFF_GRID: f64 = 0.001;
 
 impl Verdict {
     fn by(decibels: f64, [look, poor]: [f64; 2]) -> Self {
@@ -116,7 +114,7 @@ impl Verdict {
             return (Verdict::Poor, format!("every value is {} times that of the reference", number(factor)));
         }
         // Codes that compensate for each other, as those of GPTQ, are not the nearest on purpose.
-        let is_rounded = pair.off_grid.is_none_or(|share| share <= OFF_GRID);
+        let is_rounded = is_rounded(pair.off_grid);
         let is_wasted = |headroom: &f64| is_wasted(*headroom, pair.off_grid, pair.common_factor);
         let headroom = pair.headroom_db.filter(is_wasted).unwrap_or(0.0);
         let by_headroom = Verdict::by(headroom, HEADROOM_DB);

@@ -180,14 +180,18 @@ impl Fidelity {
 
 /// A share of numbers: where more were not rounded to the nearest, another method chose the codes.
 const OFF_GRID: f64 = 0.001;
+/// Whether codes are the nearest, by the share of numbers that are not.
+pub fn is_rounded(off_grid: Option<f64>) -> bool {
+    off_grid.is_none_or(|share| share <= OFF_GRID)
+}
+
 /// Decibels that methods such as GPTQ give away, at most, so that errors make up for each other.
 const COMPENSATED_DB: f64 = 6.0;
 
 /// Whether headroom tells of anything wrong: it does unless another method chose the codes, which a scale that is wrong is
 /// not, nor anything that costs more than such methods do.
 pub fn is_wasted(headroom_db: f64, off_grid: Option<f64>, common_factor: Option<f64>) -> bool {
-    let is_rounded = off_grid.is_none_or(|share| share <= OFF_GRID);
-    is_rounded || common_factor.is_some() || headroom_db > COMPENSATED_DB
+    is_rounded(off_grid) || common_factor.is_some() || headroom_db > COMPENSATED_DB
 }
 
 /// What is exact comes last, and what is nothing but error first.

@@ -1,6 +1,6 @@
 //! What only a comparison with a reference can find.
 
-use quantviz_core::{count, number};
+use quantviz_core::{count, is_rounded, number};
 
 use crate::{Code, Evidence, Finding, Level, OffGrid, PairEvidence};
 
@@ -15,8 +15,6 @@ const SILENCED: f64 = 0.01;
 const OUTLIER_DB: f64 = 6.0;
 /// A share of the squared error.
 const CLIP_NOISE: f64 = 0.1;
-/// A share of values.
-const OFF_GRID: f64 = 0.001;
 /// Below this two tensors have nothing to do with each other.
 const RELATED_DB: f64 = 3.0;
 
@@ -82,7 +80,7 @@ fn negatives_lost(pairs: &[PairEvidence], findings: &mut Vec<Finding>) {
 
 /// QV018
 fn off_grid(pairs: &[PairEvidence], findings: &mut Vec<Finding>) {
-    for pair in pairs.iter().filter(|pair| pair.off_grid > OFF_GRID) {
+    for pair in pairs.iter().filter(|pair| !is_rounded(Some(pair.off_grid))) {
         if let Some(factor) = pair.common_factor {
             let message = match factor.abs() < 1e-6 {
                 true => "all its values are 0, and those of the reference are not".to_owned(),

@@ -68,9 +68,11 @@ fn all_is_well() {
 /// Field by field: a changed or removed one is a new version of the schema.
 #[test]
 fn json() {
-    let folder = in_folder(&[("model.onnx", &broken())]);
-    let path = folder.path().join("model.onnx").to_string_lossy().into_owned();
-    let (out, err, exit) = lint(&["--json", &path, &fixture("resnet8_int8.onnx")]);
+    let clean = std::fs::read(fixture("resnet8_int8.onnx")).expect("the fixture is there");
+    let folder = in_folder(&[("model.onnx", &broken()), ("sound.onnx", &clean)]);
+    let [path, sound] =
+        ["model.onnx", "sound.onnx"].map(|name| folder.path().join(name).to_string_lossy().into_owned());
+    let (out, err, exit) = lint(&["--json", &sound, &path]);
     assert_eq!((err.as_str(), exit), ("", Exit::FallsShort));
     let document: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(document["schema"], "quantviz.lint/1");

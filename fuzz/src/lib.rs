@@ -51,7 +51,7 @@ pub fn check_recordings(name: &str, bytes: &[u8]) {
 
 /// What is compared with itself is exact, or says in a line why it cannot be.
 fn check_compared(recordings: &[Recording], again: &[Recording]) {
-    match compare_recordings(recordings, again, Some(1), &|_| ControlFlow::Continue(())) {
+    match compare_recordings(recordings, again, None, Some(1), &|_| ControlFlow::Continue(())) {
         Err(error) => check_line(&error.to_string()),
         Ok(compared) => {
             for tensor in &compared.tensors {

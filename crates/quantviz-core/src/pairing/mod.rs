@@ -13,6 +13,7 @@ mod merged;
 mod proposals;
 mod sample;
 mod score;
+mod stacked;
 mod taken_back;
 
 use std::collections::{HashMap, HashSet};

@@ -8,5 +8,7 @@ mod dequantizing;
 mod histograms;
 mod reference;
 mod sources;
+mod stacked;
 mod summaries;
+mod taken_back;
 mod weighing;

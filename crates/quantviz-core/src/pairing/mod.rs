@@ -10,6 +10,7 @@ mod batch_norm;
 mod gains;
 mod gguf_names;
 mod merged;
+mod norms;
 mod proposals;
 mod sample;
 mod score;

@@ -6,6 +6,7 @@ mod comparing;
 mod decoding;
 mod dequantizing;
 mod histograms;
+mod normalised;
 mod reference;
 mod sources;
 mod stacked;

@@ -148,7 +148,13 @@ impl FidelityTable {
     /// The table of a variant.
     pub fn of(variant: &VariantView) -> Self {
         let is_bias = |pair: &&PairView| pair.role == Role::Bias || pair.shape.len() < 2;
-        let rows = variant.pairs.iter().filter(|pair| !is_bias(pair)).map(FidelityRow::of).collect();
+        let weights = || variant.pairs.iter().filter(|pair| !is_bias(pair));
+        let mut rows: Vec<FidelityRow> = weights().map(FidelityRow::of).collect();
+        // Of the weight that suffers most it is always worth knowing where.
+        if let Some((row, pair)) = rows.first_mut().zip(weights().next()) {
+            let told = worst_channel(pair, 0.0).filter(|it| !row.remarks.contains(it));
+            row.remarks.extend(told);
+        }
         let biases: Vec<&PairView> = variant.pairs.iter().filter(is_bias).collect();
         let model = &variant.model;
         let claims = model.claims.iter().rev().map(|it| Some(claim(it, model.claims.len())));
@@ -350,14 +356,14 @@ fn remarks(pair: &PairView) -> Vec<String> {
     let outlier = outlier.map(|gain| format!("a scale for each channel would gain {gain:.1} dB"));
     let left_out = (pair.non_finite > 0).then(|| format!("{} not finite, left out", pair.non_finite));
     let error = pair.error.as_ref().map(|error| one_line(error));
-    [outlier, worst_channel(pair), left_out, error].into_iter().flatten().collect()
+    [outlier, worst_channel(pair, CHANNEL_BELOW_DB), left_out, error].into_iter().flatten().collect()
 }
 
 /// Decibels below the median by which a channel is worth its name: the same as a scale for each channel has to gain.
 const CHANNEL_BELOW_DB: f64 = 6.0;
 
-/// The channel that suffers most, where it suffers much more than others do.
-fn worst_channel(pair: &PairView) -> Option<String> {
+/// The channel that suffers most, where it is so many decibels below what half of them keep.
+fn worst_channel(pair: &PairView, least: f64) -> Option<String> {
     let channels = pair.channels.as_ref()?;
     let (worst, median) = (channels.worst.first()?, channels.median?);
     match worst.sqnr_db {

@@ -161,5 +161,5 @@ fn activations_for_tensorrt() {
     let of_rule = found.iter().filter(|it| it.code == Code::NotSymmetric);
     let mut names: Vec<&str> = of_rule.filter_map(|it| it.parameter.as_deref()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["clip", "logits", "pool", "probabilities_QuantizeLinear_Input", "relu", "x"]);
+    assert_eq!(names, ["clip", "flat", "logits", "pool", "probabilities_QuantizeLinear_Input", "relu", "x"]);
 }

@@ -367,7 +367,7 @@ fn worst_channel(pair: &PairView, least: f64) -> Option<String> {
     let channels = pair.channels.as_ref()?;
     let (worst, median) = (channels.worst.first()?, channels.median?);
     match worst.sqnr_db {
-        Some(db) if median - db >= CHANNEL_BELOW_DB => Some(format!(
+        Some(db) if median - db >= least => Some(format!(
             "worst channel: {}, at {db:.1} dB; half of them keep {median:.1} dB or more",
             worst.index
         )),

@@ -212,6 +212,11 @@ fn batches<'a>(places: &[Place<'a>], others: &[Place<'a>]) -> Result<Vec<[Place<
     if let ([one], [other]) = (places, others) {
         return Ok(vec![[*one, *other]]);
     }
+    if let Some(place) = repeated(places).or_else(|| repeated(others)) {
+        let name = &place.recording.name;
+        let message = format!("it is recorded more than once under {name}: nothing tells which is which");
+        return Err(Error::malformed(message));
+    }
     let by_file: HashMap<&str, Place<'a>> = others.iter().map(|it| (&*it.recording.name, *it)).collect();
     let pairs: Vec<[Place<'a>; 2]> =
         places.iter().filter_map(|place| Some([*place, *by_file.get(&*place.recording.name)?])).collect();
@@ -231,6 +236,13 @@ fn batches<'a>(places: &[Place<'a>], others: &[Place<'a>]) -> Result<Vec<[Place<
         times(others.len()),
         files(others)
     )))
+}
+
+/// A place whose recording has the name of an earlier one: files that differ by their ends alone, an archive with two arrays
+/// of one name.
+fn repeated<'a>(places: &[Place<'a>]) -> Option<Place<'a>> {
+    let mut names = HashSet::new();
+    places.iter().copied().find(|place| !names.insert(&*place.recording.name))
 }
 
 fn nothing_in_common(from: &[(&str, Vec<Place<'_>>)], of: &[(&str, Vec<Place<'_>>)]) -> Error {

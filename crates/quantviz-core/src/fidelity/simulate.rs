@@ -39,10 +39,9 @@ pub(crate) fn simulate(
     const AT_ONCE: u64 = 1 << 14;
     let most = 2f64.powi(bits.cast_signed() - 1) - 1.0;
     let scale = |largest: f64| (largest / most).max(f64::MIN_POSITIVE);
-    // Each with one by it: multiplying is much quicker than dividing.
-    let scales: Vec<[f64; 2]> =
-        largest.iter().map(|&largest| [scale(largest), 1.0 / scale(largest)]).collect();
-    let of_all = scale(largest.iter().copied().fold(0.0, f64::max));
+    let step = |largest: f64| [scale(largest), 1.0 / scale(largest)];
+    let scales: Vec<Step> = largest.iter().map(|&largest| step(largest)).collect();
+    let of_all = step(largest.iter().copied().fold(0.0, f64::max));
     let channel_of = compared.channels();
     let mut simulated = Simulated::default();
     let mut values = Vec::new();
@@ -50,24 +49,18 @@ pub(crate) fn simulate(
         let end = range.end.min(start + AT_ONCE);
         compared.reference.read(start..end, &mut values)?;
         dispatch!(Level::new(), simd => {
-            simd.vectorize(
-                #[inline(always)]
-                || values.iter_mut().for_each(|value| *value = if value.is_finite() { *value } else { 0.0 }),
-            );
-            simulated.by_tensor += energy(simd, &values, &[[of_all, 1.0 / of_all]]);
             let mut at = 0;
             while at < values.len() {
                 let (channel, left) = channel_of.at(start + at as u64);
-                let channel = channel as usize;
+                let (channel, rest) = (channel as usize, values.len() - at);
                 // Channels side by side have scales side by side.
                 let (len, scales) = if left == 1 {
-                    let len = (scales.len() - channel).min(values.len() - at);
+                    let len = (scales.len() - channel).min(rest);
                     (len, &scales[channel..channel + len])
                 } else {
-                    let len = usize::try_from(left).map_or(values.len() - at, |left| left.min(values.len() - at));
-                    (len, &scales[channel..=channel])
+                    (usize::try_from(left).map_or(rest, |left| left.min(rest)), &scales[channel..=channel])
                 };
-                simulated.by_channel += energy(simd, &values[at..at + len], scales);
+                simulated.merge(energies(simd, &values[at..at + len], of_all, scales));
                 at += len;
             }
         });
@@ -75,34 +68,41 @@ pub(crate) fn simulate(
     Ok(simulated)
 }
 
-/// The energy of what rounding to multiples of a scale leaves: one scale for each value, or one for all.
+/// A scale, and one by it: multiplying is much quicker than dividing.
+type Step = [f64; 2];
+
+/// The energies of what rounding to multiples of a scale leaves, of one for all and of one for each channel: there is one
+/// for each value, or one for all of these.
 #[inline(always)]
-fn energy<S: Simd>(simd: S, values: &[f64], scales: &[[f64; 2]]) -> f64 {
+fn energies<S: Simd>(simd: S, values: &[f64], of_all: Step, scales: &[Step]) -> Simulated {
     simd.vectorize(
         #[inline(always)]
         || {
-            let error = |value: f64, [scale, inverse]: [f64; 2]| {
-                let error = value - scale * (value * inverse).round_ties_even();
-                error * error
+            let mut sums = [[0.0; LANES]; 2];
+            let mut add = |lane: usize, value: f64, scale: Step| {
+                let value = if value.is_finite() { value } else { 0.0 };
+                let error = |[scale, inverse]: Step| value - scale * (value * inverse).round_ties_even();
+                let (by_tensor, by_channel) = (error(of_all), error(scale));
+                sums[0][lane] += by_tensor * by_tensor;
+                sums[1][lane] += by_channel * by_channel;
             };
-            let mut sums = [0.0; LANES];
             let (rows, rest) = values.as_chunks::<LANES>();
             if let [scale] = *scales {
                 for row in rows {
-                    for (sum, &value) in sums.iter_mut().zip(row) {
-                        *sum += error(value, scale);
-                    }
+                    (0..LANES).for_each(|lane| add(lane, row[lane], scale));
                 }
-                return sums.iter().sum::<f64>() + rest.iter().map(|&value| error(value, scale)).sum::<f64>();
-            }
-            let (scale_rows, scale_rest) = scales.as_chunks::<LANES>();
-            for (row, scales) in rows.iter().zip(scale_rows) {
-                for ((sum, &value), &scale) in sums.iter_mut().zip(row).zip(scales) {
-                    *sum += error(value, scale);
+                (0..).zip(rest).for_each(|(lane, &value)| add(lane, value, scale));
+            } else {
+                let (scale_rows, scale_rest) = scales.as_chunks::<LANES>();
+                for (row, scales) in rows.iter().zip(scale_rows) {
+                    (0..LANES).for_each(|lane| add(lane, row[lane], scales[lane]));
                 }
+                (0..)
+                    .zip(rest.iter().zip(scale_rest))
+                    .for_each(|(lane, (&value, &scale))| add(lane, value, scale));
             }
-            let rest = rest.iter().zip(scale_rest).map(|(&value, &scale)| error(value, scale));
-            sums.iter().sum::<f64>() + rest.sum::<f64>()
+            let [by_tensor, by_channel] = sums.map(|lanes| lanes.iter().sum());
+            Simulated { by_tensor, by_channel }
         },
     )
 }

@@ -5,6 +5,7 @@ mod calibrating;
 mod comparing;
 mod decoding;
 mod dequantizing;
+mod float_codes;
 mod histograms;
 mod reference;
 mod sources;

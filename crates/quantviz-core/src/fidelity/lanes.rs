@@ -206,7 +206,7 @@ impl Lanes {
                 other = Some(at);
                 break;
             }
-            let q = (value - scales.zero_point) * scales.scale + scales.offset;
+            let q = (value - scales.zero_point).mul_add(scales.scale, scales.offset);
             let e = r - q;
             plain.rows += 1.0;
             plain.reference = r.mul_add(r, plain.reference);

@@ -7,6 +7,7 @@ mod decoding;
 mod dequantizing;
 mod float_codes;
 mod histograms;
+mod outliers;
 mod reference;
 mod sources;
 mod summaries;

@@ -67,7 +67,7 @@ fn twice_under_one_name() {
     let open = || open_recordings(folder.path(), &Limits::default()).expect("it can be read");
     let compared = compare_recordings(&open(), &open(), None, Some(1), &|_| ControlFlow::Continue(()));
     let tensors = compared.expect("nobody calls it off").tensors;
-    let [relu, once] = &tensors[..] else { panic!("{tensors:?}") };
+    let [once, relu] = &tensors[..] else { panic!("{tensors:?}") };
     let error = relu.fidelity.as_ref().expect_err("which is which").to_string();
     assert!(error.contains("it is recorded more than once under all"), "{error}");
     assert!(once.fidelity.as_ref().is_ok_and(|it| it.exact), "{once:?}");

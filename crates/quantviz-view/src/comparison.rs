@@ -1,8 +1,9 @@
 //! Quantized models beside their reference: the whole of it, and what `quantviz compare --json` prints.
 
 use quantviz_core::{
-    Basis, ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
-    PairHistograms, Parameter, ParameterId, ParameterSource, Role, Split, Unmatched, expected_sqnr_db,
+    Basis, ChannelFidelity, ChannelScales, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain,
+    MatchedBy, Model, PairHistograms, Parameter, ParameterId, ParameterSource, Role, Split, Unmatched,
+    expected_sqnr_db,
 };
 use quantviz_insight::Finding;
 use serde::Serialize;
@@ -172,6 +173,12 @@ pub struct ChannelView {
     pub max_abs_error: f64,
     pub mean_error: f64,
     pub reference_range: Option<[f64; 2]>,
+    /// What its codes are multiplied with, where each channel has a scale of its own, and all channels were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
+    /// What is taken from its codes before, where the file says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_point: Option<f64>,
 }
 
 /// What has no counterpart.
@@ -252,7 +259,11 @@ impl VariantView {
             .iter()
             .map(|pair| {
                 let rank = pair.fidelity.as_ref().map_or(f64::NEG_INFINITY, Fidelity::rank);
-                (rank, PairView::of(from, of, pair, all_channels))
+                let mut view = PairView::of(from, of, pair, all_channels);
+                if all_channels {
+                    view.add_scales(quantized, pair.pair.quantized);
+                }
+                (rank, view)
             })
             .collect();
         pairs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -372,6 +383,17 @@ impl PairView {
 }
 
 impl PairView {
+    /// The scale and the zero-point of every channel, where channels have their own.
+    fn add_scales(&mut self, quantized: &dyn ParameterSource, id: ParameterId) {
+        let Some(channels) = &mut self.channels else { return };
+        // What cannot be read is told already: nothing was measured then.
+        let Ok(Some(scales)) = ChannelScales::of(quantized, id) else { return };
+        let all = channels.all.as_deref_mut().unwrap_or_default();
+        if all.len() == scales.scales.len() {
+            all.iter_mut().chain(&mut channels.worst).for_each(|channel| channel.add(&scales));
+        }
+    }
+
     /// Worst first: nothing but errors, then by decibels, then what is exact.
     pub(crate) fn rank(&self) -> f64 {
         self.sqnr_db.unwrap_or(if self.exact { f64::INFINITY } else { f64::NEG_INFINITY })
@@ -396,6 +418,14 @@ impl ChannelView {
             max_abs_error: channel.max_abs_error,
             mean_error: channel.mean_error,
             reference_range: channel.reference_range.map(|(low, high)| [low, high]),
+            scale: None,
+            zero_point: None,
         }
+    }
+
+    fn add(&mut self, scales: &ChannelScales) {
+        let at = usize::try_from(self.index).unwrap_or(usize::MAX);
+        self.scale = scales.scales.get(at).copied();
+        self.zero_point = scales.zero_points.as_ref().and_then(|all| all.get(at).copied());
     }
 }

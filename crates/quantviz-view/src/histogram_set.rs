@@ -80,6 +80,8 @@ pub struct CodeHistogram {
     pub axis: Axis,
     /// A bar for each code that occurs; the tallest of them is 1 high.
     pub bars: Vec<HistogramBar>,
+    /// The code of each bar.
+    pub values: Vec<f64>,
     /// The axis that they stand up to.
     pub counts: CountAxis,
     /// The use that is made of the codes: `212 of 255 codes occur`.
@@ -296,6 +298,7 @@ impl CodeHistogram {
             let ticks = ends.map(|(index, at)| Tick { at, label: number(counts[index].0) });
             (Axis { ticks: ticks.to_vec(), ..axis }, format!("{used} codes occur"))
         };
-        Some(CodeHistogram { axis, bars, counts: heights, caption })
+        let values = counts.iter().map(|(code, _)| *code).collect();
+        Some(CodeHistogram { axis, bars, values, counts: heights, caption })
     }
 }

@@ -25,6 +25,7 @@ mod comparison;
 mod comparison_part;
 mod fidelity_table;
 mod findings;
+mod followers;
 mod group;
 mod histogram_set;
 mod inspection;
@@ -37,6 +38,7 @@ mod page_layer;
 mod parameter;
 mod preview;
 mod preview_table;
+mod range_blocks;
 mod range_chart;
 mod range_order;
 mod recorded;
@@ -48,7 +50,7 @@ mod words;
 pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use axis::{Axis, CountAxis, Tick};
 pub use cells::{RangeCells, SpreadCells};
-pub use channel_strip::{ChannelCell, ChannelStrip};
+pub use channel_strip::{ChannelCell, ChannelRow, ChannelStrip};
 pub use comparison::{
     AlignmentView, ChannelView, ChannelsView, ClaimView, CodeUse, ComparisonView, ModelFidelityView,
     PairView, SplitView, UnmatchedParameter, UnmatchedView, VariantView,
@@ -67,6 +69,7 @@ pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, S
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
+pub use range_blocks::RangeBlock;
 pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
 pub use range_order::RangeOrder;
 pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};

@@ -9,6 +9,7 @@ use crate::channel_strip::ChannelStrip;
 use crate::comparison::{ComparisonView, PairView};
 use crate::fidelity_table::{FidelityRow, Verdict};
 use crate::findings::{FindingGroup, Findings};
+use crate::followers::Followers;
 use crate::histogram_set::{HistogramPanel, HistogramSet};
 use crate::inspection::{Inspection, LayerView};
 use crate::layers::{Badge, BadgeKind, Tone};
@@ -83,8 +84,8 @@ pub(crate) struct Linked<'a> {
     places: Vec<Vec<usize>>,
     /// For each model, where what is named stands: parameters and activations.
     names: Vec<HashMap<String, usize>>,
-    /// The layers that only variants have, behind those of the reference.
-    more: Vec<&'a LayerView>,
+    /// All layers, in the order of the page.
+    layers: Vec<&'a LayerView>,
 }
 
 impl<'a> Linked<'a> {
@@ -103,8 +104,10 @@ impl<'a> Linked<'a> {
             models,
             places: vec![(0..reference.layers.len()).collect()],
             names: Vec::new(),
-            more: Vec::new(),
+            layers: reference.layers.iter().collect(),
         };
+        // What a layer that only variants have stands behind.
+        let mut followers: Followers = Followers::new(reference.layers.len());
         let mut named = by_name(reference);
         for (inspection, variant) in variants.iter().zip(&comparison.variants) {
             let layer_of: HashMap<&str, usize> = inspection
@@ -119,19 +122,27 @@ impl<'a> Linked<'a> {
                     joined.entry(of).or_insert(from);
                 }
             }
+            let mut before = None;
             let place = |(index, layer): (usize, &'a LayerView)| {
                 let name = words::layer_name(&layer.name, layer.kind);
                 let known = joined.get(&index).or_else(|| named.get(&name)).copied();
-                known.unwrap_or_else(|| {
-                    let place = reference.layers.len() + linked.more.len();
-                    linked.more.push(layer);
+                let place = known.unwrap_or_else(|| {
+                    let place = followers.add(before);
+                    linked.layers.push(layer);
                     named.insert(name, place);
                     place
-                })
+                });
+                before = Some(place);
+                place
             };
             let places = inspection.layers.iter().enumerate().map(place).collect();
             linked.places.push(places);
         }
+        let order = followers.order();
+        linked.layers = order.iter().map(|&place| linked.layers[place]).collect();
+        let mut moved = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(to, &from)| moved[from] = to);
+        linked.places.iter_mut().flatten().for_each(|place| *place = moved[*place]);
         linked.names = [reference]
             .into_iter()
             .chain(variants)
@@ -151,10 +162,16 @@ impl<'a> Linked<'a> {
             let joined = variant
                 .pairs
                 .iter()
-                .filter_map(|pair| Some((key(&pair.quantized), *of_reference.get(pair.reference.as_str())?)));
+                .filter_map(|pair| Some((key(&pair.quantized), *of_reference.get(pair.reference.as_str())?)))
+                .map(|(name, layer)| (name, linked.places[0][layer]));
             names.extend(joined);
         }
         linked
+    }
+
+    /// Where a layer of the reference stands on the page.
+    pub(crate) fn place(&self, layer: usize) -> usize {
+        self.places[0][layer]
     }
 
     /// Whether a finding of any model is about no layer.
@@ -165,8 +182,9 @@ impl<'a> Linked<'a> {
 
     /// Every layer of the page, without histograms.
     pub(crate) fn layers(&self, found: &[Finding]) -> Vec<PageLayer> {
-        let all = self.reference.layers.iter().chain(self.more.iter().copied());
-        let mut layers: Vec<PageLayer> = all
+        let mut layers: Vec<PageLayer> = self
+            .layers
+            .iter()
             .map(|layer| PageLayer {
                 name: words::layer_name(&layer.name, layer.kind),
                 op: layer.op.as_deref().map(one_line).unwrap_or_default(),

@@ -9,6 +9,7 @@ use crate::axis::Axis;
 use crate::comparison::{ComparisonView, PairView};
 use crate::fidelity_table::{FidelityRow, Verdict, changed};
 use crate::inspection::Inspection;
+use crate::model_page::file_name;
 use crate::parameter::ParameterView;
 use crate::short_names::shortened;
 use crate::words;
@@ -35,7 +36,7 @@ pub struct RangeChart {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RangeSeries {
-    /// What most of its weights are: `FP32`, `INT8`.
+    /// What most of its weights are: `FP32`, `INT8`; with the name of the file where several are the same.
     pub label: String,
     /// The path.
     pub model: String,
@@ -81,11 +82,29 @@ pub struct RangeBar {
     pub verdict: Option<Verdict>,
     /// The decibels that a quantized one keeps: `39.6`, `exact`, `>120`.
     pub sqnr: Option<String>,
-    /// All of that in words, to be shown where somebody points at it.
+    /// All of that in words: `INT8: -0.4 … 0.6, 39.6 dB`.
     pub tooltip: String,
     /// What rows are sorted by: decibels, of which what is exact has more than any, and how many more rounding would keep.
     #[serde(skip)]
     pub(crate) ranks: Option<[f64; 2]>,
+}
+
+impl RangeRow {
+    /// All of it in words, to be shown where somebody points at it: which weight, and the range in every model.
+    pub fn tooltip(&self) -> String {
+        let name = [self.op.as_str(), &self.layer].join(" ");
+        let bars = self.bars.iter().flatten().map(|bar| bar.tooltip.clone());
+        let remark = self.remark.clone();
+        let parts = [name.trim().to_owned(), self.parameter.clone()].into_iter().chain(remark).chain(bars);
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+impl RangeBar {
+    /// Worst first; what is not quantized last.
+    pub(crate) fn rank(&self) -> f64 {
+        self.ranks.map_or(f64::INFINITY, |[sqnr, _]| sqnr)
+    }
 }
 
 /// What stands where a layer is not quantized.
@@ -158,6 +177,25 @@ impl RangeChart {
         }
     }
 
+    /// The same, noting that a further model cannot be read.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use quantviz_core::MemorySource;
+    /// use quantviz_view::{ComparisonView, Inspection, RangeChart, Request};
+    ///
+    /// let go_on = |_| ControlFlow::Continue(());
+    /// let model = Inspection::of(&MemorySource::new(), "m.onnx", &Request::default(), &go_on)?;
+    /// let chart = RangeChart::of(&model, &ComparisonView::of("m.onnx", Vec::new())).without("models/m_int8.onnx");
+    /// assert_eq!(chart.notes, ["m_int8.onnx cannot be read, not shown"]);
+    /// # Ok::<(), quantviz_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Self {
+        self.notes.push(format!("{} cannot be read, not shown", file_name(path)));
+        self
+    }
+
     fn series(reference: &Inspection, comparison: &ComparisonView) -> Vec<RangeSeries> {
         let is_weight = |it: &&ParameterView| it.role == Role::Weight;
         let of_reference = reference.parameters.iter().filter(is_weight).map(ParameterView::type_label);
@@ -167,7 +205,21 @@ impl RangeChart {
             let weights = variant.pairs.iter().filter(|pair| pair.role != Role::Bias);
             series(weights.map(|pair| pair.label.clone()).collect(), &variant.path)
         });
-        [series(of_reference.collect(), &comparison.reference)].into_iter().chain(variants).collect()
+        let reference = series(of_reference.collect(), &comparison.reference);
+        let mut all: Vec<RangeSeries> = [reference].into_iter().chain(variants).collect();
+        tell_apart(&mut all);
+        all
+    }
+}
+
+/// Models of the same type have the names of their files too.
+fn tell_apart(all: &mut [RangeSeries]) {
+    let labels: Vec<String> = all.iter().map(|it| it.label.clone()).collect();
+    for series in all {
+        let is_alone = labels.iter().filter(|label| **label == series.label).count() == 1;
+        if !is_alone || series.label.is_empty() {
+            series.label = format!("{} {}", series.label, file_name(&series.model)).trim().to_owned();
+        }
     }
 }
 
@@ -313,7 +365,10 @@ impl<'a> Draft<'a> {
             let [low, high] = range;
             let text = format!("{} … {}", number(low), number(high));
             let row = pair.map(FidelityRow::of);
-            let label = pair.map_or(&series.label, |pair| &pair.label);
+            let label = match pair.map(|pair| &pair.label).filter(|label| !series.label.starts_with(*label)) {
+                Some(other) => format!("{} ({other})", series.label),
+                None => series.label.clone(),
+            };
             let sqnr = row
                 .as_ref()
                 .filter(|_| pair.is_some_and(|it| it.sqnr_db.is_some()))
@@ -324,7 +379,7 @@ impl<'a> Draft<'a> {
                 high,
                 from: axis.place(low),
                 to: axis.place(high),
-                tooltip: format!("{}, {label}: {text}{}", one_line(self.parameter), sqnr.unwrap_or_default()),
+                tooltip: format!("{label}: {text}{}", sqnr.unwrap_or_default()),
                 text,
                 magnitude: scale.place(range),
                 verdict: row.as_ref().map(|row| row.verdict),

@@ -1,0 +1,112 @@
+//! Pictures as PNG: the same SVG, painted here, with letters that come along.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{Options, Tree, fontdb::Database};
+
+use crate::picture::Picture;
+
+/// Machines without fonts draw what others do, so none but these are looked at.
+const LETTERS: [&[u8]; 2] =
+    [include_bytes!("../font/DejaVuSans.ttf"), include_bytes!("../font/DejaVuSans-Bold.ttf")];
+
+static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
+    let mut fonts = Database::new();
+    LETTERS.into_iter().for_each(|font| fonts.load_font_data(font.to_vec()));
+    Arc::new(fonts)
+});
+
+/// Dots for a unit: as sharp as screens are, where that is not too much.
+const SCALES: [f32; 2] = [2.0, 1.0];
+/// Dots of a picture, at most: 400 MB while it is painted.
+const MOST_DOTS: f32 = 1e8;
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotPainted(String);
+
+impl fmt::Display for NotPainted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotPainted {}
+
+impl Picture {
+    /// The same as [`Picture::document`], as a PNG file, light.
+    ///
+    /// # Errors
+    /// When it is too large to be painted in memory.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use quantviz_core::MemorySource;
+    /// use quantviz_draw::Heatmap;
+    /// use quantviz_view::{ComparisonView, Inspection, RangeChart, Request};
+    ///
+    /// let mut source = MemorySource::new().with("fc.weight", ndarray::arr2(&[[-1.0f32, 0.5], [2.0, 0.0]]));
+    /// source.model_mut().parameters[0].role = quantviz_core::Role::Weight;
+    /// let model = Inspection::of(&source, "m.onnx", &Request::default(), &|_| ControlFlow::Continue(()))?;
+    /// let chart = RangeChart::of(&model, &ComparisonView::of("m.onnx", Vec::new()));
+    /// let png = Heatmap::of(&chart).picture().png()?;
+    /// assert!(png.starts_with(b"\x89PNG\r\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn png(&self) -> Result<Vec<u8>, NotPainted> {
+        let options = Options { fontdb: Arc::clone(&FONTS), ..Options::default() };
+        let tree = Tree::from_str(&self.document(), &options);
+        let tree = tree.map_err(|error| NotPainted(format!("it cannot be painted: {error}")))?;
+        let size = tree.size();
+        let fits = |scale: &f32| size.width() * size.height() * scale * scale <= MOST_DOTS;
+        let too_large = || {
+            let (width, height) = (size.width(), size.height());
+            NotPainted(format!(
+                "{width} by {height} dots are too many for a PNG: name a file that ends in .svg"
+            ))
+        };
+        let scale = SCALES.into_iter().find(fits).ok_or_else(too_large)?;
+        let dots = |length: f32| (length * scale).ceil() as u32;
+        let mut painted = Pixmap::new(dots(size.width()), dots(size.height())).ok_or_else(too_large)?;
+        resvg::render(&tree, Transform::from_scale(scale, scale), &mut painted.as_mut());
+        painted.encode_png().map_err(|error| NotPainted(format!("it cannot be written as PNG: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Dots that are neither the ground nor near it.
+    fn dark(png: &[u8]) -> usize {
+        let painted = Pixmap::decode_png(png).expect("a PNG");
+        painted.pixels().iter().filter(|dot| dot.red() < 128).count()
+    }
+
+    #[test]
+    fn letters_are_painted() {
+        let with = |text: &str| {
+            let mut picture = Picture::new(200.0, 40.0, "");
+            picture.text("qv-text", 4.0, 20.0, text);
+            dark(&picture.png().expect("small"))
+        };
+        assert_eq!(with(""), 0, "nothing is dark on a light ground");
+        // Letters that stand in our pictures, and such as names may have.
+        for letter in "aÄβж…–−·▲◆→".chars() {
+            assert!(with(&letter.to_string()) > 5, "{letter}");
+        }
+        let mut strong = Picture::new(200.0, 40.0, "");
+        strong.text("qv-strong", 4.0, 20.0, "strong");
+        assert!(dark(&strong.png().expect("small")) > with("strong") * 5 / 4);
+    }
+
+    #[test]
+    fn what_is_too_large_is_said() {
+        let tall = |height| Picture::new(960.0, height, "tall").png();
+        assert!(tall(40_000.0).is_ok(), "2000 rows, one dot for a unit");
+        let refused = tall(1e6).expect_err("a gigabyte");
+        assert!(refused.to_string().ends_with("name a file that ends in .svg"), "{refused}");
+    }
+}

@@ -9,7 +9,7 @@ use quantviz::{Error, ErrorKind, one_line};
 
 use crate::Exit;
 use crate::gathered::{BINS, Gathered, ModelOptions};
-use crate::stream::Terminal;
+use crate::stream::{Label, Terminal};
 use crate::trouble::Trouble;
 use crate::written::write_whole;
 
@@ -73,6 +73,9 @@ pub(crate) fn run(options: &PlotOptions, terminal: &mut Terminal<'_>) -> Result<
         let path = PathBuf::from(&gathered.comparison.reference);
         Trouble::with(&path, error)
     })?;
+    if options.what == What::Heatmap {
+        tell_left_out(&gathered, terminal)?;
+    }
     let output = &options.output;
     let bytes = form.of_picture(&picture).map_err(|error| Trouble::with(output, error))?;
     if output.as_os_str() == "-" {
@@ -84,6 +87,18 @@ pub(crate) fn run(options: &PlotOptions, terminal: &mut Terminal<'_>) -> Result<
     let path = one_line(&output.to_string_lossy());
     writeln!(terminal.out, "{path}: {}, {}", bytes_text(bytes.len() as u64), one_line(&picture.title))?;
     Ok(gathered.outcome.exit())
+}
+
+/// Names the models that have no room beside the first.
+fn tell_left_out(gathered: &Gathered, terminal: &mut Terminal<'_>) -> Result<(), Trouble> {
+    let ranges = gathered.ranges();
+    let left_out = Heatmap::of(&ranges).left_out();
+    if !left_out.is_empty() {
+        let labels: Vec<&str> = left_out.iter().map(|it| it.label.as_str()).collect();
+        let line = format!("no room for {}: name the models that are to be drawn", labels.join(", "));
+        terminal.tell(Label::Warning, &ranges.title, &line)?;
+    }
+    Ok(())
 }
 
 /// What a picture is written as.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use quantviz::draw::Heatmap;
 use quantviz::html::{Fragment, page};
 use quantviz::view::bytes;
 use quantviz::{Error, one_line};
@@ -51,6 +52,14 @@ pub(crate) fn run(options: &ReportOptions, terminal: &mut Terminal<'_>) -> Resul
     }
     let gathered = Gathered::of(&options.models, BINS, &options.output, terminal)?;
     let shown = gathered.page();
+    let left_out = Heatmap::of(&shown.chart).left_out().len();
+    if left_out > 0 {
+        let (all, drawn) = (shown.models.len(), shown.models.len() - left_out);
+        let line = format!(
+            "the ranges of {drawn} of {all} models stand side by side; the page lets you choose which"
+        );
+        terminal.tell(Label::Warning, &shown.title, &line)?;
+    }
     let html = page(&Fragment::of(&shown, "report"));
     if !to_file {
         terminal.out.write_all(html.as_bytes())?;

@@ -82,3 +82,16 @@ fn pictures_are_svg_or_png() {
         assert!(err.contains("end its name in .svg or .png"), "{name}: {err}");
     }
 }
+
+#[test]
+fn models_without_room_are_named() {
+    let [fp32, int8, uint8] = ["fp32", "int8", "uint8"].map(|it| format!("{FOLDER}/resnet8_{it}.onnx"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let copies = [1, 2].map(|index| folder.path().join(format!("copy{index}_int8.onnx")));
+    copies.iter().for_each(|copy| drop(std::fs::copy(&int8, copy).expect("copied")));
+    let [one, two] = copies.each_ref().map(|copy| copy.to_str().expect("UTF-8"));
+    let (exit, svg, err) = plot(&["heatmap", &fp32, &uint8, &int8, one, two, "-o", "-"]);
+    assert_eq!((exit, err.lines().count()), (Exit::Done, 1), "{err}");
+    assert!(err.contains("no room for INT8 copy2_int8.onnx: name the models that are to be drawn"), "{err}");
+    assert!(svg.contains("no room for INT8 copy2_int8.onnx"), "{svg}");
+}

@@ -140,3 +140,20 @@ fn a_reference_whose_variants_are_all_damaged_is_shown_alone() {
     let (exit, html, err) = report(&[path(&damaged), path(&reference), "-o", "-"]);
     assert_eq!((exit, html.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
 }
+
+#[test]
+fn more_models_than_places_can_be_chosen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut models = vec![onnx("fp32")];
+    for index in 0..4 {
+        let copy = folder.path().join(format!("resnet8_int8_{index}.onnx"));
+        fs::copy(onnx("int8"), &copy).expect("copied");
+        models.push(path(&copy).to_owned());
+    }
+    let models: Vec<&str> = models.iter().map(String::as_str).collect();
+    let (exit, html, err) = report(&[&models[..], &["-o", "-"]].concat());
+    assert_eq!((exit, err.lines().count()), (Exit::Done, 1), "{err}");
+    assert!(err.contains("the ranges of 4 of 5 models stand side by side"), "{err}");
+    assert!(html.contains("Not drawn: INT8 resnet8_int8_3.onnx"), "models of one type are told apart");
+    assert_eq!(html.matches("<select class=\"qv-model\"").count(), 3);
+}

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use quantviz_view::{Axis, RangeBar, RangeBlock, RangeChart, RangeSeries, Tick, Verdict};
+use quantviz_view::{Axis, RangeBar, RangeBlock, RangeChart, RangeRow, RangeSeries, Tick, Verdict};
 
 use crate::escape::escaped;
 use crate::picture::{End, Picture, fitted, short};
@@ -107,12 +107,13 @@ impl<'a> Heatmap<'a> {
                 heading.text("qv-end", WIDTH - RIGHT, 18.0, &block.caption);
                 all = all.below(&heading);
             }
-            all = all.below(&self.block(&block));
+            all =
+                all.below(&self.some_rows(block.rows.clone(), String::new(), Name::in_block(&block, false)));
         }
         all = all.below(&self.foot());
         if let left_out @ [_, ..] = self.left_out() {
             let names: Vec<&str> = left_out.iter().map(|it| it.label.as_str()).collect();
-            let line = format!("{} more models have no room: {}", names.len(), names.join(", "));
+            let line = format!("no room for {}", names.join(", "));
             all.text("qv-quiet", 8.0, all.height + 6.0, &fitted(&line, 140, End::First));
             all.height += 16.0;
         }
@@ -186,13 +187,14 @@ impl<'a> Heatmap<'a> {
 
     /// The rows alone, all of them.
     pub fn rows(&self) -> Picture {
-        self.some_rows(0..self.chart.rows.len(), self.title())
+        self.some_rows(0..self.chart.rows.len(), self.title(), Name::Whole)
     }
 
-    /// The rows of one block.
+    /// The rows of one block. What their names begin with as its heading does is of the class `qv-in`: a page hides it
+    /// below the heading, and shows it where rows stand elsewhere.
     pub fn block(&self, block: &RangeBlock) -> Picture {
         let title = block.name.as_ref().map_or_else(|| self.title(), |name| format!("Ranges of {name}"));
-        self.some_rows(block.rows.clone(), title)
+        self.some_rows(block.rows.clone(), title, Name::in_block(block, true))
     }
 
     /// As high as all rows, without any: for those who move rows there.
@@ -216,7 +218,7 @@ impl<'a> Heatmap<'a> {
         rows
     }
 
-    fn some_rows(&self, range: Range<usize>, title: String) -> Picture {
+    fn some_rows(&self, range: Range<usize>, title: String, name: Name<'_>) -> Picture {
         let mut rows = self.grid(range.len(), title);
         let (widest, worst) = (self.chart.widest(), self.chart.worst());
         for (place, index) in range.enumerate() {
@@ -226,12 +228,12 @@ impl<'a> Heatmap<'a> {
                 (false, true) => "worst",
                 _ => "",
             };
-            self.row(&mut rows, place, index, mark);
+            self.row(&mut rows, place, index, mark, name);
         }
         rows
     }
 
-    fn row(&self, rows: &mut Picture, place: usize, index: usize, mark: &str) {
+    fn row(&self, rows: &mut Picture, place: usize, index: usize, mark: &str, named: Name<'_>) {
         let row = &self.chart.rows[index];
         let transform = format!("translate(0 {})", ROW * place as f64);
         let name = if row.layer.is_empty() { &row.parameter } else { &row.layer };
@@ -251,15 +253,20 @@ impl<'a> Heatmap<'a> {
             _ => 15,
         };
         let class = if mark.is_empty() { "qv-text" } else { "qv-strong" };
+        let (hidden, short_name) = named.parts(row);
+        rows.add(format_args!("<text class=\"{class}\" x=\"8\" y=\"14\">"));
+        if !hidden.is_empty() {
+            rows.add(format_args!("<tspan class=\"qv-in\">{}</tspan>", escaped(hidden)));
+        }
         rows.add(format_args!(
-            "<text class=\"{class}\" x=\"8\" y=\"14\">{}</text>",
-            escaped(&fitted(&row.short, room, End::Last))
+            "{}</text>",
+            escaped(&fitted(short_name, room - hidden.chars().count().min(room), End::Last))
         ));
         // What the name does not tell: the weight, where that is called otherwise; else the operator.
         let weight = row.parameter.strip_suffix(".weight").unwrap_or(&row.parameter);
         let is_told = row.parameter.starts_with(name.as_str()) || row.short != *name;
         let beside = if is_told { &row.op } else { weight };
-        let taken = row.short.chars().count().min(room);
+        let taken = (hidden.chars().count() + short_name.chars().count()).min(room);
         if !mark.is_empty() {
             rows.text("qv-end", NAMES - 12.0, 14.0, mark);
         } else {
@@ -316,12 +323,47 @@ impl<'a> Heatmap<'a> {
         foot.text("qv-quiet", 144.0, 20.0, &self.chart.magnitude);
         let is_judged = self.chart.rows.iter().flat_map(|row| &row.bars).flatten();
         if is_judged.into_iter().any(|bar| bar.sqnr.is_some()) {
-            foot.text("qv-end", WIDTH - RIGHT, 20.0, "▲ much is lost that need not be   ◆ worth a look");
+            foot.text("qv-end", WIDTH - RIGHT, 20.0, "▲ much is lost that need not be · ◆ worth a look");
         }
         for (index, note) in self.chart.notes.iter().enumerate() {
             foot.text("qv-quiet", 8.0, 42.0 + 16.0 * index as f64, note);
         }
         foot
+    }
+}
+
+/// How much of a row's name is told.
+#[derive(Clone, Copy)]
+enum Name<'a> {
+    Whole,
+    /// What stands behind the name of the block, and before that the rest, if it is `kept` for other places.
+    InBlock {
+        block: &'a str,
+        kept: bool,
+    },
+}
+
+impl<'a> Name<'a> {
+    fn in_block(block: &'a RangeBlock, kept: bool) -> Self {
+        block.name.as_deref().map_or(Name::Whole, |block| Name::InBlock { block, kept })
+    }
+
+    /// What a page may hide, and what it shows.
+    fn parts<'r>(self, row: &'r RangeRow) -> (&'r str, &'r str) {
+        let whole = ("", row.short.as_str());
+        let Name::InBlock { block, kept } = self else { return whole };
+        let name = if row.layer.is_empty() { &row.parameter } else { &row.layer };
+        let at = name.find(block).map(|at| at + block.len());
+        let Some(rest) = at.map(|at| name[at..].trim_start_matches(['.', '/'])) else { return whole };
+        // The short name may lack the end, too.
+        let starts = row.short.char_indices().map(|(at, _)| at);
+        let inner =
+            starts.map(|at| &row.short[at..]).find(|inner| !inner.is_empty() && rest.starts_with(inner));
+        match inner {
+            Some(inner) if kept => (&row.short[..row.short.len() - inner.len()], inner),
+            Some(inner) => ("", inner),
+            None => whole,
+        }
     }
 }
 

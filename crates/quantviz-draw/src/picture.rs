@@ -187,9 +187,9 @@ impl Picture {
             *count = least;
         }
         self.add(format_args!(
-            "<path class=\"{class}\" transform=\"matrix({} 0 0 {:.4e} {} {})\"{few}{} d=\"{}\"/>",
+            "<path class=\"{class}\" transform=\"matrix({} 0 0 {} {} {})\"{few}{} d=\"{}\"/>",
             fine(width / counts.len().max(1) as f64),
-            -height / tallest.max(1) as f64,
+            significant(-height / tallest.max(1) as f64),
             short(x),
             short(foot),
             if few.is_empty() { "" } else { "\"" },
@@ -225,6 +225,11 @@ pub(crate) const MOST_BARS: f64 = 4096.0;
 
 /// So many heights of bars are told apart, in two digits.
 const LEVELS: f64 = 99.0;
+
+/// Five digits, however small it is.
+fn significant(value: f64) -> impl Display {
+    format!("{value:.4e}").parse::<f64>().unwrap_or(value)
+}
 
 fn fine(value: f64) -> impl Display {
     (value * 10_000.0).round() / 10_000.0

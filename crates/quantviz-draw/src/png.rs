@@ -59,20 +59,23 @@ impl Picture {
         let options = Options { fontdb: Arc::clone(&FONTS), ..Options::default() };
         let tree = Tree::from_str(&self.document(), &options);
         let tree = tree.map_err(|error| NotPainted(format!("it cannot be painted: {error}")))?;
-        let size = tree.size();
-        let fits = |scale: &f32| size.width() * size.height() * scale * scale <= MOST_DOTS;
+        let (width, height) = (tree.size().width(), tree.size().height());
         let too_large = || {
-            let (width, height) = (size.width(), size.height());
             NotPainted(format!(
                 "{width} by {height} dots are too many for a PNG: name a file that ends in .svg"
             ))
         };
-        let scale = SCALES.into_iter().find(fits).ok_or_else(too_large)?;
+        let scale = scale(width, height).ok_or_else(too_large)?;
         let dots = |length: f32| (length * scale).ceil() as u32;
-        let mut painted = Pixmap::new(dots(size.width()), dots(size.height())).ok_or_else(too_large)?;
+        let mut painted = Pixmap::new(dots(width), dots(height)).ok_or_else(too_large)?;
         resvg::render(&tree, Transform::from_scale(scale, scale), &mut painted.as_mut());
         painted.encode_png().map_err(|error| NotPainted(format!("it cannot be written as PNG: {error}")))
     }
+}
+
+/// Dots for a unit of a picture of this size, if it can be painted at all.
+fn scale(width: f32, height: f32) -> Option<f32> {
+    SCALES.into_iter().find(|scale| width * height * scale * scale <= MOST_DOTS)
 }
 
 #[cfg(test)]
@@ -104,9 +107,8 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_said() {
-        let tall = |height| Picture::new(960.0, height, "tall").png();
-        assert!(tall(40_000.0).is_ok(), "2000 rows, one dot for a unit");
-        let refused = tall(1e6).expect_err("a gigabyte");
+        assert_eq!([600.0, 40_000.0, 1e6].map(|height| scale(988.0, height)), [Some(2.0), Some(1.0), None]);
+        let refused = Picture::new(960.0, 1e6, "tall").png().expect_err("a gigabyte");
         assert!(refused.to_string().ends_with("name a file that ends in .svg"), "{refused}");
     }
 }

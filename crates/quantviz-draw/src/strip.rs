@@ -55,5 +55,5 @@ fn plot(
     let cells = heights.len() as f64;
     let share = move |index: usize| index as f64 / cells;
     let bars = heights.enumerate().map(|(index, height)| ([share(index), share(index + 1)], height));
-    picture.steps("qv-fill-quantized", bars, [LEFT, top + high], [width, high]);
+    picture.steps("qv-cells", bars, [LEFT, top + high], [width, high]);
 }

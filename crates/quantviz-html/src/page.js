@@ -36,11 +36,11 @@ function quantvizPage(id) {
       row.classList.toggle("qv-chosen", is);
       row.tabIndex = is && first ? 0 : -1;
       if (is) row.setAttribute("aria-current", "true"); else row.removeAttribute("aria-current");
-      if (is && first && says) {
+      if (is && first) {
         const block = row.closest("details");
         if (block) block.open = true;
         into(row, one(".qv-scroll"));
-        tellRow(row);
+        if (says) tellRow(row);
       }
       first = first && !is;
     }
@@ -92,7 +92,7 @@ function quantvizPage(id) {
   // Histograms: bars are as high as what they count, so their numbers are read from them.
   const PARTS = 99;
   const bars = (plot) => plot.querySelector("path[transform]");
-  const matrix = (path) => path.getAttribute("transform").match(/-?[\d.]+(e-?\d+)?/g).map(Number);
+  const matrix = (path) => path.getAttribute("transform").match(/-?[\d.]+/g).map(Number);
   function counts(plot) {
     const path = bars(plot), all = [];
     let height = 0;
@@ -110,7 +110,7 @@ function quantvizPage(id) {
     const log = plot.querySelector(".qv-log"), even = bars(plot);
     if (!log || !even || bars(log)) return;
     const path = even.cloneNode(), [wide, , , high, x, foot] = matrix(even);
-    const level = (count) => count && Math.max(1, Math.round(PARTS * Math.log1p(count) / Math.log1p(tallest)));
+    const level = (count) => count && Math.max(1, Math.round(PARTS * (Math.log1p(count) / Math.log1p(tallest))));
     path.setAttribute("transform", "matrix(" + [wide, 0, 0, high * tallest / PARTS, x, foot].join(" ") + ")");
     path.setAttribute("d", "M0 0" + counts(plot).map((count) => "V" + level(count) + "h1").join("") + "V0");
     path.removeAttribute("data-few");

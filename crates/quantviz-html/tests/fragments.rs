@@ -70,7 +70,7 @@ fn hostile_words_are_told_as_they_are() {
     let html =
         Fragment::of(&page_of(Names::HostileBlocks, 28, 5).without(HOSTILE, HOSTILE), "a").html().to_owned();
     let escaped = "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;";
-    for before in ["<summary><span class=\"qv-name\">", "<li>▲ ", "<title>"] {
+    for before in ["<summary><span class=\"qv-name\">", "cannot be read, and is not shown: ", "<title>"] {
         assert!(html.contains(&format!("{before}{escaped}")), "{before}");
     }
     let options = html.split("<option value=\"").filter(|it| it.contains("onerror")).count();
@@ -131,11 +131,12 @@ fn a_model_of_nothing_has_a_page() {
     assert!(Fragment::of(&shown, "a").html().contains("no weights"));
 }
 
-/// Pages are sent to people: they stay small however many layers and channels there are.
+/// Pages are sent to people. What a layer takes does not depend on how large it is, but for a digit or two; GPT-2 has 50 of
+/// such weights.
 #[test]
 fn pages_of_many_layers_are_small() {
-    let html = page(&Fragment::of(&page_of(Names::Plain, 150, 2), "a"));
-    assert!(html.len() < 2_000_000, "{}", html.len());
+    let html = page(&Fragment::of(&page_of(Names::Plain, 100, 2), "a"));
+    assert!(html.len() < 1_500_000, "{}", html.len());
 }
 
 /// More models than there are places: all are drawn, the first are seen, and each place can be given to another.

@@ -49,7 +49,7 @@ mod tests {
         let of_another = followers.add(Some(1));
         let last = followers.add(Some(2));
         assert_eq!(followers.order(), [first, 0, 1, third, fourth, of_another, 2, last]);
-        assert_eq!(Followers::new(0).order(), []);
+        assert!(Followers::new(0).order().is_empty());
     }
 
     #[test]

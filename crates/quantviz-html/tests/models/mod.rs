@@ -152,8 +152,9 @@ fn model(layers: usize, names: Names, codes: Option<Codes>) -> MemorySource {
 /// The page of a model with so many variants.
 pub fn page_of(names: Names, layers: usize, variants: usize) -> ModelPage {
     let go_on = |_| ControlFlow::Continue(());
-    let inspect =
-        |source, path: &str| Inspection::of(source, path, &Request::default(), &go_on).expect("readable");
+    let inspect = |source: &MemorySource, path: &str| {
+        Inspection::of(source, path, &Request::default(), &go_on).expect("readable")
+    };
     let from = model(layers, names, None);
     let title = names.word("gpt2");
     let (mut views, mut inspections) = (Vec::new(), Vec::new());
@@ -162,7 +163,9 @@ pub fn page_of(names: Names, layers: usize, variants: usize) -> ModelPage {
         let of = model(layers, names, Some(codes));
         let compared = Compare::new().bins(64).run(&from, &of, &go_on).expect("readable");
         let findings = Lint::new().run(&of, &go_on).expect("readable").findings;
-        let path = format!("{title}_{index}.onnx");
+        // Of a path, what stands behind the last slash is the name of the file.
+        let file = if names == Names::Plain { "" } else { "<img src=x onerror=alert(1)>\"'&" };
+        let path = format!("{title}{file}_{index}.onnx");
         views.push(VariantView::of(&*path, &from, &of, &compared, findings, true));
         inspections.push(inspect(&of, &path));
     }

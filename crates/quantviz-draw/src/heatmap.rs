@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use quantviz_view::{Axis, RangeBar, RangeBlock, RangeChart, RangeRow, RangeSeries, Tick, Verdict};
+use quantviz_view::{Axis, RangeBar, RangeBlock, RangeChart, RangeSeries, Tick, Verdict};
 
 use crate::escape::escaped;
 use crate::picture::{End, Picture, fitted, short};
+use crate::row_name::RowName;
 use crate::style::{STEPS, step};
 
 /// How a chart of ranges is drawn.
@@ -107,8 +108,11 @@ impl<'a> Heatmap<'a> {
                 heading.text("qv-end", WIDTH - RIGHT, 18.0, &block.caption);
                 all = all.below(&heading);
             }
-            all =
-                all.below(&self.some_rows(block.rows.clone(), String::new(), Name::in_block(&block, false)));
+            all = all.below(&self.some_rows(
+                block.rows.clone(),
+                String::new(),
+                RowName::in_block(&block, false),
+            ));
         }
         all = all.below(&self.foot());
         if let left_out @ [_, ..] = self.left_out() {
@@ -187,14 +191,14 @@ impl<'a> Heatmap<'a> {
 
     /// The rows alone, all of them.
     pub fn rows(&self) -> Picture {
-        self.some_rows(0..self.chart.rows.len(), self.title(), Name::Whole)
+        self.some_rows(0..self.chart.rows.len(), self.title(), RowName::Whole)
     }
 
     /// The rows of one block. What their names begin with as its heading does is of the class `qv-in`: a page hides it
     /// below the heading, and shows it where rows stand elsewhere.
     pub fn block(&self, block: &RangeBlock) -> Picture {
         let title = block.name.as_ref().map_or_else(|| self.title(), |name| format!("Ranges of {name}"));
-        self.some_rows(block.rows.clone(), title, Name::in_block(block, true))
+        self.some_rows(block.rows.clone(), title, RowName::in_block(block, true))
     }
 
     /// As high as all rows, without any: for those who move rows there.
@@ -218,7 +222,7 @@ impl<'a> Heatmap<'a> {
         rows
     }
 
-    fn some_rows(&self, range: Range<usize>, title: String, name: Name<'_>) -> Picture {
+    fn some_rows(&self, range: Range<usize>, title: String, name: RowName<'_>) -> Picture {
         let mut rows = self.grid(range.len(), title);
         let (widest, worst) = (self.chart.widest(), self.chart.worst());
         for (place, index) in range.enumerate() {
@@ -233,7 +237,7 @@ impl<'a> Heatmap<'a> {
         rows
     }
 
-    fn row(&self, rows: &mut Picture, place: usize, index: usize, mark: &str, named: Name<'_>) {
+    fn row(&self, rows: &mut Picture, place: usize, index: usize, mark: &str, named: RowName<'_>) {
         let row = &self.chart.rows[index];
         let transform = format!("translate(0 {})", ROW * place as f64);
         let name = if row.layer.is_empty() { &row.parameter } else { &row.layer };
@@ -254,13 +258,14 @@ impl<'a> Heatmap<'a> {
         };
         let class = if mark.is_empty() { "qv-text" } else { "qv-strong" };
         let (hidden, short_name) = named.parts(row);
-        rows.add(format_args!("<text class=\"{class}\" x=\"8\" y=\"14\">"));
-        if !hidden.is_empty() {
-            rows.add(format_args!("<tspan class=\"qv-in\">{}</tspan>", escaped(hidden)));
-        }
+        let shown = fitted(short_name, room - hidden.chars().count().min(room), End::Last);
+        let hidden_part = match hidden {
+            "" => String::new(),
+            hidden => format!("<tspan class=\"qv-in\">{}</tspan>", escaped(hidden)),
+        };
         rows.add(format_args!(
-            "{}</text>",
-            escaped(&fitted(short_name, room - hidden.chars().count().min(room), End::Last))
+            "<text class=\"{class}\" x=\"8\" y=\"14\">{hidden_part}{}</text>",
+            escaped(&shown)
         ));
         // What the name does not tell: the weight, where that is called otherwise; else the operator.
         let weight = row.parameter.strip_suffix(".weight").unwrap_or(&row.parameter);
@@ -329,41 +334,6 @@ impl<'a> Heatmap<'a> {
             foot.text("qv-quiet", 8.0, 42.0 + 16.0 * index as f64, note);
         }
         foot
-    }
-}
-
-/// How much of a row's name is told.
-#[derive(Clone, Copy)]
-enum Name<'a> {
-    Whole,
-    /// What stands behind the name of the block, and before that the rest, if it is `kept` for other places.
-    InBlock {
-        block: &'a str,
-        kept: bool,
-    },
-}
-
-impl<'a> Name<'a> {
-    fn in_block(block: &'a RangeBlock, kept: bool) -> Self {
-        block.name.as_deref().map_or(Name::Whole, |block| Name::InBlock { block, kept })
-    }
-
-    /// What a page may hide, and what it shows.
-    fn parts<'r>(self, row: &'r RangeRow) -> (&'r str, &'r str) {
-        let whole = ("", row.short.as_str());
-        let Name::InBlock { block, kept } = self else { return whole };
-        let name = if row.layer.is_empty() { &row.parameter } else { &row.layer };
-        let at = name.find(block).map(|at| at + block.len());
-        let Some(rest) = at.map(|at| name[at..].trim_start_matches(['.', '/'])) else { return whole };
-        // The short name may lack the end, too.
-        let starts = row.short.char_indices().map(|(at, _)| at);
-        let inner =
-            starts.map(|at| &row.short[at..]).find(|inner| !inner.is_empty() && rest.starts_with(inner));
-        match inner {
-            Some(inner) if kept => (&row.short[..row.short.len() - inner.len()], inner),
-            Some(inner) => ("", inner),
-            None => whole,
-        }
     }
 }
 

@@ -31,6 +31,7 @@ mod histograms;
 mod picture;
 #[cfg(feature = "png")]
 mod png;
+mod row_name;
 mod strip;
 mod style;
 

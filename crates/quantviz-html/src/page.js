@@ -39,8 +39,11 @@ function quantvizPage(id) {
       if (is && first) {
         const block = row.closest("details");
         if (block) block.open = true;
-        into(row, one(".qv-scroll"));
+        const box = one(".qv-scroll"), before = box.scrollTop;
+        into(row, box);
         if (says) tellRow(row);
+        // Where nobody has looked yet, it stands in the midst of others.
+        else if (box.scrollTop > before) box.scrollTop += box.clientHeight / 3;
       }
       first = first && !is;
     }
@@ -274,8 +277,10 @@ function quantvizPage(id) {
   }));
   // Headings of blocks stick below the scale, however high that is.
   const head = one(".qv-head");
-  if (head && window.ResizeObserver) {
-    new ResizeObserver(() => root.style.setProperty("--head", head.offsetHeight + "px")).observe(head);
+  const measure = () => root.style.setProperty("--head", head.offsetHeight + "px");
+  if (head) {
+    measure();
+    if (window.ResizeObserver) new ResizeObserver(measure).observe(head);
   }
   all(".qv-choice button").forEach((button) => button.addEventListener("click", () => {
     const what = button.dataset.show, is = root.classList.toggle("qv-show-" + what);

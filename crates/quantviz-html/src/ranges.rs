@@ -43,7 +43,7 @@ pub(crate) fn ranges(page: &ModelPage, id: &str) -> Markup {
                     }
                 }
                 p class="qv-said qv-row-said qv-live" { "Point at a row, or move to it, for its numbers." }
-                (PreEscaped(heatmap.foot().inline("img")))
+                div class="qv-foot" { (PreEscaped(heatmap.foot().inline("img"))) }
             }
         }
     }

@@ -4,7 +4,8 @@ use quantviz_core::{count, number, one_line};
 use serde::Serialize;
 
 use crate::axis::{Axis, Tick};
-use crate::comparison::{ChannelView, PairView};
+use crate::channels_view::ChannelView;
+use crate::comparison::PairView;
 
 /// The decibels of all channels of a weight, side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -21,6 +21,7 @@ mod activation_scales;
 mod axis;
 mod cells;
 mod channel_strip;
+mod channels_view;
 mod comparison;
 mod comparison_part;
 mod fidelity_table;
@@ -41,6 +42,7 @@ mod preview_table;
 mod range_blocks;
 mod range_chart;
 mod range_order;
+mod range_series;
 mod recorded;
 mod request;
 mod short_names;
@@ -51,9 +53,10 @@ pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use axis::{Axis, CountAxis, Tick};
 pub use cells::{RangeCells, SpreadCells};
 pub use channel_strip::{ChannelCell, ChannelRow, ChannelStrip};
+pub use channels_view::{ChannelView, ChannelsView};
 pub use comparison::{
-    AlignmentView, ChannelView, ChannelsView, ClaimView, CodeUse, ComparisonView, ModelFidelityView,
-    PairView, SplitView, UnmatchedParameter, UnmatchedView, VariantView,
+    AlignmentView, ClaimView, CodeUse, ComparisonView, ModelFidelityView, PairView, SplitView,
+    UnmatchedParameter, UnmatchedView, VariantView,
 };
 pub use fidelity_table::{FidelityRow, FidelityTable, RowShapes, Verdict};
 pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
@@ -70,8 +73,9 @@ pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, Sch
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
 pub use range_blocks::RangeBlock;
-pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
+pub use range_chart::{RangeBar, RangeChart, RangeRow};
 pub use range_order::RangeOrder;
+pub use range_series::RangeSeries;
 pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

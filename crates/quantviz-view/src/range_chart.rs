@@ -11,6 +11,7 @@ use crate::fidelity_table::{FidelityRow, Verdict, changed};
 use crate::inspection::Inspection;
 use crate::model_page::file_name;
 use crate::parameter::ParameterView;
+use crate::range_series::RangeSeries;
 use crate::short_names::shortened;
 use crate::words;
 
@@ -30,16 +31,6 @@ pub struct RangeChart {
     pub rows: Vec<RangeRow>,
     /// What is not shown, and what is to be kept in mind, a line each.
     pub notes: Vec<String>,
-}
-
-/// One model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct RangeSeries {
-    /// What most of its weights are: `FP32`, `INT8`; with the name of the file where several are the same.
-    pub label: String,
-    /// The path.
-    pub model: String,
 }
 
 /// One weight; so one layer, but for those that have several.
@@ -140,7 +131,7 @@ impl RangeChart {
         let high = ends.reduce(f64::max).unwrap_or(0.0);
         let axis = Axis::between(low.min(0.0), high.max(0.0));
         let scale = Magnitudes::of(ranges());
-        let series = Self::series(reference, comparison);
+        let series = RangeSeries::all(reference, comparison);
         let names: Vec<&str> = drafts.iter().map(Draft::name).collect();
         let short = shortened(&names);
         let rows = drafts.iter().zip(short).map(|(draft, short)| draft.row(short, &axis, &scale, &series));
@@ -195,44 +186,6 @@ impl RangeChart {
         self.notes.push(format!("{} cannot be read, not shown", file_name(path)));
         self
     }
-
-    fn series(reference: &Inspection, comparison: &ComparisonView) -> Vec<RangeSeries> {
-        let is_weight = |it: &&ParameterView| it.role == Role::Weight;
-        let of_reference = reference.parameters.iter().filter(is_weight).map(ParameterView::type_label);
-        let series =
-            |labels: Vec<String>, path: &str| RangeSeries { label: most(labels), model: one_line(path) };
-        let variants = comparison.variants.iter().map(|variant| {
-            let weights = variant.pairs.iter().filter(|pair| pair.role != Role::Bias);
-            series(weights.map(|pair| pair.label.clone()).collect(), &variant.path)
-        });
-        let reference = series(of_reference.collect(), &comparison.reference);
-        let mut all: Vec<RangeSeries> = [reference].into_iter().chain(variants).collect();
-        tell_apart(&mut all);
-        all
-    }
-}
-
-/// Models of the same type have the names of their files too.
-fn tell_apart(all: &mut [RangeSeries]) {
-    let labels: Vec<String> = all.iter().map(|it| it.label.clone()).collect();
-    for series in all {
-        let is_alone = labels.iter().filter(|label| **label == series.label).count() == 1;
-        if !is_alone || series.label.is_empty() {
-            series.label = format!("{} {}", series.label, file_name(&series.model)).trim().to_owned();
-        }
-    }
-}
-
-/// The text that occurs most often; of several, the first.
-fn most(texts: Vec<String>) -> String {
-    let times = |text: &String| texts.iter().filter(|it| *it == text).count();
-    let mut distinct: Vec<&String> = Vec::new();
-    texts.iter().for_each(|text| {
-        if !distinct.contains(&text) {
-            distinct.push(text);
-        }
-    });
-    distinct.into_iter().rev().max_by_key(|text| times(text)).cloned().unwrap_or_default()
 }
 
 /// How large numbers are, from 0 to 1, by the logarithm of the largest.

@@ -1,0 +1,60 @@
+//! The models whose ranges stand beside each other, and what they are called there.
+
+use quantviz_core::{Role, one_line};
+use serde::Serialize;
+
+use crate::comparison::ComparisonView;
+use crate::inspection::Inspection;
+use crate::model_page::file_name;
+use crate::parameter::ParameterView;
+
+/// One model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RangeSeries {
+    /// What most of its weights are: `FP32`, `INT8`; with the name of the file where several are the same.
+    pub label: String,
+    /// The path.
+    pub model: String,
+}
+
+impl RangeSeries {
+    /// The reference, then its variants.
+    pub(crate) fn all(reference: &Inspection, comparison: &ComparisonView) -> Vec<Self> {
+        let is_weight = |it: &&ParameterView| it.role == Role::Weight;
+        let of_reference = reference.parameters.iter().filter(is_weight).map(ParameterView::type_label);
+        let series =
+            |labels: Vec<String>, path: &str| RangeSeries { label: most(labels), model: one_line(path) };
+        let variants = comparison.variants.iter().map(|variant| {
+            let weights = variant.pairs.iter().filter(|pair| pair.role != Role::Bias);
+            series(weights.map(|pair| pair.label.clone()).collect(), &variant.path)
+        });
+        let reference = series(of_reference.collect(), &comparison.reference);
+        let mut all: Vec<RangeSeries> = [reference].into_iter().chain(variants).collect();
+        tell_apart(&mut all);
+        all
+    }
+}
+
+/// Models of the same type have the names of their files too.
+fn tell_apart(all: &mut [RangeSeries]) {
+    let labels: Vec<String> = all.iter().map(|it| it.label.clone()).collect();
+    for series in all {
+        let is_alone = labels.iter().filter(|label| **label == series.label).count() == 1;
+        if !is_alone || series.label.is_empty() {
+            series.label = format!("{} {}", series.label, file_name(&series.model)).trim().to_owned();
+        }
+    }
+}
+
+/// The text that occurs most often; of several, the first.
+fn most(texts: Vec<String>) -> String {
+    let times = |text: &String| texts.iter().filter(|it| *it == text).count();
+    let mut distinct: Vec<&String> = Vec::new();
+    texts.iter().for_each(|text| {
+        if !distinct.contains(&text) {
+            distinct.push(text);
+        }
+    });
+    distinct.into_iter().rev().max_by_key(|text| times(text)).cloned().unwrap_or_default()
+}

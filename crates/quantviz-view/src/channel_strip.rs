@@ -51,6 +51,8 @@ pub struct ChannelCell {
 
 /// More cells than this nobody tells apart.
 const MOST: usize = 256;
+/// Decibels that the foot of the cells stands below the worst channel, at most.
+const BELOW: f64 = 6.0;
 
 impl ChannelStrip {
     /// The strip of a pair that was compared with all its channels; `None` where there is one channel or none.
@@ -59,7 +61,9 @@ impl ChannelStrip {
         let all = channels.all.as_ref().filter(|all| all.len() > 1)?;
         let finite = || all.iter().filter_map(|it| it.sqnr_db).filter(|it| it.is_finite());
         let highest = finite().fold(1.0, f64::max);
-        let decibels = Axis::between(finite().fold(0.0, f64::min), highest);
+        // Channels are told apart by what is between them, of which little would be seen above all that they keep.
+        let least = finite().reduce(f64::min).unwrap_or(0.0);
+        let decibels = Axis::between(if least > BELOW { least - BELOW } else { least.min(0.0) }, highest);
         let each = all.len().div_ceil(MOST);
         let cells = all.chunks(each).filter_map(|few| ChannelCell::of(few, &decibels)).collect();
         let axis = pair.channel_axis.map(|axis| format!(" along axis {axis}")).unwrap_or_default();

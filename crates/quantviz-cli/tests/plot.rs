@@ -88,7 +88,9 @@ fn models_without_room_are_named() {
     let [fp32, int8, uint8] = ["fp32", "int8", "uint8"].map(|it| format!("{FOLDER}/resnet8_{it}.onnx"));
     let folder = tempfile::tempdir().expect("a folder");
     let copies = [1, 2].map(|index| folder.path().join(format!("copy{index}_int8.onnx")));
-    copies.iter().for_each(|copy| drop(std::fs::copy(&int8, copy).expect("copied")));
+    for copy in &copies {
+        std::fs::copy(&int8, copy).expect("copied");
+    }
     let [one, two] = copies.each_ref().map(|copy| copy.to_str().expect("UTF-8"));
     let (exit, svg, err) = plot(&["heatmap", &fp32, &uint8, &int8, one, two, "-o", "-"]);
     assert_eq!((exit, err.lines().count()), (Exit::Done, 1), "{err}");

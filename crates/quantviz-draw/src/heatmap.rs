@@ -258,8 +258,13 @@ impl<'a> Heatmap<'a> {
         };
         let class = if mark.is_empty() { "qv-text" } else { "qv-strong" };
         let (hidden, short_name) = named.parts(row);
-        let shown = fitted(short_name, room - hidden.chars().count().min(room), End::Last);
-        let hidden_part = match hidden {
+        let shown = fitted(short_name, room, End::Last);
+        // Elsewhere than below its heading, as much of the rest is told as there is room for.
+        let hidden = match room - shown.chars().count() {
+            0 | 1 => String::new(),
+            left => fitted(hidden, left, End::Last),
+        };
+        let hidden_part = match hidden.as_str() {
             "" => String::new(),
             hidden => format!("<tspan class=\"qv-in\">{}</tspan>", escaped(hidden)),
         };
@@ -271,7 +276,7 @@ impl<'a> Heatmap<'a> {
         let weight = row.parameter.strip_suffix(".weight").unwrap_or(&row.parameter);
         let is_told = row.parameter.starts_with(name.as_str()) || row.short != *name;
         let beside = if is_told { &row.op } else { weight };
-        let taken = (hidden.chars().count() + short_name.chars().count()).min(room);
+        let taken = hidden.chars().count() + shown.chars().count();
         if !mark.is_empty() {
             rows.text("qv-end", NAMES - 12.0, 14.0, mark);
         } else {

@@ -19,7 +19,7 @@ impl<'a> RowName<'a> {
     }
 
     /// What a page may hide, and what it shows.
-    pub(crate) fn parts<'r>(self, row: &'r RangeRow) -> (&'r str, &'r str) {
+    pub(crate) fn parts(self, row: &RangeRow) -> (&str, &str) {
         let whole = ("", row.short.as_str());
         let RowName::InBlock { block, kept } = self else { return whole };
         let name = if row.layer.is_empty() { &row.parameter } else { &row.layer };

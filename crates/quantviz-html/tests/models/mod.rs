@@ -11,11 +11,12 @@ use quantviz_insight::Lint;
 use quantviz_view::{ComparisonView, Inspection, ModelPage, Request, VariantView};
 
 /// What would run, close an element or an attribute, or begin another.
-pub const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\"'&<!--\u{2028}]]>--></title></style>";
+pub(crate) const HOSTILE: &str =
+    "</script><img src=x onerror=alert(1)>\"'&<!--\u{2028}]]>--></title></style>";
 
 /// How layers are called.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Names {
+pub(crate) enum Names {
     /// Each tries to become something else.
     Hostile,
     /// The same, in blocks: so do headings.
@@ -35,7 +36,7 @@ impl Names {
         }
     }
 
-    fn word<'a>(self, plain: &'a str) -> &'a str {
+    fn word(self, plain: &str) -> &str {
         if self == Names::Plain { plain } else { HOSTILE }
     }
 }
@@ -150,7 +151,7 @@ fn model(layers: usize, names: Names, codes: Option<Codes>) -> MemorySource {
 }
 
 /// The page of a model with so many variants.
-pub fn page_of(names: Names, layers: usize, variants: usize) -> ModelPage {
+pub(crate) fn page_of(names: Names, layers: usize, variants: usize) -> ModelPage {
     let go_on = |_| ControlFlow::Continue(());
     let inspect = |source: &MemorySource, path: &str| {
         Inspection::of(source, path, &Request::default(), &go_on).expect("readable")

@@ -14,7 +14,7 @@ function quantvizPage(id) {
   all(".qv-layer > summary").forEach((summary) => { summary.tabIndex = -1; });
   let chosen = -1, order = 0;
 
-  const name = (layer) => options[layer].dataset.name;
+  const name = (layer) => options[layer].querySelector(".qv-name").textContent;
   const layerOf = (row) => data.rows[Number(row.dataset.row)];
   // Scrolls a box until something in it is seen below what sticks to its top.
   const into = (element, box) => {
@@ -49,6 +49,7 @@ function quantvizPage(id) {
     }
     if (first && shown().length) shown()[0].tabIndex = 0;
     layers[layer].querySelectorAll(".qv-histograms").forEach(prepare);
+    reach();
     if (list.hidden) {
       search.value = name(layer);
       // Whoever types next looks for something else.
@@ -56,6 +57,13 @@ function quantvizPage(id) {
     }
     search.setAttribute("aria-activedescendant", options[layer].id);
     if (says) one(".qv-announce").textContent = "Layer " + name(layer);
+  }
+
+  // What is wider than its place can be reached, and moved, by keys.
+  function reach() {
+    all("header .qv-wide, .qv-scales .qv-wide, .qv-foot, .qv-chosen :is(.qv-wide, figure)").forEach((box) => {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0; else box.removeAttribute("tabindex");
+    });
   }
 
   // Rows, in the order in which they stand: in their blocks, or in any other order together.
@@ -277,15 +285,11 @@ function quantvizPage(id) {
   }));
   // Headings of blocks stick below the scale, however high that is.
   const head = one(".qv-head");
-  const measure = () => root.style.setProperty("--head", head.offsetHeight + "px");
-  if (head) {
-    measure();
-    if (window.ResizeObserver) new ResizeObserver(measure).observe(head);
+  function measure() {
+    if (head) root.style.setProperty("--head", head.offsetHeight + "px");
+    reach();
   }
-  all(".qv-choice button").forEach((button) => button.addEventListener("click", () => {
-    const what = button.dataset.show, is = root.classList.toggle("qv-show-" + what);
-    all('.qv-choice button[data-show="' + what + '"]').forEach((it) => it.setAttribute("aria-pressed", String(is)));
-    all(".qv-histograms").forEach((it) => it.dispatchEvent(new Event("qv-aim")));
-  }));
+  measure();
+  if (window.ResizeObserver) new ResizeObserver(measure).observe(root);
   choose(data.first, false);
 }

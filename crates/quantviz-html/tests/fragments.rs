@@ -166,7 +166,7 @@ fn pages_for_a_browser() {
     for layers in [20, 150, 600] {
         write(&format!("plain-{layers}.html"), whole(&page_of(Names::Plain, layers, 2)));
     }
-    write("blocks.html", whole(&page_of(Names::HostileBlocks, 40, 1)));
+    write("blocks.html", whole(&page_of(Names::HostileBlocks, 40, 4).without(HOSTILE, HOSTILE)));
     write("many.html", whole(&page_of(Names::Plain, 8, 6)));
     let shown = page_of(Names::Plain, 3, 2);
     let both = ["a", "b"].map(|name| Fragment::of(&shown, name).html().to_owned()).concat();

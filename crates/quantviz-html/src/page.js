@@ -218,8 +218,9 @@ function quantvizPage(id) {
   }
   function filter(text) {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    options.forEach((it) => {
-      const all = it.textContent.toLowerCase();
+    options.forEach((it, layer) => {
+      const parts = it.querySelector(".qv-parts").textContent.split(", ").map((part) => name(layer) + "." + part);
+      const all = [it.textContent, ...parts].join(" ").toLowerCase();
       it.hidden = !words.every((word) => all.includes(word));
     });
   }

@@ -20,7 +20,8 @@ pub(crate) fn picker(page: &ModelPage, id: &str) -> Markup {
                     @for (index, layer) in page.layers.iter().enumerate() {
                         li id={ (id) "-option-" (index) } role="option" aria-selected="false" data-layer=(index) {
                             span class="qv-name" { (layer.name) }
-                            " " span class="qv-op" { (layer.op) (parameters(layer)) }
+                            " " span class="qv-op" { (layer.op) } " "
+                            span class="qv-op qv-parts" { (parameters(layer)) }
                             " " (badges(&layer.badges, false))
                         }
                     }
@@ -34,12 +35,15 @@ pub(crate) fn picker(page: &ModelPage, id: &str) -> Markup {
     }
 }
 
-/// What a layer of an opaque name is known by: its parameters, as the first model that has some calls them.
+/// What a layer of an opaque name is known by: its parameters, as the first model that has some calls them, without the name
+/// of the layer. The script finds them with it, too.
 fn parameters(layer: &PageLayer) -> String {
     let Some((first, _)) = layer.parameters.first() else { return String::new() };
     let of_first = layer.parameters.iter().filter(|(model, _)| model == first);
-    let names: Vec<&str> = of_first.map(|(_, row)| row.name.as_str()).take(PARAMETERS).collect();
-    format!(" · {}", names.join(", "))
+    let within = |name: &str| {
+        name.strip_prefix(&layer.name).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name).to_owned()
+    };
+    of_first.map(|(_, row)| within(&row.name)).take(PARAMETERS).collect::<Vec<_>>().join(", ")
 }
 
 /// With what each is about where somebody points at it, if that is wanted.

@@ -265,13 +265,12 @@ impl<'a> Linked<'a> {
             }
             lines.push(format!("{model}: {name}"));
         }
-        let is_any = !labels.is_empty();
-        Badge {
-            kind: BadgeKind::Quantization,
-            text: if is_any { labels.join(", ") } else { "not quantized".to_owned() },
-            tone: Tone::Plain,
-            tooltip: if is_any { lines.join("; ") } else { "it has no quantization parameters".to_owned() },
-        }
+        let (text, tooltip) = match labels.len() {
+            0 => ("not quantized".to_owned(), "it has no quantization parameters".to_owned()),
+            1..=3 => (labels.join(", "), lines.join("; ")),
+            many => (format!("quantized in {many} models"), lines.join("; ")),
+        };
+        Badge { kind: BadgeKind::Quantization, text, tone: Tone::Plain, tooltip }
     }
 
     /// Hangs every set into the layer of its weight. Biases whose codes are as good as can be have their rows in the tables,

@@ -185,12 +185,14 @@ impl Lanes {
             quantized_low: load(&self.quantized_low),
             quantized_high: load(&self.quantized_high),
         };
+        let shift = scales.zero_point - scales.offset * scales.inverse;
         let mut other = None;
         for at in places {
             let r = Numbers::eight(simd, numbers.reference, at);
             let value = Numbers::eight(simd, numbers.values, at);
             let (Some(r), Some(value)) = (r, value) else { break };
-            let target = (r - scales.offset) * scales.inverse + scales.zero_point;
+            // The last digit may differ from that of a division: whatever is that near to the end of a cell is as near to both.
+            let target = r.mul_add(scales.inverse, shift);
             let is_nearest = match numbers.cells {
                 None => target.round_ties_even().simd_eq(value),
                 Some((lows, highs)) => {
@@ -204,7 +206,7 @@ impl Lanes {
                 other = Some(at);
                 break;
             }
-            let q = (value - scales.zero_point) * scales.scale + scales.offset;
+            let q = (value - scales.zero_point).mul_add(scales.scale, scales.offset);
             let e = r - q;
             plain.rows += 1.0;
             plain.reference = r.mul_add(r, plain.reference);

@@ -65,7 +65,7 @@ impl ChannelOf {
     }
 
     /// Whether elements side by side lie in channels side by side.
-    fn are_neighbours(self) -> bool {
+    pub(super) fn are_neighbours(self) -> bool {
         self.inner == 1 && self.len > 1
     }
 

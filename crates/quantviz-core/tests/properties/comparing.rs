@@ -107,7 +107,7 @@ impl Scheme {
     }
 }
 
-fn roles(source: &mut MemorySource) {
+pub(crate) fn roles(source: &mut MemorySource) {
     for parameter in &mut source.model_mut().parameters {
         parameter.role = match parameter.name.rsplit_once('.').map(|(_, end)| end) {
             Some("s") => Role::Scale,

@@ -91,7 +91,7 @@ impl Picture {
         let terminal = Terminal::open(self, display, quantviz, scratch)?;
         let raw = scratch.join(format!("{}.png", self.name));
         show(display.client("import").args(["-window", &terminal.window]).arg(&raw))?;
-        keep(self.name, &raw, BACKGROUND)
+        finish(self.name, &raw, BACKGROUND)
     }
 }
 
@@ -116,12 +116,12 @@ impl PagePicture {
         chromium.arg(format!("--window-size={},{}", self.width, self.height));
         chromium.arg(format!("--screenshot={}", raw.display()));
         show(chromium.arg(format!("file://{}", page.display())))?;
-        keep(self.name, &raw, "#ffffff")
+        finish(self.name, &raw, "#ffffff")
     }
 }
 
-/// Puts a picture to the others, where it is small enough.
-fn keep(name: &str, raw: &Path, background: &str) -> Result {
+/// Makes a picture of the documentation of a screenshot.
+fn finish(name: &str, raw: &Path, background: &str) -> Result {
     let file = PathBuf::from(format!("{FOLDER}/{name}.png"));
     shrink(raw, &file, background)?;
     let bytes = file.metadata().map_err(|error| format!("{}: {error}", file.display()))?.len();

@@ -18,6 +18,14 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
+/// Whether the letters that come along have this one: `font/README.md` lists which they are.
+fn is_there(letter: char) -> bool {
+    matches!(letter,
+        '\n' | ' '..='~' | '\u{a0}'..='\u{17f}' | '\u{391}'..='\u{3c9}' | '\u{400}'..='\u{45f}' | '\u{2010}'..='\u{2027}'
+        | '\u{2030}'..='\u{205e}' | '\u{20ac}' | '\u{2190}'..='\u{2199}' | '\u{2212}' | '\u{221e}' | '\u{2248}'
+        | '\u{2260}'..='\u{2265}' | '\u{25a0}'..='\u{25c9}')
+}
+
 /// Dots for a unit: as sharp as screens are, where that is not too much.
 const SCALES: [f32; 2] = [2.0, 1.0];
 /// Dots of a picture, at most: 400 MB while it is painted.
@@ -57,7 +65,10 @@ impl Picture {
     /// ```
     pub fn png(&self) -> Result<Vec<u8>, NotPainted> {
         let options = Options { fontdb: Arc::clone(&FONTS), ..Options::default() };
-        let tree = Tree::from_str(&self.document(), &options);
+        // A letter that is not there would leave no trace.
+        let known = |letter| if is_there(letter) { letter } else { '\u{fffd}' };
+        let document: String = self.document().chars().map(known).collect();
+        let tree = Tree::from_str(&document, &options);
         let tree = tree.map_err(|error| NotPainted(format!("it cannot be painted: {error}")))?;
         let (width, height) = (tree.size().width(), tree.size().height());
         let too_large = || {
@@ -100,6 +111,9 @@ mod tests {
         for letter in "aÄβж…–−·▲◆→".chars() {
             assert!(with(&letter.to_string()) > 5, "{letter}");
         }
+        // What the letters that come along do not have is seen to be something.
+        assert!(with("層") > 5);
+        assert_eq!(with("層"), with("\u{fffd}"));
         let mut strong = Picture::new(200.0, 40.0, "");
         strong.text("qv-strong", 4.0, 20.0, "strong");
         assert!(dark(&strong.png().expect("small")) > with("strong") * 5 / 4);

@@ -152,6 +152,11 @@ fn model(layers: usize, names: Names, codes: Option<Codes>) -> MemorySource {
 
 /// The page of a model with so many variants.
 pub(crate) fn page_of(names: Names, layers: usize, variants: usize) -> ModelPage {
+    compared(names, layers, variants).0
+}
+
+/// The same, with the comparison that it is made of.
+pub(crate) fn compared(names: Names, layers: usize, variants: usize) -> (ModelPage, ComparisonView) {
     let go_on = |_| ControlFlow::Continue(());
     let inspect = |source: &MemorySource, path: &str| {
         Inspection::of(source, path, &Request::default(), &go_on).expect("readable")
@@ -171,5 +176,5 @@ pub(crate) fn page_of(names: Names, layers: usize, variants: usize) -> ModelPage
         inspections.push(inspect(&of, &path));
     }
     let comparison = ComparisonView::of(title, views);
-    ModelPage::of(title, &inspect(&from, title), None, &inspections, &comparison)
+    (ModelPage::of(title, &inspect(&from, title), None, &inspections, &comparison), comparison)
 }

@@ -148,8 +148,13 @@ impl PlotOptions {
                 Ok(histograms(set, values, if self.log { Counts::Log } else { Counts::Even }))
             }
             What::Channels => {
-                let pairs = comparison.variants.iter().flat_map(|variant| &variant.pairs);
-                let strips: Vec<ChannelStrip> = pairs.filter_map(ChannelStrip::of).collect();
+                let labels = gathered.ranges().series;
+                let variants = comparison.variants.iter().zip(&labels[1..]);
+                let strips = variants.flat_map(|(variant, series)| {
+                    let of_pairs = variant.pairs.iter().filter_map(ChannelStrip::of);
+                    of_pairs.map(|strip| strip.in_model(&series.label))
+                });
+                let strips: Vec<ChannelStrip> = strips.collect();
                 let name = &self.chosen(&strips, |strip| &strip.parameter)?.parameter;
                 let same = strips.iter().filter(|strip| strip.parameter == *name).map(strip);
                 let variants = comparison.variants.iter().map(|variant| variant.path.as_str());

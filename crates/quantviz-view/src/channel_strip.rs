@@ -96,6 +96,19 @@ impl ChannelStrip {
     }
 }
 
+impl ChannelStrip {
+    /// The same, saying of which model it is, where that is not said by the type of its codes.
+    #[must_use]
+    pub fn in_model(self, model: &str) -> Self {
+        let label = if model.starts_with(&self.label) {
+            one_line(model)
+        } else {
+            format!("{} {}", one_line(model), self.label)
+        };
+        ChannelStrip { label, ..self }
+    }
+}
+
 fn differ(all: &[ChannelView], number: impl Fn(&ChannelView) -> Option<f64>) -> bool {
     all.windows(2).any(|two| number(&two[0]) != number(&two[1]))
 }

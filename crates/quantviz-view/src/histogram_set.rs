@@ -10,6 +10,7 @@ use crate::comparison::{CodeUse, ComparisonView, PairView, VariantView};
 use crate::fidelity_table::{FidelityRow, Verdict, changed};
 use crate::inspection::Inspection;
 use crate::parameter::ParameterView;
+use crate::told_apart::told_apart;
 use crate::words;
 
 /// The histograms of a weight of the reference and of everything that was made of it.
@@ -179,7 +180,9 @@ impl HistogramSet {
             codes: None,
         };
         let quantized = members.iter().map(|member| member.panel(&axis, &counts));
-        let panels: Vec<HistogramPanel> = [panel].into_iter().chain(quantized).collect();
+        let mut panels: Vec<HistogramPanel> = [panel].into_iter().chain(quantized).collect();
+        let labels = told_apart(panels.iter().map(|it| (it.label.as_str(), it.model.as_str())));
+        panels.iter_mut().zip(labels).for_each(|(panel, label)| panel.label = label);
         HistogramSet {
             title: one_line(&first.reference),
             remark: changed(first),

@@ -47,6 +47,7 @@ mod recorded;
 mod request;
 mod short_names;
 mod table;
+mod told_apart;
 mod words;
 
 pub use activation_scales::{ActivationScaleRow, ActivationScales};

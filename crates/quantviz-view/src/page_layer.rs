@@ -244,7 +244,9 @@ impl<'a> Linked<'a> {
         let (weights, biases): (Vec<_>, Vec<_>) = pairs.iter().partition(|(_, pair)| pair.role != Role::Bias);
         for (model, pair) in weights.into_iter().chain(biases) {
             layer.measures.push(PageMeasure::of(&self.models[model].label, pair));
-            layer.channels.extend(ChannelStrip::of(pair));
+            layer
+                .channels
+                .extend(ChannelStrip::of(pair).map(|strip| strip.in_model(&self.models[model].label)));
         }
         let found: Vec<&Finding> = found.iter().map(|(_, finding)| *finding).collect();
         let of_pairs = Badge::of_pairs(pairs.iter().map(|(_, pair)| *pair));

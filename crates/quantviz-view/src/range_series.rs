@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::comparison::ComparisonView;
 use crate::inspection::Inspection;
-use crate::model_page::file_name;
 use crate::parameter::ParameterView;
+use crate::told_apart::told_apart;
 
 /// One model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,19 +31,9 @@ impl RangeSeries {
         });
         let reference = series(of_reference.collect(), &comparison.reference);
         let mut all: Vec<RangeSeries> = [reference].into_iter().chain(variants).collect();
-        tell_apart(&mut all);
+        let labels = told_apart(all.iter().map(|it| (it.label.as_str(), it.model.as_str())));
+        all.iter_mut().zip(labels).for_each(|(series, label)| series.label = label);
         all
-    }
-}
-
-/// Models of the same type have the names of their files too.
-fn tell_apart(all: &mut [RangeSeries]) {
-    let labels: Vec<String> = all.iter().map(|it| it.label.clone()).collect();
-    for series in all {
-        let is_alone = labels.iter().filter(|label| **label == series.label).count() == 1;
-        if !is_alone || series.label.is_empty() {
-            series.label = format!("{} {}", series.label, file_name(&series.model)).trim().to_owned();
-        }
     }
 }
 

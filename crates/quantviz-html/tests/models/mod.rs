@@ -169,9 +169,11 @@ pub(crate) fn compared(names: Names, layers: usize, variants: usize) -> (ModelPa
         let of = model(layers, names, Some(codes));
         let compared = Compare::new().bins(64).run(&from, &of, &go_on).expect("readable");
         let findings = Lint::new().run(&of, &go_on).expect("readable").findings;
-        // Of a path, what stands behind the last slash is the name of the file.
-        let file = if names == Names::Plain { "" } else { "<img src=x onerror=alert(1)>\"'&" };
-        let path = format!("{title}{file}_{index}.onnx");
+        // Of a path, what stands behind the last slash is the name of the file, of which what differs is told.
+        let path = match names {
+            Names::Plain => format!("{title}_{index}.onnx"),
+            _ => format!("{title}{index}<img src=x onerror=alert(1)>\"'&{index}.onnx"),
+        };
         views.push(VariantView::of(&*path, &from, &of, &compared, findings, true));
         inspections.push(inspect(&of, &path));
     }

@@ -284,6 +284,11 @@ function quantvizPage(id) {
     blocks.forEach((it) => { it.open = opens; });
     button.textContent = opens ? "close all blocks" : "open all blocks";
   }));
+  all(".qv-choice button").forEach((button) => button.addEventListener("click", () => {
+    const what = button.dataset.show, is = root.classList.toggle("qv-show-" + what);
+    all('.qv-choice button[data-show="' + what + '"]').forEach((it) => it.setAttribute("aria-pressed", String(is)));
+    all(".qv-histograms").forEach((it) => it.dispatchEvent(new Event("qv-aim")));
+  }));
   // Headings of blocks stick below the scale, however high that is.
   const head = one(".qv-head");
   function measure() {

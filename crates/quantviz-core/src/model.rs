@@ -96,7 +96,7 @@ impl From<ErrorKind> for WarningKind {
             ErrorKind::Malformed => WarningKind::Malformed,
             ErrorKind::Limit => WarningKind::Limit,
             ErrorKind::Io => WarningKind::Io,
-            ErrorKind::Cancelled => WarningKind::Odd,
+            ErrorKind::Refused | ErrorKind::Cancelled => WarningKind::Odd,
         }
     }
 }

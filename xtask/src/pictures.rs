@@ -49,7 +49,7 @@ struct PagePicture {
 }
 
 const PAGES: &[PagePicture] =
-    &[PagePicture { name: "report", models: "fixtures/resnet8", width: 1140, height: 1000 }];
+    &[PagePicture { name: "report", models: "fixtures/resnet8", width: 1140, height: 952 }];
 
 const FOLDER: &str = "docs/pictures";
 

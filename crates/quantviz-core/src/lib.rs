@@ -187,7 +187,9 @@ pub use preview::{
 };
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
-pub use recordings::{ComparedActivations, ComparedTensor, Recording, UnmatchedTensor, compare_recordings};
+pub use recordings::{
+    ComparedActivations, ComparedTensor, EarlierValue, Recording, UnmatchedTensor, compare_recordings,
+};
 pub use roles::role_from_name;
 pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};

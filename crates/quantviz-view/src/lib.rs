@@ -77,6 +77,6 @@ pub use range_blocks::RangeBlock;
 pub use range_chart::{RangeBar, RangeChart, RangeRow};
 pub use range_order::RangeOrder;
 pub use range_series::RangeSeries;
-pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};
+pub use recorded::{EarlierView, RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

@@ -113,6 +113,7 @@ pub use quantviz_core::{
     Claim,
     ComparedActivations,
     ComparedTensor,
+    EarlierValue,
     Importance,
     Recording,
     UnmatchedTensor,

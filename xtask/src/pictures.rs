@@ -1,4 +1,4 @@
-//! `pictures`: screenshots of a real terminal, for the documentation.
+//! `pictures`: screenshots of a real terminal and of a page in a real browser, for the documentation.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,17 @@ const PICTURES: &[Picture] = &[
     },
 ];
 
+/// The page of a report, light, as high as its beginning is worth.
+struct PagePicture {
+    name: &'static str,
+    models: &'static str,
+    width: u32,
+    height: u32,
+}
+
+const PAGES: &[PagePicture] =
+    &[PagePicture { name: "report", models: "fixtures/resnet8", width: 1140, height: 952 }];
+
 const FOLDER: &str = "docs/pictures";
 
 /// Pictures are in every clone of the repository.
@@ -49,6 +60,7 @@ const NEEDS: &[Need] = &[
     Need { package: "xvfb", sign: "Xvfb" },
     Need { package: "xterm", sign: "xterm" },
     Need { package: "imagemagick", sign: "import" },
+    Need { package: "chromium", sign: "chromium" },
     Need { package: "fonts-dejavu-core", sign: "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf" },
 ];
 
@@ -70,7 +82,8 @@ pub(crate) fn run(args: &[String]) -> Result {
     make_folder(&scratch)?;
     make_folder(Path::new(FOLDER))?;
     let display = Display::open()?;
-    PICTURES.iter().try_for_each(|picture| picture.take(&display, &quantviz, &scratch))
+    PICTURES.iter().try_for_each(|picture| picture.take(&display, &quantviz, &scratch))?;
+    PAGES.iter().try_for_each(|picture| picture.take(&quantviz, &scratch))
 }
 
 impl Picture {
@@ -78,21 +91,51 @@ impl Picture {
         let terminal = Terminal::open(self, display, quantviz, scratch)?;
         let raw = scratch.join(format!("{}.png", self.name));
         show(display.client("import").args(["-window", &terminal.window]).arg(&raw))?;
-        let file = PathBuf::from(format!("{FOLDER}/{}.png", self.name));
-        shrink(&raw, &file)?;
-        let bytes = file.metadata().map_err(|error| format!("{}: {error}", file.display()))?.len();
-        println!("{}: {bytes} bytes", file.display());
-        if bytes > MOST_BYTES {
-            return Err(format!("{} is larger than {MOST_BYTES} bytes: show less", file.display()));
-        }
-        Ok(())
+        finish(self.name, &raw, BACKGROUND)
     }
 }
 
+impl PagePicture {
+    fn take(&self, quantviz: &Path, scratch: &Path) -> Result {
+        let page = scratch.join(format!("{}.html", self.name));
+        show(Command::new(quantviz).args(["report", self.models, "-o"]).arg(&page))?;
+        let raw = scratch.join(format!("{}.png", self.name));
+        let mut chromium = Command::new("chromium");
+        chromium.args([
+            "--headless",
+            "--no-sandbox",
+            "--use-angle=swiftshader",
+            "--enable-unsafe-swiftshader",
+        ]);
+        chromium.args([
+            "--disable-background-networking",
+            "--disable-quic",
+            "--no-first-run",
+            "--hide-scrollbars",
+        ]);
+        chromium.arg(format!("--window-size={},{}", self.width, self.height));
+        chromium.arg(format!("--screenshot={}", raw.display()));
+        show(chromium.arg(format!("file://{}", page.display())))?;
+        finish(self.name, &raw, "#ffffff")
+    }
+}
+
+/// Makes a picture of the documentation of a screenshot.
+fn finish(name: &str, raw: &Path, background: &str) -> Result {
+    let file = PathBuf::from(format!("{FOLDER}/{name}.png"));
+    shrink(raw, &file, background)?;
+    let bytes = file.metadata().map_err(|error| format!("{}: {error}", file.display()))?.len();
+    println!("{}: {bytes} bytes", file.display());
+    if bytes > MOST_BYTES {
+        return Err(format!("{} is larger than {MOST_BYTES} bytes: show less", file.display()));
+    }
+    Ok(())
+}
+
 /// Cuts the empty rest off, puts an even border around, and keeps as few colours as look the same.
-fn shrink(raw: &Path, file: &Path) -> Result {
+fn shrink(raw: &Path, file: &Path, background: &str) -> Result {
     let mut convert = Command::new("convert");
-    convert.arg(raw).args(["-trim", "+repage", "-bordercolor", BACKGROUND, "-border", "16"]);
+    convert.arg(raw).args(["-trim", "+repage", "-bordercolor", background, "-border", "16"]);
     convert.args(["+dither", "-colors", "64", "-strip", "-define", "png:compression-level=9"]);
     // Without the time of day, which would make every picture a new one.
     convert.args(["-define", "png:exclude-chunks=date,time"]).arg(format!("png8:{}", file.display()));

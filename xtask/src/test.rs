@@ -90,6 +90,8 @@ fn features() -> Result {
     for package in ["quantviz-formats", "quantviz"] {
         show(&mut cargo(["check", "--package", package, "--no-default-features"]))?;
     }
+    // Pictures without what paints them.
+    show(&mut cargo(["check", "--package", "quantviz", "--no-default-features", "--features", "html"]))?;
     for feature in ["gguf", "onnx", "safetensors", "torch"] {
         let package = ["check", "--package", "quantviz-formats", "--no-default-features"];
         show(cargo(package).args(["--features", feature]))?;

@@ -26,5 +26,6 @@ mod fragment;
 mod header;
 mod layer;
 mod picker;
+mod ranges;
 
 pub use fragment::{Fragment, page};

@@ -5,7 +5,9 @@
 mod bench;
 mod demo;
 mod install;
+mod kernel;
 mod metadata;
+mod notebook;
 mod page;
 mod peers;
 mod pictures;
@@ -64,6 +66,12 @@ const COMMANDS: &[Command] = &[
         options: "",
         about: "measure by size, threads and number of tensors, and write the table",
         run: scale::run,
+    },
+    Command {
+        name: "notebook",
+        options: "",
+        about: "run the notebooks and keep what comes out of them, to be looked at and committed",
+        run: notebook::renew,
     },
     Command {
         name: "release-check",

@@ -56,6 +56,19 @@ pub trait SourceExt: ParameterSource {
         array_of(shape, values)
     }
 
+    /// The codes of a quantized parameter, as numbers: one element each, whatever they are packed into, and computed where
+    /// the file holds the numbers that they stand for.
+    ///
+    /// # Errors
+    /// Where it is not quantized, or cannot be read.
+    fn code_array(&self, id: ParameterId) -> Result<ArrayD<f64>> {
+        let parameter = self.model().parameter(id);
+        if parameter.quantization.is_none() {
+            return Err(Error::not_found("it is not quantized, and has no codes").in_tensor(&parameter.name));
+        }
+        array_of(parameter.logical_shape(), self.values(id, Part::Codes)?)
+    }
+
     /// Every element of a part, as f64.
     fn values(&self, id: ParameterId, part: Part) -> Result<Vec<f64>> {
         read_values(self, id, part, 0..part_len(self.model(), id, part)?)

@@ -9,7 +9,7 @@ use crate::header::{header, remarks};
 use crate::layer::layer;
 use crate::picker::picker;
 
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Layers that are open where nothing runs.
@@ -25,16 +25,23 @@ pub struct Fragment {
 impl Fragment {
     /// Of a model and its variants. `name` tells fragments of one page apart: letters, digits and hyphens of it count.
     pub fn of(page: &ModelPage, name: &str) -> Self {
-        let name: String =
-            name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>();
-        let id = format!("qv-{name}");
-        Fragment { title: page.title.clone(), html: fragment(page, &id).into_string() }
+        Fragment::new(&page.title, fragment(page, &id_of(name)))
+    }
+
+    pub(crate) fn new(title: &str, html: Markup) -> Self {
+        Fragment { title: title.to_owned(), html: html.into_string() }
     }
 
     /// The HTML.
     pub fn html(&self) -> &str {
         &self.html
     }
+}
+
+/// The id of a fragment of this name.
+pub(crate) fn id_of(name: &str) -> String {
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("qv-{name}")
 }
 
 /// A page of its own around a fragment: a file that opens in any browser.

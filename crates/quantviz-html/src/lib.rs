@@ -25,6 +25,7 @@ mod data;
 mod fragment;
 mod header;
 mod layer;
+mod part;
 mod picker;
 
 pub use fragment::{Fragment, page};

@@ -53,13 +53,6 @@ impl Kernel {
             command.env(variable, self.jupyter.join(folder));
         }
         command.env("XDG_CACHE_HOME", cache);
-        // Those that cargo sets for whoever runs in it are not for what runs in evcxr.
-        let is_of_cargo = |name: &std::ffi::OsString| {
-            name.to_str().is_some_and(|name| name.starts_with("CARGO_") && name != "CARGO_HOME")
-        };
-        std::env::vars_os().map(|(name, _)| name).filter(is_of_cargo).for_each(|name| {
-            command.env_remove(name);
-        });
         command
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its terminal")]
 
 mod bench;
+mod bench_notebook;
 mod demo;
 mod install;
 mod kernel;
@@ -40,7 +41,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         options: "[--fast]",
-        about: "everything that must hold; --fast leaves out the agreement with Python",
+        about: "everything that must hold; --fast leaves out Python, browsers and notebooks",
         run: test::run,
     },
     Command {
@@ -54,6 +55,12 @@ const COMMANDS: &[Command] = &[
         options: "",
         about: "run the benchmarks and hold them against their bounds",
         run: bench::run,
+    },
+    Command {
+        name: "bench-notebook",
+        options: "",
+        about: "measure what the first cell of a notebook takes, and hold that against its bounds",
+        run: bench_notebook::run,
     },
     Command {
         name: "bench-peers",

@@ -1,12 +1,11 @@
-//! `notebook` and `bench-notebook`: the notebooks run in the real kernel.
+//! `notebook`, and a part of `test`: the notebooks run in the real kernel.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::Result;
 use crate::kernel::Kernel;
 use crate::metadata::Metadata;
-use crate::process::{make_folder, output, run as show};
+use crate::process::{make_folder, run as show};
 
 const NOTEBOOKS: &[&str] = &["notebooks/inspect.ipynb"];
 

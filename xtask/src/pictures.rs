@@ -1,4 +1,4 @@
-//! `pictures`: screenshots of a real terminal, for the documentation.
+//! `pictures`: screenshots of a real terminal and of a notebook in a real browser, for the documentation.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -49,6 +49,7 @@ const NEEDS: &[Need] = &[
     Need { package: "xvfb", sign: "Xvfb" },
     Need { package: "xterm", sign: "xterm" },
     Need { package: "imagemagick", sign: "import" },
+    Need { package: "chromium", sign: "chromium" },
     Need { package: "fonts-dejavu-core", sign: "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf" },
 ];
 
@@ -70,7 +71,32 @@ pub(crate) fn run(args: &[String]) -> Result {
     make_folder(&scratch)?;
     make_folder(Path::new(FOLDER))?;
     let display = Display::open()?;
-    PICTURES.iter().try_for_each(|picture| picture.take(&display, &quantviz, &scratch))
+    PICTURES.iter().try_for_each(|picture| picture.take(&display, &quantviz, &scratch))?;
+    take_notebook(&scratch)
+}
+
+/// Cells of the notebook that are on its picture, from the top.
+const CELLS: &str = "7";
+const SIZE: &str = "--window-size=1000,1560";
+
+/// The beginning of the notebook, with what it holds, as a browser shows it.
+fn take_notebook(scratch: &Path) -> Result {
+    let (page, raw) = (scratch.join("notebook.html"), scratch.join("notebook.png"));
+    let mut python = Command::new(install::python("fixtures/notebook/requirements.txt")?);
+    python.args(["fixtures/notebook/run.py", "page", "notebooks/inspect.ipynb"]);
+    show(python.arg(&page).arg(CELLS))?;
+    let mut chromium = Command::new("chromium");
+    chromium.args([
+        "--headless",
+        "--no-sandbox",
+        "--use-angle=swiftshader",
+        "--disable-background-networking",
+    ]);
+    chromium.args(["--disable-quic", "--no-first-run", "--hide-scrollbars", SIZE]);
+    // The page asks the network for mathematics, and waits for it where there is none.
+    chromium.args(["--host-resolver-rules=MAP * 127.0.0.1", "--virtual-time-budget=5000"]);
+    show(chromium.arg(format!("--screenshot={}", raw.display())).arg(format!("file://{}", page.display())))?;
+    finish("notebook", &raw, "white")
 }
 
 impl Picture {
@@ -78,21 +104,26 @@ impl Picture {
         let terminal = Terminal::open(self, display, quantviz, scratch)?;
         let raw = scratch.join(format!("{}.png", self.name));
         show(display.client("import").args(["-window", &terminal.window]).arg(&raw))?;
-        let file = PathBuf::from(format!("{FOLDER}/{}.png", self.name));
-        shrink(&raw, &file)?;
-        let bytes = file.metadata().map_err(|error| format!("{}: {error}", file.display()))?.len();
-        println!("{}: {bytes} bytes", file.display());
-        if bytes > MOST_BYTES {
-            return Err(format!("{} is larger than {MOST_BYTES} bytes: show less", file.display()));
-        }
-        Ok(())
+        finish(self.name, &raw, BACKGROUND)
     }
 }
 
+/// Makes a picture of the documentation of a screenshot.
+fn finish(name: &str, raw: &Path, background: &str) -> Result {
+    let file = PathBuf::from(format!("{FOLDER}/{name}.png"));
+    shrink(raw, &file, background)?;
+    let bytes = file.metadata().map_err(|error| format!("{}: {error}", file.display()))?.len();
+    println!("{}: {bytes} bytes", file.display());
+    if bytes > MOST_BYTES {
+        return Err(format!("{} is larger than {MOST_BYTES} bytes: show less", file.display()));
+    }
+    Ok(())
+}
+
 /// Cuts the empty rest off, puts an even border around, and keeps as few colours as look the same.
-fn shrink(raw: &Path, file: &Path) -> Result {
+fn shrink(raw: &Path, file: &Path, background: &str) -> Result {
     let mut convert = Command::new("convert");
-    convert.arg(raw).args(["-trim", "+repage", "-bordercolor", BACKGROUND, "-border", "16"]);
+    convert.arg(raw).args(["-trim", "+repage", "-bordercolor", background, "-border", "16"]);
     convert.args(["+dither", "-colors", "64", "-strip", "-define", "png:compression-level=9"]);
     // Without the time of day, which would make every picture a new one.
     convert.args(["-define", "png:exclude-chunks=date,time"]).arg(format!("png8:{}", file.display()));

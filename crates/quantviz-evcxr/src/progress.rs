@@ -64,6 +64,6 @@ mod tests {
         (0..1000).for_each(|step| told.report_after(Duration::from_millis(60 * step), progress(step)));
         let lines = lines.lock().expect("one thread");
         assert_eq!(lines.len(), 5, "{lines:?}");
-        assert_eq!(lines[0], "m\\nodd.onnx: 3 % read, 57 s left");
+        assert_eq!(lines[0], "m\\nodd.onnx: 3 % read, 58 s left");
     }
 }

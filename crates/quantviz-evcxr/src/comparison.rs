@@ -47,6 +47,12 @@ impl Comparison {
         self.compared.page.layers.iter().map(|layer| layer.name.clone()).collect()
     }
 
+    /// The names of all parameters, in the order of the layers.
+    pub fn parameters(&self) -> Vec<String> {
+        let rows = self.compared.page.layers.iter().flat_map(|layer| &layer.parameters);
+        rows.map(|(_, row)| row.name.clone()).collect()
+    }
+
     /// A layer in all models that have it, or all layers of a module: `layer3` has `layer3.conv1` and `layer3.conv2`.
     ///
     /// # Errors

@@ -118,8 +118,15 @@ impl Model {
         inspection.map_err(|error| self.named(error))
     }
 
-    /// The error, with the file.
+    /// The error, with the file, and with what lists the names that there are.
     pub(crate) fn named(&self, error: Error) -> Error {
+        let error = match error.kind() {
+            ErrorKind::UnknownName => {
+                let hint = "`.layers()` and `.parameters()` list all names";
+                Error::new(error.kind(), format!("{}; {hint}", error.message()))
+            }
+            _ => error,
+        };
         error.in_file(self.path())
     }
 

@@ -24,14 +24,22 @@ use crate::{Comparison, Histogram, Layer, Model, Parameter, Which, plain};
 /// # Errors
 /// Where nothing is there, there is no model in the folder, or the model cannot be read.
 pub fn open(path: impl AsRef<Path>) -> Result<Models> {
-    let path = path.as_ref();
-    // Whoever reads an error does not know in which folder the kernel runs.
-    let path = std::path::absolute(path).map_err(|error| Error::io(path, error))?;
+    let path = whole(path.as_ref())?;
     if !path.is_dir() {
         return Ok(Models { groups: Vec::new(), only: Some(Model::open(&path)?), path });
     }
     let groups = model_groups(&path).map_err(|error| error.in_file(&path))?;
     Models::of(path, groups)
+}
+
+/// The path from the root on, since whoever reads an error does not know in which folder the kernel runs. The name of the
+/// file stays what it is: caches have links whose names say more than those of what they lead to.
+fn whole(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path).map_err(|error| Error::io(path, error))?;
+    let parent_and_name = absolute.parent().zip(absolute.file_name());
+    let plain = parent_and_name.and_then(|(parent, name)| Some(parent.canonicalize().ok()?.join(name)));
+    // There, canonical paths are none that people write.
+    Ok(plain.filter(|_| !cfg!(windows)).unwrap_or(absolute))
 }
 
 /// What [`open`] found: the one model, if there is one; else a listing to choose from.

@@ -10,6 +10,7 @@ use crate::histogram_set::HistogramSet;
 use crate::model_page::ModelPage;
 use crate::nearest::unknown;
 use crate::page_layer::{PageLayer, PageMeasure};
+use crate::request::module_of;
 use crate::table::Row;
 
 /// One parameter, in all models that have it.
@@ -63,7 +64,11 @@ impl ModelPage {
         let ways: [&dyn Fn(&PageLayer) -> bool; 3] =
             [&|layer| layer.name == wanted, &|layer| is_inside(&layer.name), &has_inside];
         let found = ways.into_iter().map(chosen).find(|layers| !layers.is_empty());
-        found.ok_or_else(|| unknown("layer", name, self.layers.iter().map(|layer| layer.name.as_str())))
+        found.ok_or_else(|| {
+            let layers = self.layers.iter().map(|layer| layer.name.as_str());
+            let parameters = self.layers.iter().flat_map(|layer| &layer.parameters);
+            unknown("layer", name, layers.chain(parameters.filter_map(|(_, row)| module_of(&row.name))))
+        })
     }
 
     /// A parameter by its name in any of the models. `comparison` is that of this page, and says what was made of what.

@@ -2,8 +2,8 @@
 
 use quantviz_draw::{Counts, Values};
 use quantviz_view::{
-    ComparisonView, FidelityTable, HistogramBar, HistogramPanel, HistogramSet, Listing, ModelPage, PageLayer,
-    PageMeasure, PageParameter, Row, SpreadCells,
+    ComparisonView, FidelityTable, HistogramBar, HistogramSet, Listing, ModelPage, PageLayer, PageMeasure,
+    PageParameter, Row, SpreadCells, number,
 };
 
 pub(crate) fn listing(listing: &Listing) -> String {
@@ -66,12 +66,13 @@ pub(crate) fn parameter(parameter: &PageParameter) -> String {
 pub(crate) fn histogram(set: &HistogramSet, values: Values, counts: Counts) -> String {
     let mut lines = vec![format!("{}: {}", set.title, set.height)];
     for panel in &set.panels {
-        lines.push(format!("{} · {}", panel.label, panel.caption));
-        lines.push(blocks(panel, values, counts));
-    }
-    let ends = [set.axis.ticks.first(), set.axis.ticks.last()].map(|tick| tick.map(|it| it.label.as_str()));
-    if let [Some(first), Some(last)] = ends {
-        lines.push(format!("from {first} to {last}"));
+        let codes = panel.codes.as_ref().filter(|_| values == Values::Codes);
+        let (bars, what) = match codes {
+            Some(codes) => (&codes.bars, codes.caption.clone()),
+            None => (&panel.bars, format!("{} … {}", number(set.axis.low), number(set.axis.high))),
+        };
+        lines.push(format!("{} · {} · {what}", panel.label, panel.caption));
+        lines.push(blocks(bars, counts));
     }
     lines.join("\n")
 }
@@ -79,10 +80,8 @@ pub(crate) fn histogram(set: &HistogramSet, values: Values, counts: Counts) -> S
 /// Columns of text that a histogram takes.
 const WIDTH: usize = 64;
 
-fn blocks(panel: &HistogramPanel, values: Values, counts: Counts) -> String {
+fn blocks(bars: &[HistogramBar], counts: Counts) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let codes = panel.codes.as_ref().filter(|_| values == Values::Codes);
-    let bars = codes.map_or(&panel.bars, |codes| &codes.bars);
     let height = |bar: &HistogramBar| if counts == Counts::Log { bar.log_height } else { bar.height };
     let mut heights = [0.0f64; WIDTH];
     for bar in bars {

@@ -31,7 +31,7 @@ fn a_folder_is_a_listing_to_choose_from() {
     let rows: Vec<Vec<&str>> = plain.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["0", "resnet8", "fp32", "resnet8_fp32.onnx", "the", "reference"]);
     assert!(rows.contains(&vec!["2", "int8", "resnet8_int8.onnx"]), "{plain}");
-    assert!(html.contains("<td class=\"qv-name\">resnet8_int8.onnx</td>") && html.contains("<table>"));
+    assert!(html.contains("<td class=\"qv-name\">resnet8_int8.onnx</td>") && html.contains("<table class=\"qv-choices\">"));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn parts_are_the_same_in_all_models() {
         ["FP32", "INT8", "UINT8"].into_iter().filter(|it| by_reference.plain().contains(it)).collect();
     assert_eq!(models.len(), 3, "{}", by_reference.plain());
     let (plain, html) = shown(&compared.histogram(CODES).expect("a weight"));
-    assert_eq!(plain.lines().count(), 1 + 2 * 3 + 1, "{plain}");
+    assert_eq!(plain.lines().count(), 1 + 2 * 3, "{plain}");
     assert_eq!(html.matches("class=\"qv-strong\"").count(), 3);
     let codes = compared.histogram(WEIGHT).expect("a weight").codes().log();
     assert_ne!(codes.html("x"), html);

@@ -42,7 +42,7 @@ impl Fragment {
         let shown = html! {
             h2 class="qv-name" { (listing.title) }
             div class="qv-wide" {
-                table {
+                table class="qv-choices" {
                     thead {
                         tr {
                             th scope="col" class="qv-number" { "number" }

@@ -31,7 +31,10 @@ fn a_folder_is_a_listing_to_choose_from() {
     let rows: Vec<Vec<&str>> = plain.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["0", "resnet8", "fp32", "resnet8_fp32.onnx", "the", "reference"]);
     assert!(rows.contains(&vec!["2", "int8", "resnet8_int8.onnx"]), "{plain}");
-    assert!(html.contains("<td class=\"qv-name\">resnet8_int8.onnx</td>") && html.contains("<table class=\"qv-choices\">"));
+    assert!(
+        html.contains("<td class=\"qv-name\">resnet8_int8.onnx</td>")
+            && html.contains("<table class=\"qv-choices\">")
+    );
 }
 
 #[test]

@@ -15,6 +15,17 @@ use crate::plain;
 use crate::show::{Show, shows_itself};
 
 /// A float model beside its quantized variants, all of it measured. Copies are cheap.
+///
+/// ```
+/// use quantviz_evcxr::open;
+///
+/// let models = open("../../fixtures/resnet8")?;
+/// let all = models.compare()?;
+/// let pair = models.model("fp32")?.compare(&models.model("int8")?)?;
+/// assert!(format!("{all:?}").starts_with("resnet8: 3 models") && format!("{pair:?}").starts_with("resnet8: 2 models"));
+/// assert!(format!("{:?}", all.parameter("fc.weight")?).contains("INT8 of fc.weight: 46.8 dB"));
+/// # Ok::<(), quantviz_evcxr::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Comparison {
     compared: Arc<Compared>,

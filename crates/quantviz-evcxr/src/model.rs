@@ -16,6 +16,17 @@ use crate::show::{Show, shows_itself};
 use crate::{Comparison, plain};
 
 /// A model. Opening it reads no values; showing it does, once. Copies are cheap and of the same model.
+///
+/// ```
+/// use quantviz_evcxr::open;
+///
+/// let int8 = open("../../fixtures/resnet8")?.model("int8")?;
+/// let (codes, values) = (int8.codes("fc.weight_quantized")?, int8.values("fc.weight_quantized")?);
+/// let scale = f64::from(values[[0, 0]]) / codes[[0, 0]];
+/// assert!((scale - 0.001941).abs() < 1e-6);
+/// assert!(format!("{:?}", int8.parameter("fc.weight_quantized")?).contains("0.001941"));
+/// # Ok::<(), quantviz_evcxr::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Model {
     opened: Arc<Opened>,

@@ -13,11 +13,12 @@ use crate::{Comparison, Histogram, Layer, Model, Parameter, Which, plain};
 
 /// Opens a model, or a folder with models. A path that does not begin at the root begins in the folder of the notebook.
 ///
-/// ```no_run
+/// ```
 /// use quantviz_evcxr::open;
 ///
-/// let models = open("models")?;
-/// let int8 = models.model("int8")?;
+/// let models = open("../../fixtures/resnet8")?;
+/// assert!(format!("{models:?}").contains("0  resnet8  fp32   resnet8_fp32.onnx   the reference"));
+/// assert_eq!(models.model("int8")?.path(), models.model(2)?.path());
 /// # Ok::<(), quantviz_evcxr::Error>(())
 /// ```
 ///
@@ -45,6 +46,16 @@ fn whole(path: &Path) -> Result<PathBuf> {
 /// What [`open`] found: the one model, if there is one; else a listing to choose from.
 ///
 /// What can be asked of a model can be asked of this, if it is one.
+///
+/// ```
+/// use quantviz_evcxr::open;
+///
+/// let one = open("../../fixtures/resnet8/resnet8_int8.onnx")?;
+/// assert_eq!(one.values("fc.weight_quantized")?.shape(), [10, 64]);
+/// let several = open("../../fixtures/resnet8")?;
+/// assert!(several.values("fc.weight_quantized").is_err(), "of which of them?");
+/// # Ok::<(), quantviz_evcxr::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Models {
     path: PathBuf,

@@ -9,6 +9,14 @@ use crate::plain;
 use crate::show::{Show, shows_itself};
 
 /// A layer, in one model or in several, or all layers of a module.
+///
+/// ```
+/// use quantviz_evcxr::open;
+///
+/// let fc = open("../../fixtures/resnet8")?.compare()?.layer("fc")?;
+/// assert!(format!("{fc:?}").starts_with("node_linear Gemm · 46.8 dB · INT8, UINT8"));
+/// # Ok::<(), quantviz_evcxr::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Layer {
     title: String,
@@ -16,12 +24,28 @@ pub struct Layer {
 }
 
 /// A parameter, in one model or in several.
+///
+/// ```
+/// use quantviz_evcxr::open;
+///
+/// let weight = open("../../fixtures/resnet8/resnet8_int8.onnx")?.parameter("fc.weight_quantized")?;
+/// assert!(format!("{weight:?}").starts_with("fc.weight_quantized · node_linear Gemm"));
+/// # Ok::<(), quantviz_evcxr::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Parameter {
     shown: PageParameter,
 }
 
 /// How the numbers of a weight are spread, in one model or side by side.
+///
+/// ```
+/// use quantviz_evcxr::open;
+///
+/// let histogram = open("../../fixtures/resnet8")?.compare()?.histogram("fc.weight")?;
+/// assert!(format!("{:?}", histogram.log().codes()).contains("codes occur"));
+/// # Ok::<(), quantviz_evcxr::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Histogram {
     set: HistogramSet,

@@ -50,15 +50,16 @@ pub(crate) fn inert(text: &str) -> String {
     text.replace("EVCXR_", "EVCXR\u{2011}")
 }
 
-/// A name that no other output has, of this kernel or of an earlier one that made another output of the same notebook.
+/// A name that no other output has, of this kernel or of an earlier one that made another output of the same notebook. evcxr
+/// makes a library of every cell, with statics of its own, so that counting alone would begin anew in each.
 fn next_name() -> String {
-    static KERNEL: OnceLock<u64> = OnceLock::new();
+    static CELL: OnceLock<u64> = OnceLock::new();
     static OUTPUTS: AtomicU64 = AtomicU64::new(0);
-    let kernel = KERNEL.get_or_init(|| {
+    let cell = CELL.get_or_init(|| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        now.as_micros() as u64 ^ u64::from(std::process::id()).rotate_left(40)
+        now.as_nanos() as u64 ^ u64::from(std::process::id()).rotate_left(40)
     });
-    format!("{kernel:016x}-{}", OUTPUTS.fetch_add(1, Ordering::Relaxed))
+    format!("{cell:016x}-{}", OUTPUTS.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Show for Error {

@@ -1,6 +1,12 @@
 //! How one of several is named.
 
 /// What chooses one of several: its number in the listing, or its name.
+///
+/// ```
+/// use quantviz_evcxr::Which;
+///
+/// assert_eq!((2.number(), "int8".number()), (Some(2), None));
+/// ```
 pub trait Which {
     /// The number, if it is one.
     fn number(&self) -> Option<usize>;

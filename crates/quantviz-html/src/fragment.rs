@@ -1,15 +1,15 @@
 //! The whole of it: overview, list of layers, layers.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use quantviz_draw::{Heatmap, STYLE as PICTURES};
+use quantviz_draw::Heatmap;
 use quantviz_view::{ModelPage, RangeOrder};
 
 use crate::data::{Data, json};
 use crate::header::{header, remarks};
 use crate::layer::layer;
 use crate::picker::picker;
+use crate::style::style;
 
-pub(crate) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Layers that are open where nothing runs.
@@ -89,7 +89,7 @@ fn fragment(page: &ModelPage, id: &str) -> Markup {
     let data = Data::of(page, heatmap.row_height());
     html! {
         div class="qv" id=(id) {
-            style { (PreEscaped(PICTURES)) (PreEscaped(STYLE)) }
+            style { (PreEscaped(style())) }
             (header(page, id))
             section class="qv-ranges" aria-labelledby={ (id) "-ranges" } {
                 div class="qv-bar-of-tools" {

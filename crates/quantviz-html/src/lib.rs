@@ -27,5 +27,6 @@ mod header;
 mod layer;
 mod part;
 mod picker;
+mod style;
 
 pub use fragment::{Fragment, page};

@@ -1,6 +1,6 @@
 //! How a value gets into the output of a cell.
 
-use std::fmt::Debug;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,9 +88,10 @@ impl<T: Show> Show for Result<T> {
     }
 }
 
-impl<T: Debug> Show for ArrayD<T> {
+impl<T: Display> Show for ArrayD<T> {
     fn plain(&self) -> String {
-        format!("{self:?}")
+        let shape: Vec<String> = self.shape().iter().map(usize::to_string).collect();
+        format!("{self}\n{}", shape.join("×"))
     }
 
     fn html(&self, _: &str) -> String {
@@ -109,7 +110,10 @@ impl Show for Vec<String> {
 }
 
 fn preformatted(text: &str) -> String {
-    format!("<pre>{}</pre>", quantviz_draw::escaped(text))
+    format!(
+        "<pre style=\"font-family:monospace;white-space:pre-wrap\">{}</pre>",
+        quantviz_draw::escaped(text)
+    )
 }
 
 /// Values that show themselves even where nobody has said `use quantviz_evcxr::*`.
@@ -170,8 +174,8 @@ mod tests {
     #[test]
     fn arrays_and_names_are_text_in_a_page() {
         let array: ArrayD<f32> = ndarray::arr1(&[0.5f32, -1.0]).into_dyn();
-        assert!(array.plain().starts_with("[0.5, -1.0]"));
-        assert_eq!(vec!["<b>".to_owned()].html("x"), "<pre>&lt;b&gt;</pre>");
+        assert_eq!(array.plain(), "[0.5, -1]\n2");
+        assert!(vec!["<b>".to_owned()].html("x").ends_with(">&lt;b&gt;</pre>"));
         let failed: Result<ArrayD<f32>> = Err(Error::not_found("no such file or folder").in_file("<i>"));
         assert!(failed.html("x").contains("&lt;i&gt;: no such file or folder"));
     }

@@ -75,9 +75,9 @@ pub(crate) fn run(args: &[String]) -> Result {
     take_notebook(&scratch)
 }
 
-/// Cells of the notebook that are on its picture, from the top.
-const CELLS: &str = "7";
-const SIZE: &str = "--window-size=1000,1560";
+/// Cells of code that are on the picture of the notebook, from the top, and how much of them.
+const CELLS: &str = "3";
+const SIZE: &str = "--window-size=1000,1010";
 
 /// The beginning of the notebook, with what it holds, as a browser shows it.
 fn take_notebook(scratch: &Path) -> Result {

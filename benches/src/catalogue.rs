@@ -3,7 +3,7 @@
 use crate::{File, GPT2, gguf, onnx, safetensors, torch};
 
 /// To be counted up whenever a file changes that keeps its size.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// A file and how it is made.
 #[derive(Debug)]

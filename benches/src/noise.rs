@@ -101,15 +101,19 @@ impl Noise {
 const INT8: f32 = 1800.0;
 const FLOAT8: f32 = 4096.0;
 
-/// A weight divided by a fitting scale, rounded towards zero.
+/// A weight divided by a fitting scale, rounded to the nearest.
 fn float8(weight: f32) -> u8 {
-    let bits = (weight * FLOAT8).to_bits();
-    let sign = (bits >> 24) as u8 & 0x80;
-    // The exponent's bias is 7 instead of 127; what would be below its smallest is zero.
-    match (bits >> 20 & 0x7ff).checked_sub(120 << 3) {
-        Some(code) => sign | (code as u8).min(0x7e),
-        None => sign,
+    /// Below it the steps are all the same.
+    const SMALLEST_EXPONENT: f32 = 1.0 / 64.0;
+    let scaled = weight * FLOAT8;
+    let (sign, size) = ((scaled.to_bits() >> 24) as u8 & 0x80, scaled.abs());
+    if size < SMALLEST_EXPONENT {
+        return sign | (size * 8.0 / SMALLEST_EXPONENT).round_ties_even() as u8;
     }
+    let bits = size.to_bits();
+    let rounded = bits + 0x7_ffff + (bits >> 20 & 1);
+    // The exponent's bias is 7 instead of 127.
+    sign | ((rounded >> 20) - (120 << 3)).min(0x7e) as u8
 }
 
 #[cfg(test)]
@@ -150,12 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn small_floats_are_the_nearest_towards_zero() {
+    fn small_floats_are_the_nearest() {
         // 1.0 is 0x38, 448 the largest, 0x7e.
         assert_eq!(float8(1.0 / 4096.0), 0x38);
         assert_eq!(float8(-1.5 / 4096.0), 0xbc);
         assert_eq!(float8(448.0 / 4096.0), 0x7e);
         assert_eq!(float8(1000.0 / 4096.0), 0x7e);
+        assert_eq!([1.06, 1.07, 1.0625].map(|it| float8(it / 4096.0)), [0x38, 0x39, 0x38]);
+        assert_eq!([1.95, 0.015_624, 0.001].map(|it| float8(it / 4096.0)), [0x40, 0x08, 0x01]);
         assert_eq!(float8(0.0), 0);
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use quantviz_testkit::gguf::tensor_type as of;
 use quantviz_testkit::onnx::{Graph, Node, Storage, data_type};
-use quantviz_testkit::pickle::TorchBuilder;
+use quantviz_testkit::pickle::{Archive, Entry, TorchBuilder};
 use quantviz_testkit::{GgufBuilder, OnnxBuilder, SafetensorsBuilder, hostile};
 
 /// Beyond this size, fuzzing makes no progress.
@@ -27,6 +27,10 @@ fn main() -> io::Result<()> {
     {
         write(&corpus.join(target), "sound", bytes)?;
     }
+    for (name, bytes) in arrays() {
+        write(&corpus.join("npy"), name, bytes)?;
+    }
+    write(&corpus.join("npz"), "sound", archive())?;
     let index = br#"{"metadata":{"total_size":4},"weight_map":{"a":"a.safetensors","b":"b.safetensors"}}"#;
     write(&corpus.join("safetensors_index"), "sound", index.to_vec())?;
     add_folder(&fuzz.join("../fixtures"), &corpus)
@@ -84,6 +88,35 @@ fn torch() -> Vec<u8> {
         .legacy()
 }
 
+/// An array as numpy writes it.
+fn array(header: &str, data: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(header.len()).unwrap_or_default().to_le_bytes();
+    [b"\x93NUMPY\x01\x00", &len[..], header.as_bytes(), data].concat()
+}
+
+/// Arrays of every kind of header.
+fn arrays() -> [(&'static str, Vec<u8>); 5] {
+    let long = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1, 2), }\n";
+    let version_2 = [b"\x93NUMPY\x02\x00", &[long.len() as u8, 0, 0, 0][..], long, &[0x3f; 16]].concat();
+    [
+        ("rows", array("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", &[0x3f; 24])),
+        ("columns", array("{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }", &[1; 12])),
+        ("scalar", array("{'descr': '<f2', 'fortran_order': False, 'shape': (), }", &[0x3c; 2])),
+        ("objects", array("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", &[0x80; 8])),
+        ("version 2", version_2),
+    ]
+}
+
+/// Arrays as they are, deflated, and deflated in the other order.
+fn archive() -> Vec<u8> {
+    let [(_, rows), (_, columns), ..] = arrays();
+    Archive::new()
+        .entry("rows.npy", &rows)
+        .with(Entry::deflated("deflated.npy", &rows))
+        .with(Entry::deflated("columns.npy", &columns))
+        .build()
+}
+
 fn add_folder(folder: &Path, corpus: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -94,6 +127,9 @@ fn add_folder(folder: &Path, corpus: &Path) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(target) = target_of(&name) {
             write(&corpus.join(target), &name, fs::read(&path)?)?;
+        }
+        if ["imatrix.", "network_importance."].iter().any(|it| name.starts_with(it)) {
+            write(&corpus.join("imatrix"), &name, fs::read(&path)?)?;
         }
     }
     Ok(())
@@ -110,6 +146,8 @@ fn target_of(name: &str) -> Option<&'static str> {
         (".pt2", "torch"),
         (".ckpt", "torch"),
         (".pkl", "torch"),
+        (".npy", "npy"),
+        (".npz", "npz"),
     ];
     ends.into_iter().find(|(end, _)| name.ends_with(end)).map(|(_, target)| target)
 }

@@ -1,11 +1,11 @@
-//! What has to hold for a model file of any bytes.
+//! What has to hold for a file of any bytes: a model, recorded tensors, importance.
 
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use quantviz::{BoxedSource, Error, Limits, Measured, Model, ParameterSource, Scan, SourceExt};
+use quantviz::{BoxedSource, Error, Limits, Measured, Model, Recording, Scan, SourceExt, compare_recordings};
 use quantviz_testkit::{SafetensorsBuilder, check_model};
 
 /// Opens these bytes as a file of this name and measures everything in it.
@@ -13,8 +13,7 @@ use quantviz_testkit::{SafetensorsBuilder, check_model};
 /// # Panics
 /// Where a promise is broken that holds for every file.
 pub fn check(name: &str, bytes: &[u8]) {
-    let path = folder().join(name);
-    fs::write(&path, bytes).expect("the folder is writable");
+    let path = written(name, bytes);
     match quantviz::open_with(&path, &limits()) {
         Err(error) => check_refusal(&error),
         Ok(source) => {
@@ -26,6 +25,61 @@ pub fn check(name: &str, bytes: &[u8]) {
             check_same(source.model(), again.model());
         }
     }
+}
+
+/// Opens these bytes as recorded tensors, measures them, and compares them with themselves.
+///
+/// # Panics
+/// Where a promise is broken that holds for every file.
+pub fn check_recordings(name: &str, bytes: &[u8]) {
+    let path = written(name, bytes);
+    match quantviz::open_recordings(&path, &limits()) {
+        Err(error) => check_refusal(&error),
+        Ok(recordings) => {
+            let again = quantviz::open_recordings(&path, &limits()).expect("it could be opened a moment ago");
+            for (recording, again) in recordings.iter().zip(&again) {
+                let model = recording.source.model();
+                check_model(model);
+                check_warnings(model);
+                check_values(&recording.source);
+                check_same(model, again.source.model());
+            }
+            check_compared(&recordings, &again);
+        }
+    }
+}
+
+/// What is compared with itself is exact, or says in a line why it cannot be.
+fn check_compared(recordings: &[Recording], again: &[Recording]) {
+    match compare_recordings(recordings, again, None, Some(1), &|_| ControlFlow::Continue(())) {
+        Err(error) => check_line(&error.to_string()),
+        Ok(compared) => {
+            for tensor in &compared.tensors {
+                match &tensor.fidelity {
+                    Err(error) => check_line(&error.to_string()),
+                    Ok(fidelity) => assert!(fidelity.exact, "{:?} beside itself: {fidelity:?}", tensor.name),
+                }
+            }
+        }
+    }
+}
+
+/// Opens these bytes as importance of weights, whichever of its forms they are like.
+///
+/// # Panics
+/// Where a promise is broken that holds for every file.
+pub fn check_importance(bytes: &[u8]) {
+    let path = written("imatrix", bytes);
+    match quantviz::open_importance(&path, &limits()) {
+        Err(error) => check_refusal(&error),
+        Ok(importance) => assert!(!importance.is_empty(), "nothing is listed, and nothing said"),
+    }
+}
+
+fn written(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder().join(name);
+    fs::write(&path, bytes).expect("the folder is writable");
+    path
 }
 
 /// Written out where they differ: a scale that is not a number differs from itself.
@@ -50,6 +104,7 @@ fn limits() -> Limits {
     limits.pickle_bytes = 1 << 16;
     limits.pickle_items = 1 << 12;
     limits.inflated_bytes = 1 << 20;
+    limits.importance_bytes = 1 << 16;
     limits.depth = 20;
     limits
 }

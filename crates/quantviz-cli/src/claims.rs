@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use quantviz::{
-    AxisRule, Compare, ComparedActivations, Error, Importance, Limits, Recording, compare_recordings,
+    AxisRule, Compare, ComparedActivations, Error, Importance, Limits, Model, Recording, compare_recordings,
     open_importance, open_recordings,
 };
 
@@ -26,8 +26,9 @@ pub(crate) struct ClaimOptions {
 
     /// Compare recorded activations of both models too: files or folders of .npz, .npy, .safetensors
     ///
-    /// Tensors of one name are compared, those that several files have (batches, say) by the names of the files. Of one
-    /// quantized model only.
+    /// Tensors of one name are compared, those that several files have (batches, say) by the names of the files; what the
+    /// model gives out comes first. Quantizers leave a Relu or a Clip to the codes behind it, and give its name to what
+    /// comes before: that is noticed, and not judged. Of one quantized model only.
     #[arg(long, num_args = 2, value_names = ["REF_DIR", "QUANT_DIR"])]
     activations: Vec<PathBuf>,
 
@@ -98,6 +99,7 @@ impl Claims {
     /// What was recorded of both models, compared.
     pub(crate) fn compare_recorded(
         &self,
+        models: [&Model; 2],
         threads: Option<u16>,
         terminal: &mut Terminal<'_>,
     ) -> Result<Option<ComparedActivations>, Trouble> {
@@ -105,7 +107,8 @@ impl Claims {
         let name = path.to_string_lossy();
         let progress = ScanProgress::new(terminal.err, &name);
         let threads = threads::within_memory(threads.map(usize::from));
-        let compared = compare_recordings(reference, quantized, threads, &|step| progress.report(step));
+        let compared =
+            compare_recordings(reference, quantized, Some(models), threads, &|step| progress.report(step));
         compared.map(Some).map_err(|error| Trouble::with(path, error))
     }
 }

@@ -130,7 +130,11 @@ impl How {
             .run_compared(source, &comparison, &|step| progress.report(step))
             .map_err(|error| Trouble::with(path, error))?;
         drop(progress);
-        comparison.activations = self.claims.compare_recorded(self.threads, terminal)?;
+        comparison.activations = self.claims.compare_recorded(
+            [reference.source.model(), source.model()],
+            self.threads,
+            terminal,
+        )?;
         Ok((comparison, linted))
     }
 }

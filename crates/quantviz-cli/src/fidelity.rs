@@ -113,11 +113,8 @@ const COLUMNS: [Column; 10] = [
 ];
 
 fn drawn(row: &FidelityRow, width: usize, heights: fn(&RowShapes) -> &[f64]) -> String {
-    /// Bars of full height would touch those of the line above.
-    const TALLEST: f64 = 7.0 / 8.0;
     let heights = row.shapes.as_ref().filter(|_| width > 0).map(heights);
-    let lower: Vec<f64> = heights.unwrap_or_default().iter().map(|height| height * TALLEST).collect();
-    bars(&lower, width)
+    bars(heights.unwrap_or_default(), width)
 }
 
 impl Ink {

@@ -57,6 +57,12 @@ fn compare() {
     let (float, quantized) = (claims("model.safetensors"), claims("model-Q4_0.gguf"));
     let recorded = ["--importance", &claims("imatrix.gguf"), "--activations", &from, &of];
     printed.of_command(&[&["compare", "--json", &*float, &quantized], &recorded[..]].concat());
+    let clipped = |name: &str| claims(&format!("clipped/{name}"));
+    for quantized in ["int8.npz", "int8_all.npz"] {
+        let recorded = ["--activations", &clipped("float.npz"), &clipped(quantized)];
+        let models = [&*clipped("float.onnx"), &clipped("int8.onnx")];
+        printed.of_command(&[&["compare", "--json"], &models[..], &recorded].concat());
+    }
     let page = Page::read();
     let mut explained = BTreeSet::new();
     for path in page.section("quantviz compare") {

@@ -35,6 +35,8 @@ pub struct Claim {
     pub counted: usize,
     /// How many there are.
     pub of: usize,
+    /// Whether it is said of what a model gives out, and of nothing in between.
+    pub at_outputs: bool,
 }
 
 impl Claim {
@@ -58,9 +60,12 @@ impl Claim {
 impl Comparison {
     /// What can be said of the whole model, and what of that says most last.
     pub fn claims(&self) -> Vec<(Basis, Claim)> {
-        let activations = self.activations.as_ref().map(|it| (Basis::Activations, it.claim));
+        let recorded = self.activations.as_ref();
+        let activations = recorded.map(|it| (Basis::Activations, it.claim));
+        let outputs = recorded.and_then(|it| it.outputs).map(|claim| (Basis::Activations, claim));
         let importance = self.importance.map(|claim| (Basis::Importance, claim));
-        [Some((Basis::Weights, self.weights)), importance, activations].into_iter().flatten().collect()
+        let weights = Some((Basis::Weights, self.weights));
+        [weights, importance, activations, outputs].into_iter().flatten().collect()
     }
 
     /// What most is said by.

@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Limit,
     /// The operating system refused.
     Io,
+    /// Somebody else has what was asked for.
+    Refused,
     /// Whoever asked for the work called it off.
     Cancelled,
 }
@@ -77,6 +79,11 @@ impl Error {
     /// More than the limits allow.
     pub fn limit(message: impl Into<String>) -> Self {
         Error::new(ErrorKind::Limit, message)
+    }
+
+    /// Somebody else has what was asked for.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Refused, message)
     }
 
     /// The work was called off.

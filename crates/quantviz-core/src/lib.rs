@@ -146,6 +146,7 @@ mod roles;
 mod run_counts;
 mod scales;
 mod scan;
+mod session;
 mod shape;
 mod source;
 mod summary;
@@ -184,10 +185,16 @@ pub use preview::{
 };
 pub use quant::{Encoding, GroupIndex, Operand, OuterScale, QuantDescriptor, Scheme};
 pub use real::Real;
-pub use recordings::{ComparedActivations, ComparedTensor, Recording, UnmatchedTensor, compare_recordings};
+pub use recordings::{
+    ComparedActivations, ComparedTensor, EarlierValue, Recording, UnmatchedTensor, compare_recordings,
+};
 pub use roles::role_from_name;
 pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};
+pub use session::{
+    Budget, Cursor, Entry, Opening, Pruning, Rank, Record, RecordId, RecordKind, SessionId, SessionInfo,
+    SnapshotStore, Timeline, Writer,
+};
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};
 pub use summary::RangeSummary;

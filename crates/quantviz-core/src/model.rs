@@ -96,7 +96,7 @@ impl From<ErrorKind> for WarningKind {
             ErrorKind::Malformed => WarningKind::Malformed,
             ErrorKind::Limit => WarningKind::Limit,
             ErrorKind::Io => WarningKind::Io,
-            ErrorKind::Cancelled => WarningKind::Odd,
+            ErrorKind::Refused | ErrorKind::Cancelled => WarningKind::Odd,
         }
     }
 }
@@ -256,6 +256,8 @@ pub struct Model {
     pub file_bytes: u64,
     /// Its layers, in the order of the graph or the file.
     pub layers: Vec<Layer>,
+    /// The values that it gives out, where its file says so.
+    pub outputs: Vec<String>,
     /// Its parameters, in the order of the file.
     pub parameters: Vec<Parameter>,
     /// What was odd about the file.
@@ -273,6 +275,7 @@ impl Model {
             metadata: BTreeMap::new(),
             file_bytes: 0,
             layers: Vec::new(),
+            outputs: Vec::new(),
             parameters: Vec::new(),
             warnings: Vec::new(),
             notes: Vec::new(),

@@ -1,7 +1,9 @@
 //! Recorded tensors are sources like any other: each range of them, in any order, from several threads.
 #![cfg(feature = "torch")]
 
-use quantviz_core::{Part, SourceExt};
+use std::ops::ControlFlow;
+
+use quantviz_core::{Part, SourceExt, compare_recordings};
 use quantviz_formats::{Limits, open_recordings};
 use quantviz_testkit::check_sync_source;
 use quantviz_testkit::pickle::{Archive, Entry};
@@ -48,4 +50,25 @@ fn archives_of_arrays() {
     assert_eq!(values("turned"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     assert_eq!(values("swapped"), [256.0, -1.0]);
     assert_eq!((values("scalar"), values("none")), (vec![7.0], vec![]));
+}
+
+/// An archive may have two arrays whose names differ by their ends alone, and a folder two files: fuzzing found the last compared
+/// with the first.
+#[test]
+fn twice_under_one_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let array = |value: f32| floats("(2,)", "False", [value, 2.0].into_iter());
+    let archive = Archive::new()
+        .entry("relu.npy", &array(1.0))
+        .entry("relu", &array(3.0))
+        .entry("once.npy", &array(1.0))
+        .build();
+    std::fs::write(folder.path().join("all.npz"), archive).expect("written");
+    let open = || open_recordings(folder.path(), &Limits::default()).expect("it can be read");
+    let compared = compare_recordings(&open(), &open(), None, Some(1), &|_| ControlFlow::Continue(()));
+    let tensors = compared.expect("nobody calls it off").tensors;
+    let [once, relu] = &tensors[..] else { panic!("{tensors:?}") };
+    let error = relu.fidelity.as_ref().expect_err("which is which").to_string();
+    assert!(error.contains("it is recorded more than once under all"), "{error}");
+    assert!(once.fidelity.as_ref().is_ok_and(|it| it.exact), "{once:?}");
 }

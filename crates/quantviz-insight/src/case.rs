@@ -28,6 +28,7 @@ pub(crate) struct Quantized<'a> {
 /// An activation whose scale is one known number.
 pub(crate) struct QuantizedActivation<'a> {
     pub(crate) tensor: &'a str,
+    pub(crate) codes: DType,
     pub(crate) scale: f64,
     pub(crate) zero_point: f64,
 }
@@ -65,6 +66,7 @@ impl<'a> Case<'a> {
             let zero_point = activation.zero_point.as_ref().map_or(Some(0.0), number)?;
             Some(QuantizedActivation {
                 tensor: &activation.tensor,
+                codes: activation.dtype,
                 scale: number(&activation.scale)?,
                 zero_point,
             })

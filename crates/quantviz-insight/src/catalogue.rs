@@ -72,6 +72,8 @@ pub enum Code {
     Saturating = 20,
     /// int8 without zero-point before Reshape.
     NoZeroPoint = 21,
+    /// Not signed around zero.
+    NotSymmetric = 22,
 }
 
 impl Code {
@@ -304,6 +306,16 @@ pub const RULES: &[Rule] = &[
             type.",
         advice: "Write the zero-point 0 of type int8 explicitly.",
     },
+    Rule {
+        code: Code::NotSymmetric,
+        title: "Not signed around zero",
+        level: Error,
+        means: "For the target tensorrt: QuantizeLinear or DequantizeLinear has a zero-point other than zero, or unsigned \
+            codes.",
+        matters: "TensorRT refuses zero-points that are not zero, and takes uint8 for int8: what is beyond 127 is cut off.",
+        advice: "Quantize weights and activations as symmetric int8; onnxruntime's quantizer does with QInt8 for both and \
+            ActivationSymmetric and WeightSymmetric among its extra_options.",
+    },
 ];
 
 #[cfg(test)]
@@ -317,9 +329,9 @@ mod tests {
             assert_eq!(rule.code.to_string().parse(), Ok(rule.code));
             assert_eq!(rule.code.rule(), rule);
         }
-        assert_eq!(RULES.len(), 21);
-        let unknown = "there is no rule QV022; there are QV001 to QV021";
-        assert_eq!("QV022".parse::<Code>(), Err(unknown.to_owned()));
+        assert_eq!(RULES.len(), 22);
+        let unknown = "there is no rule QV023; there are QV001 to QV022";
+        assert_eq!("QV023".parse::<Code>(), Err(unknown.to_owned()));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Whether a quantized model holds its limits, what could not be told of it, and what is worth a look all the same.
 
+use std::cmp::Ordering;
+
 use quantviz_core::{
-    Basis, ComparedPair, Comparison, Fidelity, Gain, MatchedBy, Model, Parameter, Role, WarningKind, count,
-    expected_sqnr_db, number, plain_name,
+    Basis, Claim, ComparedPair, ComparedTensor, Comparison, Fidelity, Gain, MatchedBy, Model, Parameter,
+    Role, WarningKind, count, expected_sqnr_db, number, plain_name,
 };
 use serde::Serialize;
 
@@ -25,6 +27,23 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// One measure says nothing of another, so limits stand in the order of how much they say.
+    fn worst_first(&self, other: &Self) -> Ordering {
+        const LIMITS: [&str; 4] = ["min-sqnr", "max-headroom", "max-clip-noise", "max-clipped"];
+        let place = |failure: &Failure| match LIMITS.iter().position(|it| *it == failure.limit) {
+            Some(place) => place + 2,
+            None => usize::from(failure.limit != FINITE),
+        };
+        // Without a value, all of it is error. Findings have neither, and stay in their order.
+        let distance = |failure: &Failure| match (failure.value, failure.bound) {
+            (Some(value), Some(bound)) => (value - bound).abs(),
+            _ => f64::INFINITY,
+        };
+        place(self).cmp(&place(other)).then_with(|| distance(other).total_cmp(&distance(self)))
+    }
+}
+
 /// Whether a model holds its limits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -35,7 +54,7 @@ pub struct Judgement {
     pub counted: usize,
     /// How many of these there are.
     pub of: usize,
-    /// Limits that are not held.
+    /// Limits that are not held, worst first: what is not finite, findings, then limit by limit what is farthest from it.
     pub failures: Vec<Failure>,
     /// Why something could not be told, a line each.
     pub undecided: Vec<String>,
@@ -53,7 +72,7 @@ impl Judgement {
 impl Gate {
     /// Judges a comparison and what was found beside it.
     pub fn judge(&self, from: &Model, of: &Model, comparison: &Comparison, linted: &Linted) -> Judgement {
-        let (basis, claim) = comparison.basis();
+        let (basis, claim) = judged_by(comparison);
         let mut judgement = Judgement {
             basis,
             counted: claim.counted,
@@ -108,7 +127,8 @@ impl Gate {
             match &tensor.fidelity {
                 Ok(fidelity) => {
                     judgement.failures.extend(broken(&tensor.name, fidelity));
-                    judgement.failures.extend(short_of_sqnr(&tensor.name, fidelity, &limits));
+                    let judged = tensor.judged();
+                    judgement.failures.extend(judged.and_then(|it| short_of_sqnr(&tensor.name, it, &limits)));
                 }
                 Err(error) if limits.min_sqnr.is_some() => {
                     let why = error.line_within(None, Some(&tensor.name));
@@ -117,8 +137,15 @@ impl Gate {
                 Err(_) => {}
             }
         }
+        judgement.failures.sort_by(Failure::worst_first);
         judgement
     }
+}
+
+/// What most is said by, and of all that is judged by it: of recorded tensors, not of outputs alone.
+fn judged_by(comparison: &Comparison) -> (Basis, Claim) {
+    let (basis, claim) = comparison.basis();
+    (basis, comparison.activations.as_ref().map_or(claim, |it| it.claim))
 }
 
 /// Why it cannot be told whether a model is what its reference is.
@@ -159,7 +186,7 @@ fn doubts(from: &Model, of: &Model, comparison: &Comparison, linted: &Linted) ->
     all.extend(
         linted.unread.iter().filter(|error| !is_told(error)).map(|error| error.line_within(None, None)),
     );
-    let (basis, claim) = comparison.basis();
+    let (basis, claim) = judged_by(comparison);
     if basis == Basis::Activations && claim.counted == 0 {
         all.push("of no recorded activation an error is known".to_owned());
     }
@@ -179,8 +206,8 @@ fn is_numbered(name: &str) -> bool {
     digits.len() < name.len() && digits.ends_with(['_', ':']) || name.starts_with("onnx::")
 }
 
-/// Decibels below what codes keep of normally distributed weights that are much: two bits.
-const FAR_BELOW_DB: f64 = 12.0;
+/// Decibels below what such codes keep of normally distributed weights that are much: two bits.
+pub const FAR_BELOW_DB: f64 = 12.0;
 
 /// What no limit forbids, and is worth a look all the same.
 fn worth_a_look(gate: &Gate, from: &Model, of: &Model, comparison: &Comparison) -> Vec<String> {
@@ -209,16 +236,23 @@ fn worth_a_look(gate: &Gate, from: &Model, of: &Model, comparison: &Comparison) 
             all.push(format!("{} has no counterpart: {}", parameter.name, unmatched.why));
         }
     }
+    for tensor in comparison.activations.iter().flat_map(|it| &it.tensors) {
+        all.extend(tensor.earlier.as_ref().map(|it| format!("{}: {}", tensor.name, it.why(&tensor.name))));
+    }
     if let (Some(recorded), None) = (&comparison.activations, gate.min_sqnr) {
-        let ranked =
-            recorded.tensors.iter().filter_map(|it| Some((it.fidelity.as_ref().ok()?.rank(), &it.name)));
-        if let Some((db, name)) = ranked.min_by(|(one, _), (other, _)| one.total_cmp(other)) {
-            all.push(format!(
-                "no limit is set for recorded activations, of which {name} is the worst, at {db:.1} dB"
-            ));
+        let outputs = || recorded.tensors.iter().filter(|it| it.is_output);
+        if let Some((db, name)) = worst(outputs()).or_else(|| worst(&recorded.tensors)) {
+            let what = if outputs().next().is_some() { "outputs" } else { "recorded activations" };
+            all.push(format!("no limit is set for {what}, of which {name} is the worst, at {db:.1} dB"));
         }
     }
     all
+}
+
+/// The recorded tensor that suffers most, and what it keeps.
+fn worst<'a>(tensors: impl IntoIterator<Item = &'a ComparedTensor>) -> Option<(f64, &'a str)> {
+    let ranked = tensors.into_iter().filter_map(|it| Some((it.judged()?.rank(), &*it.name)));
+    ranked.min_by(|(one, _), (other, _)| one.total_cmp(other))
 }
 
 /// Whether less is kept than has to be, as well as is known.
@@ -237,13 +271,16 @@ fn short_of_sqnr(name: &str, fidelity: &Fidelity, limits: &Exception) -> Option<
     Some(Failure { parameter, limit, value, bound: Some(bound), message })
 }
 
+/// The limit of numbers that are none.
+const FINITE: &str = "finite";
+
 /// What is not finite any more.
 fn broken(name: &str, fidelity: &Fidelity) -> Option<Failure> {
     #[expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
     let value = fidelity.broken as f64;
     (fidelity.broken > 0).then(|| Failure {
         parameter: Some(name.to_owned()),
-        limit: "finite".to_owned(),
+        limit: FINITE.to_owned(),
         value: Some(value),
         bound: Some(0.0),
         message: format!("not finite where the reference is: {} of its numbers", count(fidelity.broken)),
@@ -279,4 +316,43 @@ fn failures(name: &str, fidelity: &Fidelity, limits: &Exception) -> Vec<Failure>
         fail("max-headroom", Some(headroom), bound, message);
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_comes_first() {
+        let failure = |limit: &str, value: Option<f64>, bound: f64| Failure {
+            parameter: None,
+            limit: limit.to_owned(),
+            value,
+            bound: Some(bound),
+            message: String::new(),
+        };
+        let finding = |code: &str| Failure { bound: None, ..failure(code, None, 0.0) };
+        let sorted = [
+            failure("finite", Some(7.0), 0.0),
+            failure("finite", Some(1.0), 0.0),
+            finding("QV013"),
+            finding("QV001"),
+            failure("min-sqnr", None, 30.0),
+            failure("min-sqnr", Some(2.0), 30.0),
+            // Nearer to its own limit, and not more decibels.
+            failure("min-sqnr", Some(1.0), 20.0),
+            failure("max-headroom", Some(9.0), 1.0),
+            failure("max-clip-noise", Some(0.9), 0.1),
+            failure("max-clip-noise", Some(0.2), 0.1),
+            failure("max-clipped", Some(0.9), 0.1),
+        ];
+        let mut failures = sorted.to_vec();
+        failures.reverse();
+        // Findings stay in the order that they were found in.
+        let findings = |it: &Failure| it.bound.is_none();
+        let first = failures.iter().position(findings).expect("there are two");
+        failures.swap(first, first + 1);
+        failures.sort_by(Failure::worst_first);
+        assert_eq!(failures, sorted);
+    }
 }

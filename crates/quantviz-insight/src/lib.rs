@@ -1,7 +1,7 @@
 //! Findings: what is worth knowing about a quantized model, found in its file alone.
 //!
 //! A [`Finding`] says what is so, with numbers as evidence, why it matters and what to try. The rules are numbered
-//! (`QV001` to `QV021`) and never renumbered; [`RULES`] is the list of them, and where each is explained.
+//! (`QV001` to `QV022`) and never renumbered; [`RULES`] is the list of them, and where each is explained.
 //!
 //! - [`Lint`] looks at one model, in parallel, with progress. Every quantized parameter is read once; once more, where
 //!   some of its scales are zero.
@@ -52,7 +52,7 @@ pub use compared::findings_of_comparison;
 pub use evidence::{Evidence, Fact};
 pub use finding::{Finding, Level};
 pub use gate::{Exception, Gate};
-pub use judge::{Failure, Judgement};
+pub use judge::{FAR_BELOW_DB, Failure, Judgement};
 pub use limit::Unit;
 pub use lint::{Lint, Linted};
 pub use pair::{OffGrid, PairEvidence, findings_of_pairs};

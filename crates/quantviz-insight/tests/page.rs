@@ -32,8 +32,8 @@ folder cannot be read at all. Exit code 2 says that a file is damaged; it goes b
 ";
 
 const NO_PROMISE: &str = "
-That nothing is found is no promise that a model runs there: TensorRT takes signed codes around zero only, and zero-points
-other than zero, or uint8, are not looked at yet.";
+That nothing is found is no promise that a model runs there: TensorRT has no place for int32 biases either, which
+onnxruntime's quantizer makes unless it is told not to (`QuantizeBias`), and that is not looked at yet.";
 
 fn page() -> String {
     let mut page = HEAD.to_owned();

@@ -1,7 +1,8 @@
 //! What tests of quantviz need, and tests of sources that other people write for it.
 //!
 //! - [`check_source`] and [`check_sync_source`] are the conformance suite: every
-//!   [`ParameterSource`](quantviz_core::ParameterSource) passes it.
+//!   [`ParameterSource`](quantviz_core::ParameterSource) passes it. [`check_store`] is that of every
+//!   [`SnapshotStore`](quantviz_core::SnapshotStore).
 //! - [`strategies`] makes shapes, tensors of every type and granularities for proptest.
 //! - [`OnnxBuilder`], [`SafetensorsBuilder`] and [`GgufBuilder`] write model files, well-formed or hostile, byte for byte;
 //!   [`wire::Message`] writes any protobuf, [`pickle::Pickle`] any pickle, and [`pickle::TorchBuilder`] the files of torch.
@@ -28,7 +29,7 @@ pub mod safetensors;
 pub mod strategies;
 pub mod wire;
 
-pub use conformance::{check_model, check_source, check_sync_source};
+pub use conformance::{check_model, check_source, check_store, check_sync_source};
 pub use gguf::GgufBuilder;
 pub use mutate::{mutate, mutations};
 pub use onnx::OnnxBuilder;

@@ -224,6 +224,8 @@ pub struct ClaimView {
     pub counted: usize,
     /// How many there are.
     pub of: usize,
+    /// Whether it is said of what the model gives out, and of nothing in between.
+    pub at_outputs: bool,
 }
 
 impl ComparisonView {
@@ -267,6 +269,7 @@ impl VariantView {
             sqnr_db: claim.sqnr_db,
             counted: claim.counted,
             of: claim.of,
+            at_outputs: claim.at_outputs,
         });
         VariantView {
             path: path.into(),

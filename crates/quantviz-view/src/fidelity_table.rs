@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use quantviz_core::{Basis, Encoding, PairHistograms, Role, bytes, is_rounded, is_wasted, number, one_line};
+use quantviz_insight::FAR_BELOW_DB;
 use serde::Serialize;
 
 use crate::comparison::{ClaimView, ModelFidelityView, PairView, UnmatchedView, VariantView};
-use crate::recorded::{RecordedRow, RecordedView};
+use crate::recorded::{OUTPUT, RecordedRow, RecordedView};
 
 /// A quantized model beside its reference, to be read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -90,13 +91,13 @@ pub enum Verdict {
 /// Headroom in decibels that is worth a look, and that is much.
 const HEADROOM_DB: [f64; 2] = [1.0, 3.0];
 /// Decibels below what such codes keep of normally distributed weights: one bit of them, and two.
-const BELOW_DB: [f64; 2] = [6.0, 12.0];
+const BELOW_DB: [f64; 2] = [6.0, FAR_BELOW_DB];
 
 impl Verdict {
     fn by(decibels: f64, [look, poor]: [f64; 2]) -> Self {
         match decibels {
-            much if much > poor => Verdict::Poor,
-            some if some > look => Verdict::Improvable,
+            much if much >= poor => Verdict::Poor,
+            some if some >= look => Verdict::Improvable,
             _ => Verdict::Fine,
         }
     }
@@ -147,7 +148,13 @@ impl FidelityTable {
     /// The table of a variant.
     pub fn of(variant: &VariantView) -> Self {
         let is_bias = |pair: &&PairView| pair.role == Role::Bias || pair.shape.len() < 2;
-        let rows = variant.pairs.iter().filter(|pair| !is_bias(pair)).map(FidelityRow::of).collect();
+        let weights = || variant.pairs.iter().filter(|pair| !is_bias(pair));
+        let mut rows: Vec<FidelityRow> = weights().map(FidelityRow::of).collect();
+        // Of the weight that suffers most it is always worth knowing where.
+        if let Some((row, pair)) = rows.first_mut().zip(weights().next()) {
+            let told = worst_channel(pair, 0.0).filter(|it| !row.remarks.contains(it));
+            row.remarks.extend(told);
+        }
         let biases: Vec<&PairView> = variant.pairs.iter().filter(is_bias).collect();
         let model = &variant.model;
         let claims = model.claims.iter().rev().map(|it| Some(claim(it, model.claims.len())));
@@ -214,6 +221,8 @@ fn claim(claim: &ClaimView, ways: usize) -> String {
         Basis::Weights if ways == 1 && claim.sqnr_db.is_some() => format!("{db}, weights only"),
         Basis::Weights if ways == 1 => db,
         Basis::Importance => format!("{db} by importance ({many} weights)"),
+        Basis::Activations if claim.at_outputs && claim.of == 1 => format!("{db} at the output"),
+        Basis::Activations if claim.at_outputs => format!("{db} at {many} outputs"),
         Basis::Activations => format!("{db} by activations ({many} recorded)"),
         _ => format!("{db} by weights"),
     }
@@ -229,7 +238,13 @@ fn notes(model: &ModelFidelityView) -> Vec<String> {
     let importance = knows(Basis::Importance)
         .then_some("imp.: the same with each input of a weight as much as importance says");
     let best = "best: what rounding to the nearest keeps with the same scales";
-    [Some(weights), importance, Some(best)].into_iter().flatten().map(str::to_owned).collect()
+    let has_outputs = model.claims.iter().any(|claim| claim.at_outputs);
+    let outputs = has_outputs.then(|| format!("{OUTPUT} what the model gives out"));
+    [outputs.as_deref(), Some(weights), importance, Some(best)]
+        .into_iter()
+        .flatten()
+        .map(str::to_owned)
+        .collect()
 }
 
 impl FidelityRow {
@@ -341,5 +356,22 @@ fn remarks(pair: &PairView) -> Vec<String> {
     let outlier = outlier.map(|gain| format!("a scale for each channel would gain {gain:.1} dB"));
     let left_out = (pair.non_finite > 0).then(|| format!("{} not finite, left out", pair.non_finite));
     let error = pair.error.as_ref().map(|error| one_line(error));
-    [outlier, left_out, error].into_iter().flatten().collect()
+    [outlier, worst_channel(pair, CHANNEL_BELOW_DB), left_out, error].into_iter().flatten().collect()
+}
+
+/// Decibels below the median by which a channel is worth its name: the same as a scale for each channel has to gain.
+const CHANNEL_BELOW_DB: f64 = 6.0;
+
+/// The channel that suffers most, where it is so many decibels below what half of them keep.
+fn worst_channel(pair: &PairView, least: f64) -> Option<String> {
+    let channels = pair.channels.as_ref()?;
+    let (worst, median) = (channels.worst.first()?, channels.median?);
+    match worst.sqnr_db {
+        Some(db) if median - db >= least => Some(format!(
+            "worst channel: {}, at {db:.1} dB; half of them keep {median:.1} dB or more",
+            worst.index
+        )),
+        None if !worst.exact => Some(format!("worst channel: {}, of which all is error", worst.index)),
+        _ => None,
+    }
 }

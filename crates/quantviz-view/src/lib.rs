@@ -73,6 +73,6 @@ pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
 pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
 pub use range_order::RangeOrder;
-pub use recorded::{RecordedRow, RecordedTensorView, RecordedView};
+pub use recorded::{EarlierView, RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

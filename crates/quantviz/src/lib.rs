@@ -111,6 +111,7 @@ pub use quantviz_core::{
     Claim,
     ComparedActivations,
     ComparedTensor,
+    EarlierValue,
     Importance,
     Recording,
     UnmatchedTensor,

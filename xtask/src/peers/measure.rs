@@ -58,7 +58,7 @@ impl Workshop {
         }
         let made = self.made(row.file)?;
         let share = match row.peer {
-            Peer::Python(_) | Peer::Loop(_) | Peer::Scan(_) => 1.0,
+            Peer::Python(_) | Peer::Loop(_) | Peer::Scan(_) | Peer::ScanAlone => 1.0,
             Peer::Floats(floats, Per::Byte) => made.bytes as f64 / self.made(floats)?.bytes as f64,
             Peer::Floats(floats, Per::Element) => {
                 made.parameters as f64 / self.made(floats)?.parameters as f64

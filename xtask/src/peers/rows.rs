@@ -20,6 +20,8 @@ pub(super) enum Question {
     Inspect,
     /// `compare --json`, with this file as the reference.
     Compare(&'static str),
+    /// `preview --json`, with the schemes that it has by itself.
+    Preview,
 }
 
 /// What runs in turns with quantviz.
@@ -33,6 +35,8 @@ pub(super) enum Peer {
     Floats(&'static str, Per),
     /// quantviz, scanning this file and the row's without histograms.
     Scan(&'static str),
+    /// quantviz, scanning the row's file without histograms.
+    ScanAlone,
 }
 
 /// What the time of files of different sizes is divided by.
@@ -63,6 +67,7 @@ impl Question {
         match self {
             Question::Inspect => "inspect",
             Question::Compare(_) => "compare",
+            Question::Preview => "preview",
         }
     }
 }
@@ -76,6 +81,7 @@ impl Peer {
             Peer::Floats(_, Per::Byte) => "f32, per byte",
             Peer::Floats(_, Per::Element) => "f32, per number",
             Peer::Scan(_) => "inspect both",
+            Peer::ScanAlone => "inspect",
         }
     }
 }
@@ -152,4 +158,13 @@ pub(super) const ROWS: &[Row] = &[
     compared("compare: int8 in ONNX, one scale", "int8.onnx", ONNX),
     compared("compare: int8 in ONNX, a scale for each column", "int8-channels.onnx", ONNX),
     compared("compare: float8, a scale for each row", "fp8.safetensors", SAFETENSORS),
+    Row {
+        title: "preview: four schemes of 8 and 4 bits",
+        file: SAFETENSORS,
+        question: Question::Preview,
+        peer: Peer::ScanAlone,
+        bound: Bound::Within(20.0),
+        memory: None,
+        in_short: false,
+    },
 ];

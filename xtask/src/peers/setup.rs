@@ -66,6 +66,7 @@ impl Workshop {
             Question::Compare(reference) => {
                 command.args(["compare", "--json"]).arg(self.files.join(reference))
             }
+            Question::Preview => command.args(["preview", "--json"]),
         };
         command.arg(self.files.join(file));
         command
@@ -89,12 +90,16 @@ impl Workshop {
                 command
             }
             Peer::Floats(floats, _) => self.quantviz(Question::Inspect, floats),
-            Peer::Scan(floats) => {
-                let mut command = self.measured(&self.quantviz);
-                command.args(["inspect", "--json"]).args([floats, file].map(|it| self.files.join(it)));
-                command
-            }
+            Peer::Scan(floats) => self.scan(&[floats, file]),
+            Peer::ScanAlone => self.scan(&[file]),
         })
+    }
+
+    /// quantviz, looking at whole files without histograms.
+    fn scan(&self, files: &[&str]) -> Command {
+        let mut command = self.measured(&self.quantviz);
+        command.args(["inspect", "--json"]).args(files.iter().map(|it| self.files.join(it)));
+        command
     }
 
     fn measured(&self, program: &Path) -> Command {

@@ -55,6 +55,7 @@ fn named(peer: Peer) -> String {
         Peer::Loop(_) => format!("[{}](../benches/peers/scan.c)", peer.name()),
         Peer::Floats(file, _) => format!("quantviz on {file} ({})", peer.name()),
         Peer::Scan(file) => format!("quantviz inspect on it and {file}"),
+        Peer::ScanAlone => "quantviz inspect on it".to_owned(),
     }
 }
 

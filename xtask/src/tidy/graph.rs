@@ -34,6 +34,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("quantviz-formats", &["quantviz-core"]),
     ("quantviz-html", &["quantviz-core", "quantviz-draw", "quantviz-insight", "quantviz-view"]),
     ("quantviz-insight", &["quantviz-core"]),
+    ("quantviz-store", &["quantviz-core"]),
     ("quantviz-testkit", &["quantviz-core"]),
     ("quantviz-view", &["quantviz-core", "quantviz-insight"]),
 ];
@@ -46,6 +47,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("quantviz-core", &["tokio", "axum", "eframe", "egui", "pyo3", "reqwest", "hyper"]),
     ("quantviz-formats", &["tokio", "axum", "egui", "pyo3"]),
     ("quantviz-insight", &["tokio", "axum", "egui", "pyo3"]),
+    ("quantviz-store", &["axum", "egui", "pyo3"]),
     ("quantviz-draw", &["maud", "tokio", "axum", "egui", "pyo3"]),
     ("quantviz-evcxr", &["tokio", "axum", "clap", "egui", "object_store", "pyo3", "resvg"]),
     ("quantviz-html", &["tokio", "axum", "egui", "pyo3", "resvg"]),

@@ -5,6 +5,7 @@
 #[path = "../agrees/mod.rs"]
 mod agrees;
 mod axes;
+mod clipped;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod importance;

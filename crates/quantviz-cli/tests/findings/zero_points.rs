@@ -3,8 +3,8 @@
 use quantviz::insight::{Code, Level, Target};
 use quantviz_testkit::onnx::{Attribute, Node, OnnxBuilder, Storage, data_type};
 
-use crate::Sample;
 use crate::samples::{I8, U8, Weight, activation, graph};
+use crate::{Sample, findings};
 
 fn int8() -> Weight {
     Weight::spread(-127, 127)
@@ -130,4 +130,36 @@ fn symmetric_over_254() {
             sample.lacks_for(Some(Target::Qnn), Code::Symmetric254);
         }
     }
+}
+
+#[test]
+fn symmetric_for_tensorrt() {
+    let target = Some(Target::TensorRt);
+    let signed = || Weight::spread(-100, 100);
+    let asymmetric = [
+        signed().zero_point(1).qdq(I8),
+        signed().zero_point(-1).qdq(I8),
+        Weight::spread(0, 200).zero_point(100).qdq(U8),
+        Weight::spread(0, 200).zero_point(0).qdq(U8),
+    ];
+    for sample in &asymmetric {
+        sample.has_for(target, Code::NotSymmetric, Level::Error, "w");
+        sample.lacks(Code::NotSymmetric);
+        sample.lacks_for(Some(Target::Qnn), Code::NotSymmetric);
+    }
+    signed().qdq(I8).lacks_for(target, Code::NotSymmetric);
+    signed().zero_point(0).qdq(I8).lacks_for(target, Code::NotSymmetric);
+    // What TensorRT-LLM reads has zero-points of its own.
+    Weight::spread(0, 200).zero_point(100).qtensor("QUInt8Storage").lacks_for(target, Code::NotSymmetric);
+}
+
+/// onnxruntime's activations are not around zero unless it is told so.
+#[test]
+fn activations_for_tensorrt() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/claims/clipped/int8.onnx");
+    let found = findings(file.as_ref(), Some(Target::TensorRt));
+    let of_rule = found.iter().filter(|it| it.code == Code::NotSymmetric);
+    let mut names: Vec<&str> = of_rule.filter_map(|it| it.parameter.as_deref()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["clip", "flat", "logits", "pool", "probabilities_QuantizeLinear_Input", "relu", "x"]);
 }

@@ -2,7 +2,6 @@
 
 use fearless_simd::{Select, Simd, SimdBase, SimdFloat, SimdMask, f64x8};
 
-use super::grid::Grid;
 use super::sums::{ErrorSums, Judge, OFF};
 use crate::dequantize::Affine;
 
@@ -116,28 +115,138 @@ impl Columns {
 }
 
 impl Affine {
+    /// Whether no code becomes a number that is not finite.
     fn is_usable(&self) -> bool {
+        const LARGE: f64 = 1e100;
         let inverse = 1.0 / self.scale;
-        inverse.is_finite()
-            && self.scale.is_finite()
-            && self.zero_point.is_finite()
-            && self.offset.is_finite()
+        inverse.is_finite() && [self.scale, self.zero_point, self.offset].iter().all(|it| it.abs() < LARGE)
     }
 }
 
+/// Numbers and the values of their codes as they lie side by side, and what rounds to each of these where they are not
+/// whole numbers.
+pub(super) struct Numbers<'a> {
+    pub(super) reference: &'a [f64],
+    pub(super) values: &'a [f64],
+    pub(super) cells: Option<(&'a [f64], &'a [f64])>,
+}
+
+impl Numbers<'_> {
+    /// The eight from a place on.
+    #[inline(always)]
+    fn eight<S: Simd>(simd: S, numbers: &[f64], at: usize) -> Option<f64x8<S>> {
+        Some(f64x8::load_array_ref(simd, numbers.get(at..)?.first_chunk()?))
+    }
+
+    /// What rounds to the code at a place.
+    #[inline(always)]
+    pub(super) fn cell(&self, at: usize) -> Option<(f64, f64)> {
+        let (lows, highs) = self.cells?;
+        Some((*lows.get(at)?, *highs.get(at)?))
+    }
+}
+
+/// Sums over numbers that are all rounded to the nearest and none of which is clipped.
+struct Plain<S: Simd> {
+    rows: f64,
+    reference: f64x8<S>,
+    error: f64x8<S>,
+    signed_error: f64x8<S>,
+    quantized: f64x8<S>,
+    max_error: f64x8<S>,
+    reference_low: f64x8<S>,
+    reference_high: f64x8<S>,
+    quantized_low: f64x8<S>,
+    quantized_high: f64x8<S>,
+}
+
 impl Lanes {
-    /// Adds eight numbers and the values of their codes, which are whole numbers; false, and nothing added, where some
+    /// Adds rows of eight numbers, each from one of these places on, as long as they are nothing but rounded to the nearest:
+    /// what most of all numbers are. Says which row is not, and is not added. What is summed up stays in registers.
+    #[inline(always)]
+    pub(super) fn add_plain<S: Simd>(
+        &mut self,
+        simd: S,
+        numbers: &Numbers<'_>,
+        places: &mut impl Iterator<Item = usize>,
+        scales: &Scales<S>,
+        judge: &Judge<'_>,
+    ) -> Option<usize> {
+        let load = |lanes: &[f64; LANES]| f64x8::load_array_ref(simd, lanes);
+        let mut plain = Plain {
+            rows: 0.0,
+            reference: load(&self.reference),
+            error: f64x8::splat(simd, 0.0),
+            signed_error: load(&self.signed_error),
+            quantized: load(&self.quantized),
+            max_error: load(&self.max_error),
+            reference_low: load(&self.reference_low),
+            reference_high: load(&self.reference_high),
+            quantized_low: load(&self.quantized_low),
+            quantized_high: load(&self.quantized_high),
+        };
+        let shift = scales.zero_point - scales.offset * scales.inverse;
+        let mut other = None;
+        for at in places {
+            let r = Numbers::eight(simd, numbers.reference, at);
+            let value = Numbers::eight(simd, numbers.values, at);
+            let (Some(r), Some(value)) = (r, value) else { break };
+            // The last digit may differ from that of a division: whatever is that near to the end of a cell is as near to both.
+            let target = r.mul_add(scales.inverse, shift);
+            let is_nearest = match numbers.cells {
+                None => target.round_ties_even().simd_eq(value),
+                Some((lows, highs)) => {
+                    let (low, high) = (Numbers::eight(simd, lows, at), Numbers::eight(simd, highs, at));
+                    let (Some(low), Some(high)) = (low, high) else { break };
+                    target.simd_ge(low) & target.simd_le(high)
+                }
+            };
+            let is_plain = is_nearest & value.simd_gt(judge.ends.0) & value.simd_lt(judge.ends.1);
+            if !is_plain.all_true() {
+                other = Some(at);
+                break;
+            }
+            let q = (value - scales.zero_point).mul_add(scales.scale, scales.offset);
+            let e = r - q;
+            plain.rows += 1.0;
+            plain.reference = r.mul_add(r, plain.reference);
+            plain.error = e.mul_add(e, plain.error);
+            plain.signed_error += e;
+            plain.quantized = q.mul_add(q, plain.quantized);
+            plain.max_error = plain.max_error.max(e.abs());
+            plain.reference_low = plain.reference_low.min(r);
+            plain.reference_high = plain.reference_high.max(r);
+            plain.quantized_low = plain.quantized_low.min(q);
+            plain.quantized_high = plain.quantized_high.max(q);
+        }
+        self.count = (load(&self.count) + plain.rows).into();
+        self.error = (load(&self.error) + plain.error).into();
+        self.rounded_error = (load(&self.rounded_error) + plain.error).into();
+        self.reference = plain.reference.into();
+        self.signed_error = plain.signed_error.into();
+        self.quantized = plain.quantized.into();
+        self.max_error = plain.max_error.into();
+        self.reference_low = plain.reference_low.into();
+        self.reference_high = plain.reference_high.into();
+        self.quantized_low = plain.quantized_low.into();
+        self.quantized_high = plain.quantized_high.into();
+        other
+    }
+
+    /// Adds eight numbers from a place on, the codes of which are whole numbers; false, and nothing added, where some
     /// number is not finite.
     #[inline(always)]
     pub(super) fn add<S: Simd>(
         &mut self,
         simd: S,
-        reference: &[f64; LANES],
-        values: &[f64; LANES],
+        numbers: &Numbers<'_>,
+        at: usize,
         scales: &Scales<S>,
         judge: &Judge<'_>,
     ) -> bool {
-        let (r, value) = (f64x8::load_array_ref(simd, reference), f64x8::load_array_ref(simd, values));
+        let r = Numbers::eight(simd, numbers.reference, at);
+        let value = Numbers::eight(simd, numbers.values, at);
+        let (Some(r), Some(value)) = (r, value) else { return false };
         let q = (value - scales.zero_point) * scales.scale + scales.offset;
         // Zero times what is not finite is not zero.
         if !((r + q) * 0.0).simd_eq(0.0).all_true() {
@@ -186,8 +295,15 @@ impl Lanes {
         true
     }
 
-    /// Adds one number to a lane, whatever it is.
-    pub(super) fn add_one(&mut self, lane: usize, r: f64, value: f64, affine: &Affine, judge: &Judge<'_>) {
+    /// Adds one number to a lane, whatever it is. What rounds to its code is known where that is no whole number.
+    pub(super) fn add_one(
+        &mut self,
+        lane: usize,
+        (r, value): (f64, f64),
+        cell: Option<(f64, f64)>,
+        affine: &Affine,
+        judge: &Judge<'_>,
+    ) {
         self.count[lane] += 1.0;
         let q = affine.real(value);
         if !(r.is_finite() && q.is_finite()) {
@@ -214,12 +330,21 @@ impl Lanes {
             return;
         }
         let target = (r - affine.offset) / affine.scale + affine.zero_point;
+        if cell.is_some_and(|(low, high)| low <= target && target <= high) {
+            self.rounded_error[lane] += square;
+            return;
+        }
+        // Nothing that rounds to a code is further from it than the larger part of its cell.
+        let half_gap = || match cell {
+            Some((low, high)) => (value - low).max(high - value),
+            None => judge.grid.half_gap(value),
+        };
         let rounded = r - affine.real(judge.grid.nearest(target));
         self.rounded_error[lane] += rounded * rounded;
         if target < judge.bounds.0 || target > judge.bounds.1 {
             self.clipped[lane] += 1.0;
             self.clipped_error[lane] += square;
-        } else if e.abs() > affine.scale.abs() * judge.grid.half_gap(value) * OFF {
+        } else if e.abs() > affine.scale.abs() * half_gap() * OFF {
             self.off_grid[lane] += 1.0;
             self.off_grid_error[lane] += square;
         }
@@ -257,9 +382,4 @@ impl Lanes {
         (0..LANES).for_each(|lane| total.merge(&self.sums(lane)));
         total
     }
-}
-
-/// Whether codes can be looked at eight at a time.
-pub(super) fn is_even(grid: &Grid) -> bool {
-    matches!(grid, Grid::Even { .. })
 }

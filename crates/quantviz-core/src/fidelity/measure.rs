@@ -4,13 +4,14 @@ use std::ops::{ControlFlow, Range};
 
 use fearless_simd::{Level, Simd, dispatch};
 
+use super::cells::Cells;
 use super::grid::Grid;
-use super::lanes::{Columns, LANES, Lanes, Scales, is_even};
+use super::lanes::{Columns, LANES, Lanes, Numbers, Scales};
 use super::sums::{ErrorSums, Judge};
 use crate::calibration::{Calibration, for_each_calibration};
 use crate::dequantize::{Affine, in_table, push_values};
 use crate::pairing::{Aligned, pieces};
-use crate::{Block, ParameterId, ParameterSource, Part, Result, Shape};
+use crate::{Block, Elements, ParameterId, ParameterSource, Part, Result, Shape};
 
 /// A parameter whose numbers are known beside its codes.
 pub(crate) struct Compared<'a> {
@@ -64,7 +65,7 @@ impl ChannelOf {
     }
 
     /// Whether elements side by side lie in channels side by side.
-    fn are_neighbours(self) -> bool {
+    pub(super) fn are_neighbours(self) -> bool {
         self.inner == 1 && self.len > 1
     }
 
@@ -123,12 +124,16 @@ struct Errors<'a> {
     channel_of: ChannelOf,
     first_channel: u64,
     judge: Judge<'a>,
-    is_even: bool,
+    /// What rounds to each code, where these are not whole numbers.
+    cells: Option<Cells>,
     /// For channels side by side, a lane each; else eight lanes each.
     lanes: Vec<Lanes>,
     channels: usize,
     reference: Vec<f64>,
     values: Vec<f64>,
+    lows: Vec<f64>,
+    highs: Vec<f64>,
+    unpacked: Vec<u8>,
 }
 
 impl<'a> Errors<'a> {
@@ -141,11 +146,14 @@ impl<'a> Errors<'a> {
             channel_of,
             first_channel: span.start,
             judge: Judge::by(&compared.grid),
-            is_even: is_even(&compared.grid),
+            cells: None,
             lanes: vec![Lanes::default(); lanes],
             channels,
             reference: Vec::new(),
             values: Vec::new(),
+            lows: Vec::new(),
+            highs: Vec::new(),
+            unpacked: Vec::new(),
         }
     }
 
@@ -153,122 +161,51 @@ impl<'a> Errors<'a> {
     fn add(&mut self, calibration: &Calibration, affines: &Affines, block: &Block<'_>) -> Result<()> {
         let len = block.elements.len() as u64;
         self.compared.reference.read(block.start..block.start + len, &mut self.reference)?;
+        let table = calibration.table.as_deref();
+        if self.cells.is_none() {
+            self.cells = Cells::of(self.judge.grid, block.elements.dtype(), table);
+        }
         dispatch!(Level::new(), simd => simd.vectorize(
             #[inline(always)]
             || {
-                self.values.clear();
-                push_values(&block.elements, &mut self.values);
-                if let Some(table) = &calibration.table {
-                    self.values.iter_mut().for_each(|value| *value = in_table(table, *value));
-                }
-                if self.channel_of.are_neighbours() {
-                    self.add_columns(simd, calibration, affines, block);
-                } else {
-                    self.add_runs(simd, calibration, block);
+                let has_cells = self.read_values(&block.elements, table);
+                let rows = Rows {
+                    numbers: Numbers {
+                        reference: &self.reference,
+                        values: &self.values,
+                        cells: has_cells.then_some((&self.lows, &self.highs)),
+                    },
+                    judge: &self.judge,
+                    channel_of: self.channel_of,
+                    first_channel: self.first_channel,
+                    lanes: &mut self.lanes,
+                };
+                match self.channel_of.are_neighbours() {
+                    true => rows.add_columns(simd, calibration, affines, block),
+                    false => rows.add_runs(simd, calibration, block),
                 }
             },
         ));
         Ok(())
     }
 
-    /// Runs of one channel each, in parts that have one scale each.
+    /// Replaces the values by those of codes, and says whether their cells are known, too.
     #[inline(always)]
-    fn add_runs<S: Simd>(&mut self, simd: S, calibration: &Calibration, block: &Block<'_>) {
-        let mut at = 0;
-        calibration.for_each_run(
-            block,
-            #[inline(always)]
-            |run| {
-                let end = at + run.codes.len();
-                let scales = Scales::all(simd, &run.affine).filter(|_| self.is_even);
-                while at < end {
-                    let (channel, left) = self.channel_of.at(block.start + at as u64);
-                    let stop = end.min(at.saturating_add(usize::try_from(left).unwrap_or(usize::MAX)));
-                    let lanes = &mut self.lanes[(channel - self.first_channel) as usize];
-                    let (reference, values) = (&self.reference[at..stop], &self.values[at..stop]);
-                    let rows = reference.as_chunks::<LANES>().0.iter().zip(values.as_chunks::<LANES>().0);
-                    let mut done = 0;
-                    for (reference, values) in rows {
-                        let added = scales
-                            .as_ref()
-                            .is_some_and(|scales| lanes.add(simd, reference, values, scales, &self.judge));
-                        if !added {
-                            for (lane, (&r, &value)) in reference.iter().zip(values).enumerate() {
-                                lanes.add_one(lane, r, value, &run.affine, &self.judge);
-                            }
-                        }
-                        done += LANES;
-                    }
-                    for (lane, (&r, &value)) in reference[done..].iter().zip(&values[done..]).enumerate() {
-                        lanes.add_one(lane, r, value, &run.affine, &self.judge);
-                    }
-                    at = stop;
-                }
-            },
-        );
-    }
-
-    /// Rows of which each number is in a channel of its own. Eight columns are looked at down all whole rows of the block,
-    /// so that their sums stay near: those of all columns take more than the nearest cache holds.
-    #[inline(always)]
-    fn add_columns<S: Simd>(
-        &mut self,
-        simd: S,
-        calibration: &Calibration,
-        affines: &Affines,
-        block: &Block<'_>,
-    ) {
-        let (all, columns) = (self.values.len(), self.channel_of.len as usize);
-        let before = (block.start % self.channel_of.len) as usize;
-        let first = ((columns - before) % columns).min(all);
-        let end = first + (all - first) / columns * columns;
-        let in_eights = columns / LANES * LANES;
-        self.add_in_order(simd, calibration, affines, block.start, 0..first);
-        for column in (0..in_eights).step_by(LANES) {
-            for row in (first..end).step_by(columns) {
-                let at = row + column;
-                self.add_in_order(simd, calibration, affines, block.start, at..at + LANES);
-            }
+    fn read_values(&mut self, codes: &Elements<'_>, table: Option<&[f32]>) -> bool {
+        let Errors { values, lows, highs, unpacked, .. } = self;
+        values.clear();
+        lows.clear();
+        highs.clear();
+        if let Some(cells) = &self.cells
+            && cells.push(codes, unpacked, [&mut *values, lows, highs])
+        {
+            return true;
         }
-        for row in (first..end).step_by(columns) {
-            self.add_in_order(simd, calibration, affines, block.start, row + in_eights..row + columns);
+        push_values(codes, values);
+        if let Some(table) = table {
+            values.iter_mut().for_each(|value| *value = in_table(table, *value));
         }
-        self.add_in_order(simd, calibration, affines, block.start, end..all);
-    }
-
-    /// Adds numbers as they lie side by side, eight at once where eight columns that belong together are all there.
-    #[inline(always)]
-    fn add_in_order<S: Simd>(
-        &mut self,
-        simd: S,
-        calibration: &Calibration,
-        affines: &Affines,
-        start: u64,
-        range: Range<usize>,
-    ) {
-        let Range { start: mut at, end } = range;
-        while at < end {
-            let index = start + at as u64;
-            let channel = self.channel_of.at(index).0;
-            let place = (channel - self.first_channel) as usize;
-            let lanes = &mut self.lanes[place / LANES];
-            let room = (self.channel_of.len - channel).min((end - at) as u64);
-            if self.is_even
-                && place.is_multiple_of(LANES)
-                && channel.is_multiple_of(LANES as u64)
-                && room >= LANES as u64
-                && let (Some(reference), Some(values)) =
-                    (self.reference[at..].first_chunk(), self.values[at..].first_chunk())
-                && let Some(scales) = affines.eight(simd, calibration, index, channel as usize)
-                && lanes.add(simd, reference, values, &scales, &self.judge)
-            {
-                at += LANES;
-                continue;
-            }
-            let affine = affines.one(calibration, index);
-            lanes.add_one(place % LANES, self.reference[at], self.values[at], &affine, &self.judge);
-            at += 1;
-        }
+        false
     }
 
     fn finish(self) -> Vec<ErrorSums> {
@@ -277,6 +214,155 @@ impl<'a> Errors<'a> {
             return (0..self.channels).map(each).collect();
         }
         self.lanes.iter().map(Lanes::total).collect()
+    }
+}
+
+/// Numbers beside codes, and where their errors are summed up.
+struct Rows<'a> {
+    numbers: Numbers<'a>,
+    judge: &'a Judge<'a>,
+    channel_of: ChannelOf,
+    first_channel: u64,
+    lanes: &'a mut [Lanes],
+}
+
+impl Rows<'_> {
+    /// Runs of one channel each, in parts that have one scale each.
+    #[inline(always)]
+    fn add_runs<S: Simd>(mut self, simd: S, calibration: &Calibration, block: &Block<'_>) {
+        let mut at = 0;
+        calibration.for_each_run(
+            block,
+            #[inline(always)]
+            |run| {
+                let end = at + run.codes.len();
+                let scales = Scales::all(simd, &run.affine);
+                while at < end {
+                    let (channel, left) = self.channel_of.at(block.start + at as u64);
+                    let stop = end.min(at.saturating_add(usize::try_from(left).unwrap_or(usize::MAX)));
+                    let place = (channel - self.first_channel) as usize;
+                    let rest = stop - (stop - at) % LANES;
+                    self.add_rows(simd, place, (at..rest).step_by(LANES), scales.as_ref(), |_| run.affine);
+                    for at in rest..stop {
+                        self.add_one(place, at % LANES, at, &run.affine);
+                    }
+                    at = stop;
+                }
+            },
+        );
+    }
+
+    /// Adds rows of eight numbers from these places on, each in a lane of its own.
+    #[inline(always)]
+    fn add_rows<S: Simd>(
+        &mut self,
+        simd: S,
+        lanes: usize,
+        mut places: impl Iterator<Item = usize>,
+        scales: Option<&Scales<S>>,
+        affine: impl Fn(usize) -> Affine,
+    ) {
+        let Some(scales) = scales else {
+            places.for_each(|at| self.add_eight(lanes, at, &affine));
+            return;
+        };
+        while let Some(at) = self.lanes[lanes].add_plain(simd, &self.numbers, &mut places, scales, self.judge)
+        {
+            let added = self.numbers.cells.is_none()
+                && self.lanes[lanes].add(simd, &self.numbers, at, scales, self.judge);
+            if !added {
+                self.add_eight(lanes, at, &affine);
+            }
+        }
+    }
+
+    /// Adds eight numbers from a place on, each in a lane of its own.
+    fn add_eight(&mut self, lanes: usize, at: usize, affine: &impl Fn(usize) -> Affine) {
+        for lane in 0..LANES {
+            self.add_one(lanes, lane, at + lane, &affine(at + lane));
+        }
+    }
+
+    #[inline(always)]
+    fn add_one(&mut self, lanes: usize, lane: usize, at: usize, affine: &Affine) {
+        let Numbers { reference, values, .. } = self.numbers;
+        let (pair, cell) = ((reference[at], values[at]), self.numbers.cell(at));
+        self.lanes[lanes].add_one(lane, pair, cell, affine, self.judge);
+    }
+
+    /// Rows of which each number is in a channel of its own. Eight columns are looked at down all whole rows of the block,
+    /// so that their sums stay near: those of all columns take more than the nearest cache holds.
+    #[inline(always)]
+    fn add_columns<S: Simd>(
+        mut self,
+        simd: S,
+        calibration: &Calibration,
+        affines: &Affines,
+        block: &Block<'_>,
+    ) {
+        let (all, columns) = (self.numbers.values.len(), self.channel_of.len as usize);
+        let before = (block.start % self.channel_of.len) as usize;
+        let first = ((columns - before) % columns).min(all);
+        let end = first + (all - first) / columns * columns;
+        let mut each = Neighbours { rows: &mut self, calibration, affines, start: block.start };
+        each.add_row(simd, 0..first);
+        // Pieces that have whole rows have all channels.
+        for column in (0..columns).step_by(LANES).take_while(|_| end > first) {
+            if columns - column < LANES {
+                (first..end).step_by(columns).for_each(|row| each.add_row(simd, row + column..row + columns));
+            } else {
+                each.add_eight(simd, column, (first + column..end).step_by(columns));
+            }
+        }
+        each.add_row(simd, end..all);
+    }
+}
+
+/// Numbers each of which is in the channel after that of the one before it.
+struct Neighbours<'a, 'b> {
+    rows: &'a mut Rows<'b>,
+    calibration: &'a Calibration,
+    affines: &'a Affines,
+    /// The place of the first number in its tensor.
+    start: u64,
+}
+
+impl Neighbours<'_, '_> {
+    /// Adds a row, or what there is of it.
+    #[inline(always)]
+    fn add_row<S: Simd>(&mut self, simd: S, range: Range<usize>) {
+        let mut at = range.start;
+        while at < range.end {
+            let index = self.start + at as u64;
+            let channel = self.rows.channel_of.at(index).0;
+            let place = (channel - self.rows.first_channel) as usize;
+            let is_eight = place.is_multiple_of(LANES) && channel.is_multiple_of(LANES as u64);
+            if is_eight && range.end - at >= LANES {
+                self.add_eight(simd, channel as usize, std::iter::once(at));
+                at += LANES;
+            } else {
+                let affine = self.affines.one(self.calibration, index);
+                self.rows.add_one(place / LANES, place % LANES, at, &affine);
+                at += 1;
+            }
+        }
+    }
+
+    /// Adds numbers in the eight channels from one on, from these places on.
+    #[inline(always)]
+    fn add_eight<S: Simd>(&mut self, simd: S, channel: usize, places: impl Iterator<Item = usize>) {
+        let (calibration, start) = (self.calibration, self.start);
+        let lanes = (channel - self.rows.first_channel as usize) / LANES;
+        let affine = |at: usize| self.affines.one(calibration, start + at as u64);
+        if let Affines::Other = self.affines {
+            for at in places {
+                let scales = Affines::of_neighbours(simd, calibration, start + at as u64);
+                self.rows.add_rows(simd, lanes, std::iter::once(at), scales.as_ref(), affine);
+            }
+        } else {
+            let scales = self.affines.of_columns(simd, channel);
+            self.rows.add_rows(simd, lanes, places, scales.as_ref(), affine);
+        }
     }
 }
 
@@ -319,24 +405,22 @@ impl Affines {
         }
     }
 
-    /// Those of eight neighbours, the first of which is in a column that eight divides.
+    /// Those of eight columns, the first of which eight divides, where they are the same in all rows.
     #[inline(always)]
-    fn eight<S: Simd>(
-        &self,
-        simd: S,
-        calibration: &Calibration,
-        index: u64,
-        column: usize,
-    ) -> Option<Scales<S>> {
+    fn of_columns<S: Simd>(&self, simd: S, column: usize) -> Option<Scales<S>> {
         match self {
             Affines::One(affine) => Scales::all(simd, affine),
             Affines::Columns(all) => {
                 all.get(column / LANES)?.as_ref().map(|columns| Scales::each(simd, columns))
             }
-            Affines::Other => {
-                let each = std::array::from_fn(|lane| calibration.affine_at(index + lane as u64));
-                Columns::of(each).map(|columns| Scales::each(simd, &columns))
-            }
+            Affines::Other => None,
         }
+    }
+
+    /// Those of eight neighbours.
+    #[inline(always)]
+    fn of_neighbours<S: Simd>(simd: S, calibration: &Calibration, index: u64) -> Option<Scales<S>> {
+        let each = std::array::from_fn(|lane| calibration.affine_at(index + lane as u64));
+        Columns::of(each).map(|columns| Scales::each(simd, &columns))
     }
 }

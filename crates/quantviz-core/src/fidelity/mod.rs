@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
 
+mod cells;
 mod channels;
 mod expected;
 mod grid;

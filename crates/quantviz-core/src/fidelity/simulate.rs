@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Level, Simd, dispatch};
+use fearless_simd::{Level, Simd, SimdBase, SimdFloat, dispatch, f64x8};
 
 use super::lanes::LANES;
 use super::measure::Compared;
@@ -38,71 +38,112 @@ pub(crate) fn simulate(
     /// Elements that are looked at together: what is known of them stays in a near cache.
     const AT_ONCE: u64 = 1 << 14;
     let most = 2f64.powi(bits.cast_signed() - 1) - 1.0;
-    let scale = |largest: f64| (largest / most).max(f64::MIN_POSITIVE);
-    // Each with one by it: multiplying is much quicker than dividing.
-    let scales: Vec<[f64; 2]> =
-        largest.iter().map(|&largest| [scale(largest), 1.0 / scale(largest)]).collect();
-    let of_all = scale(largest.iter().copied().fold(0.0, f64::max));
+    let scale = |&largest: &f64| (largest / most).max(f64::MIN_POSITIVE);
+    let steps = Steps::of(largest.iter().map(scale).collect());
+    let of_all = Steps::of(vec![scale(&largest.iter().copied().fold(0.0, f64::max))]);
     let channel_of = compared.channels();
+    let are_neighbours = channel_of.are_neighbours();
     let mut simulated = Simulated::default();
     let mut values = Vec::new();
     for start in range.clone().step_by(AT_ONCE as usize) {
         let end = range.end.min(start + AT_ONCE);
         compared.reference.read(start..end, &mut values)?;
-        dispatch!(Level::new(), simd => {
-            simd.vectorize(
-                #[inline(always)]
-                || values.iter_mut().for_each(|value| *value = if value.is_finite() { *value } else { 0.0 }),
-            );
-            simulated.by_tensor += energy(simd, &values, &[[of_all, 1.0 / of_all]]);
-            let mut at = 0;
-            while at < values.len() {
-                let (channel, left) = channel_of.at(start + at as u64);
-                let channel = channel as usize;
-                // Channels side by side have scales side by side.
-                let (len, scales) = if left == 1 {
-                    let len = (scales.len() - channel).min(values.len() - at);
-                    (len, &scales[channel..channel + len])
-                } else {
-                    let len = usize::try_from(left).map_or(values.len() - at, |left| left.min(values.len() - at));
-                    (len, &scales[channel..=channel])
-                };
-                simulated.by_channel += energy(simd, &values[at..at + len], scales);
-                at += len;
-            }
-        });
+        dispatch!(Level::new(), simd => simd.vectorize(
+            #[inline(always)]
+            || {
+                let of_all = of_all.one(simd, 0);
+                let mut at = 0;
+                while at < values.len() {
+                    let (channel, left) = channel_of.at(start + at as u64);
+                    let run = if are_neighbours { channel_of.count() - channel } else { left };
+                    let len = usize::try_from(run).map_or(values.len() - at, |run| run.min(values.len() - at));
+                    let some = &mut values[at..at + len];
+                    let add = |some: &[f64]| {
+                        energies(simd, some, of_all, &steps, channel as usize, are_neighbours)
+                    };
+                    let mut added = add(some);
+                    if !added.by_tensor.is_finite() {
+                        some.iter_mut().filter(|it| !it.is_finite()).for_each(|it| *it = 0.0);
+                        added = add(some);
+                    }
+                    simulated.merge(added);
+                    at += len;
+                }
+            },
+        ));
     }
     Ok(simulated)
 }
 
-/// The energy of what rounding to multiples of a scale leaves: one scale for each value, or one for all.
+/// Scales, and one by each: multiplying is much quicker than dividing.
+struct Steps {
+    scales: Vec<f64>,
+    inverses: Vec<f64>,
+}
+
+impl Steps {
+    fn of(scales: Vec<f64>) -> Self {
+        Steps { inverses: scales.iter().map(|scale| scale.recip()).collect(), scales }
+    }
+
+    /// Those of eight channels from one on.
+    #[inline(always)]
+    fn eight<S: Simd>(&self, simd: S, channel: usize) -> Option<Step<S>> {
+        let load = |all: &[f64]| Some(f64x8::load_array_ref(simd, all.get(channel..)?.first_chunk()?));
+        Some(Step { scale: load(&self.scales)?, inverse: load(&self.inverses)? })
+    }
+
+    /// That of one, eight times.
+    #[inline(always)]
+    fn one<S: Simd>(&self, simd: S, channel: usize) -> Step<S> {
+        let splat = |all: &[f64]| f64x8::splat(simd, all.get(channel).copied().unwrap_or(0.0));
+        Step { scale: splat(&self.scales), inverse: splat(&self.inverses) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Step<S: Simd> {
+    scale: f64x8<S>,
+    inverse: f64x8<S>,
+}
+
+impl<S: Simd> Step<S> {
+    /// Adds the energies of what rounding to multiples of the scales leaves.
+    #[inline(always)]
+    fn add(self, values: f64x8<S>, energies: &mut f64x8<S>) {
+        let error = (values * self.inverse).round_ties_even().mul_add(-self.scale, values);
+        *energies = error.mul_add(error, *energies);
+    }
+}
+
+/// The energies of values, the first of which lies in this channel: all of them do, or each in the next.
 #[inline(always)]
-fn energy<S: Simd>(simd: S, values: &[f64], scales: &[[f64; 2]]) -> f64 {
-    simd.vectorize(
-        #[inline(always)]
-        || {
-            let error = |value: f64, [scale, inverse]: [f64; 2]| {
-                let error = value - scale * (value * inverse).round_ties_even();
-                error * error
-            };
-            let mut sums = [0.0; LANES];
-            let (rows, rest) = values.as_chunks::<LANES>();
-            if let [scale] = *scales {
-                for row in rows {
-                    for (sum, &value) in sums.iter_mut().zip(row) {
-                        *sum += error(value, scale);
-                    }
-                }
-                return sums.iter().sum::<f64>() + rest.iter().map(|&value| error(value, scale)).sum::<f64>();
-            }
-            let (scale_rows, scale_rest) = scales.as_chunks::<LANES>();
-            for (row, scales) in rows.iter().zip(scale_rows) {
-                for ((sum, &value), &scale) in sums.iter_mut().zip(row).zip(scales) {
-                    *sum += error(value, scale);
-                }
-            }
-            let rest = rest.iter().zip(scale_rest).map(|(&value, &scale)| error(value, scale));
-            sums.iter().sum::<f64>() + rest.sum::<f64>()
-        },
-    )
+fn energies<S: Simd>(
+    simd: S,
+    values: &[f64],
+    of_all: Step<S>,
+    steps: &Steps,
+    channel: usize,
+    are_neighbours: bool,
+) -> Simulated {
+    let none = f64x8::splat(simd, 0.0);
+    let (mut by_tensor, mut by_channel) = (none, none);
+    let one = steps.one(simd, channel);
+    let (rows, rest) = values.as_chunks::<LANES>();
+    for (row, channel) in rows.iter().zip((channel..).step_by(LANES)) {
+        let row = f64x8::load_array_ref(simd, row);
+        of_all.add(row, &mut by_tensor);
+        let step = if are_neighbours { steps.eight(simd, channel) } else { Some(one) };
+        step.unwrap_or(one).add(row, &mut by_channel);
+    }
+    for (&value, channel) in rest.iter().zip(channel + rows.len() * LANES..) {
+        // Zeros leave nothing.
+        let mut row = [0.0; LANES];
+        row[0] = value;
+        let row = f64x8::load_array(simd, row);
+        of_all.add(row, &mut by_tensor);
+        let step = if are_neighbours { steps.one(simd, channel) } else { one };
+        step.add(row, &mut by_channel);
+    }
+    Simulated { by_tensor: by_tensor.reduce_sum(), by_channel: by_channel.reduce_sum() }
 }

@@ -144,7 +144,9 @@ impl Weight<'_> {
             let squares = self.part_of_inputs(entry.squares, from);
             return self.whole(entry, squares).map(Some);
         }
-        let (inputs, outputs) = self.axes(entry.squares.len());
+        // Of a stack, each is one.
+        let is_stack = from.parameter(pair.reference).shape.rank() < self.dims.len();
+        let (inputs, outputs) = if is_stack { (2, 0) } else { self.axes(entry.squares.len()) };
         let mut weights = InputWeights {
             inputs: Axis::of(self.dims, inputs),
             along: Axis::of(self.dims, outputs),
@@ -157,7 +159,8 @@ impl Weight<'_> {
                 return Err(self.misfit(entry, weights.inputs.len));
             }
             let axis = if alignment.transposed { 1 - outputs } else { outputs };
-            end += from.parameter(id).shape.dims().get(axis).copied().unwrap_or(0);
+            let of_part = from.parameter(id).shape.dims().get(axis).copied().unwrap_or(0);
+            end += if is_stack { 1 } else { of_part };
             weights.bands.push(Band { end, squares: in_f64(entry.squares) });
         }
         Ok(Some(weights))

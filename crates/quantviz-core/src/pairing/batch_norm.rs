@@ -1,5 +1,6 @@
 //! Batch normalisations of a reference, which exporters fold into the weights before them.
 
+use super::norms::norms;
 use super::score::ByChannel;
 use super::{Gain, Pair};
 use crate::dequantize::read_values;
@@ -74,18 +75,16 @@ impl BatchNorms {
             let len = model.parameter(id).shape.elements();
             read_values(source, id, Part::Stored, 0..len).ok()
         };
-        let variances = model.parameter_ids().filter(|&id| model.parameter(id).shares.is_none());
-        let all = variances.filter_map(|id| {
-            let path = model.parameter(id).name.strip_suffix("running_var")?;
-            let named = |name: &str| model.parameter_named(&format!("{path}{name}"));
-            let variances = values(id)?;
-            let or_all =
-                |name: &str, all: f64| named(name).map_or_else(|| Some(vec![all; variances.len()]), values);
+        let all = norms(model).into_iter().filter_map(|norm| {
+            let variances = values(norm.variance)?;
+            let or_all = |id: Option<ParameterId>, all: f64| {
+                id.map_or_else(|| Some(vec![all; variances.len()]), values)
+            };
             Some(BatchNorm {
-                name: path.trim_end_matches('.').to_owned(),
-                gains: or_all("weight", 1.0)?,
-                means: or_all("running_mean", 0.0)?,
-                bias: named("bias").and_then(|bias| Some((bias, values(bias)?))),
+                gains: or_all(norm.gain, 1.0)?,
+                means: or_all(norm.mean, 0.0)?,
+                bias: norm.bias.and_then(|bias| Some((bias, values(bias)?))),
+                name: norm.name,
                 variances,
             })
         });

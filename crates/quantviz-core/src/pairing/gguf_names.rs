@@ -16,12 +16,30 @@ const NAMES: &[(&str, &[&str])] = &[
         "attn_output",
         &["attn.o_proj", "attn.c_proj", "attn.out_proj", "attn.dense", "attention.dense", "attention.wo"],
     ),
-    ("ffn_gate", &["mlp.gate_proj", "feed_forward.w1"]),
+    ("ffn_gate", &["mlp.gate_proj", "feed_forward.w1", "block_sparse_moe.w1"]),
     (
         "ffn_up",
-        &["mlp.gate_up_proj", "mlp.up_proj", "mlp.c_fc", "mlp.fc1", "dense_h_to_4h", "feed_forward.w3"],
+        &[
+            "mlp.gate_up_proj",
+            "mlp.up_proj",
+            "mlp.c_fc",
+            "mlp.fc1",
+            "dense_h_to_4h",
+            "feed_forward.w3",
+            "block_sparse_moe.w3",
+        ],
     ),
-    ("ffn_down", &["mlp.down_proj", "mlp.c_proj", "mlp.fc2", "dense_4h_to_h", "feed_forward.w2"]),
+    (
+        "ffn_down",
+        &[
+            "mlp.down_proj",
+            "mlp.c_proj",
+            "mlp.fc2",
+            "dense_4h_to_h",
+            "feed_forward.w2",
+            "block_sparse_moe.w2",
+        ],
+    ),
 ];
 
 /// Whether a name of GGUF is what llama.cpp makes of a name of elsewhere.

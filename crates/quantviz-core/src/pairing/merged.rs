@@ -42,7 +42,7 @@ impl Samples<'_> {
                 let output_axis = output_axis(quantized.model(), parameter);
                 self.pair_of(&Whole { source: quantized, id: unmatched.parameter, dims, output_axis }, &free)
             });
-            match found {
+            match found.or_else(|| self.stack_of(quantized, unmatched.parameter, &free)) {
                 Some(pair) => pairs.pairs.push(pair),
                 None => pairs.quantized.push(unmatched),
             }
@@ -116,9 +116,10 @@ impl Whole<'_> {
 }
 
 impl Aligned<'_> {
-    /// Whole rows of all parts, one beside or behind the other, and of these what is asked for.
+    /// Whole rows of all parts, one beside or behind the other, and of these what is asked for. Those of a stack lie behind
+    /// each other, as if it were one matrix.
     pub(super) fn read_merged(&self, range: &Range<u64>, values: &mut Vec<f64>) -> Result<()> {
-        let width = self.dims.get(1).copied().unwrap_or(1);
+        let width = self.dims.last().copied().unwrap_or(1);
         let rows = range.start / width..range.end.div_ceil(width);
         let alone = Alignment { transposed: self.alignment.transposed, ..Alignment::default() };
         let mut all = vec![0.0; ((rows.end - rows.start) * width) as usize];

@@ -10,9 +10,11 @@ mod batch_norm;
 mod gains;
 mod gguf_names;
 mod merged;
+mod norms;
 mod proposals;
 mod sample;
 mod score;
+mod stacked;
 mod taken_back;
 
 use std::collections::{HashMap, HashSet};

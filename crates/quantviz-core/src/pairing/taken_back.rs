@@ -34,15 +34,39 @@ pub(crate) fn are_taken_back(
         .collect()
 }
 
-/// Whether outputs of one weight are the inputs of another, and multiplied by what these are divided by.
+/// Whether outputs of one weight are the inputs of another, and multiplied by what these are divided by. Where several query
+/// heads share a value head, each output is as many inputs.
 fn are_inverse(one: &Gain, other: &Gain) -> bool {
-    let ((Gain::Input(ones), Gain::Output(others)) | (Gain::Output(ones), Gain::Input(others))) =
+    let ((Gain::Input(inputs), Gain::Output(outputs)) | (Gain::Output(outputs), Gain::Input(inputs))) =
         (one, other)
     else {
         return false;
     };
-    ones.len() == others.len() && are_close(ones.iter().zip(others).map(|(one, other)| one * other), |_| 1.0)
+    if outputs.is_empty() || !inputs.len().is_multiple_of(outputs.len()) {
+        return false;
+    }
+    let sharing = inputs.len() / outputs.len();
+    let by_heads_of = |dim: usize| {
+        let products = inputs.iter().enumerate().map(|(index, input)| {
+            let head = index / dim / sharing;
+            input * outputs[head * dim + index % dim]
+        });
+        are_close(products, |_| 1.0)
+    };
+    match sharing {
+        1 => by_heads_of(outputs.len()),
+        _ => head_dims(outputs.len()).any(by_heads_of),
+    }
 }
+
+/// Numbers of values that a head may have, where all heads together have so many: no file of weights says it.
+fn head_dims(outputs: usize) -> impl Iterator<Item = usize> {
+    const LARGEST: usize = 1024;
+    (LEAST_HEAD..=outputs.min(LARGEST)).filter(move |&dim| outputs.is_multiple_of(dim))
+}
+
+/// Heads of fewer values are in no model.
+const LEAST_HEAD: usize = 8;
 
 /// Whether most are as expected.
 #[expect(clippy::cast_precision_loss, reason = "counts of channels")]
@@ -136,5 +160,44 @@ impl OfLength {
                             .any(|gains| are_close(factors.iter().copied(), |at| gains[at] * by(at))))
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Factors as methods choose them: around one, none like its neighbours.
+    fn factors(count: usize) -> Vec<f64> {
+        (0..count).map(|index| ((index * 37 % 101) as f64 / 40.0 - 1.2).exp()).collect()
+    }
+
+    /// What the inputs of query heads are multiplied with where value heads of `dim` outputs are shared, and `head` says by whom.
+    fn inputs(outputs: &[f64], heads: usize, dim: usize, head: impl Fn(usize) -> usize) -> Gain {
+        Gain::Input(
+            (0..heads * dim).map(|index| 1.0 / outputs[head(index / dim) * dim + index % dim]).collect(),
+        )
+    }
+
+    #[test]
+    fn heads_that_share_values() {
+        // Four value heads, each for three query heads.
+        for dim in [8, 16, 24] {
+            let values = factors(4 * dim);
+            let output = Gain::Output(values.clone());
+            let shared = inputs(&values, 12, dim, |head| head / 3);
+            assert!(are_inverse(&output, &shared) && are_inverse(&shared, &output), "{dim}");
+            // By the order of another model; by one head for all; by as many heads as there are values.
+            assert!(!are_inverse(&output, &inputs(&values, 12, dim, |head| 3 - head / 3)), "{dim}");
+            assert!(!are_inverse(&output, &inputs(&values, 12, dim, |_| 1)), "{dim}");
+            assert!(!are_inverse(&output, &Gain::Input(factors(12 * dim))), "{dim}");
+            assert!(are_inverse(&output, &inputs(&values, 4, dim, |head| head)), "{dim}");
+        }
+        // All query heads share one.
+        let values = factors(64);
+        assert!(are_inverse(&Gain::Output(values.clone()), &inputs(&values, 6, 64, |_| 0)));
+        // Inputs that are no multiple of outputs.
+        assert!(!are_inverse(&Gain::Output(values), &Gain::Input(factors(100))));
+        assert!(!are_inverse(&Gain::Output(Vec::new()), &Gain::Input(factors(100))));
     }
 }

@@ -107,7 +107,7 @@ impl Scheme {
     }
 }
 
-fn roles(source: &mut MemorySource) {
+pub(crate) fn roles(source: &mut MemorySource) {
     for parameter in &mut source.model_mut().parameters {
         parameter.role = match parameter.name.rsplit_once('.').map(|(_, end)| end) {
             Some("s") => Role::Scale,
@@ -123,7 +123,7 @@ pub(crate) fn reference(named: &[(&str, Array2<f32>)]) -> MemorySource {
     source
 }
 
-fn compare(reference: &MemorySource, quantized: &MemorySource) -> Comparison {
+pub(crate) fn compare(reference: &MemorySource, quantized: &MemorySource) -> Comparison {
     Compare::new()
         .bins(BINS)
         .run(reference, quantized, &|_| ControlFlow::Continue(()))
@@ -299,7 +299,7 @@ fn reals(of: &MemorySource, name: &str) -> Vec<f64> {
     codes.iter().enumerate().map(|(index, code)| scales[index / per_scale] * code).collect()
 }
 
-const INT8: Scheme = Scheme { dtype: DType::I8, group: (1, 1), narrow: 1.0 };
+pub(crate) const INT8: Scheme = Scheme { dtype: DType::I8, group: (1, 1), narrow: 1.0 };
 
 fn per_tensor(numbers: &Array2<f32>) -> Scheme {
     Scheme { group: numbers.dim(), ..INT8 }

@@ -15,6 +15,7 @@ use crate::Limits;
 #[derive(Default)]
 pub(super) struct FlatGraph {
     pub(super) inputs: Vec<String>,
+    pub(super) outputs: Vec<String>,
     /// What graphs inside nodes are given: the state of a loop, say.
     pub(super) inner_inputs: Vec<String>,
     pub(super) nodes: Vec<NodeProto>,
@@ -83,6 +84,7 @@ pub(super) fn flatten(proto: &mut ModelProto, limits: &Limits) -> Result<FlatGra
         room: limits.graph_memory,
         flat: FlatGraph {
             inputs: graph.input.iter().map(|input| input.name.clone()).collect(),
+            outputs: graph.output.iter().map(|output| output.name.clone()).collect(),
             ..FlatGraph::default()
         },
     };

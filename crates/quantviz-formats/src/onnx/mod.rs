@@ -58,7 +58,7 @@ fn open_within(file: ModelFile, model_bytes: u64, limits: &Limits) -> Result<Box
     let mut proto = ModelProto::parse_from_bytes(&bytes)
         .map_err(|error| Error::malformed(format!("this is no ONNX model, or a damaged one: {error}")))?;
     drop(bytes);
-    let graph = flatten(&mut proto, limits)?;
+    let mut graph = flatten(&mut proto, limits)?;
     let mut tensors = Tensors::new(file, payloads, *limits);
     let (layers, notes) = read_graph(&graph, opset(&proto), &mut tensors, limits)?;
 
@@ -67,6 +67,7 @@ fn open_within(file: ModelFile, model_bytes: u64, limits: &Limits) -> Result<Box
     model.parameters = std::mem::take(&mut tensors.parameters);
     model.warnings = std::mem::take(&mut tensors.warnings);
     model.layers = layers;
+    model.outputs = std::mem::take(&mut graph.outputs);
     model.notes = notes;
     model.add_module_layers();
     describe_file(&proto, &mut model);

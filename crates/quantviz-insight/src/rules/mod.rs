@@ -34,4 +34,5 @@ pub(crate) const FILE_RULES: &[FileRule] = &[
     weights::saturating,
     graph::codes_too_new,
     graph::no_zero_point,
+    zero_points::not_symmetric,
 ];

@@ -1,6 +1,6 @@
 //! Zero-points that no runtime takes, and those that give a level away.
 
-use quantviz_core::{DType, Encoding, Note, Operand, Scheme, number};
+use quantviz_core::{DType, DTypeClass, Encoding, Note, Operand, Scheme, number};
 
 use crate::case::{Case, Quantized, is_whole};
 use crate::{Code, Evidence, Finding, Level, Target};
@@ -70,5 +70,39 @@ pub(super) fn symmetric_254(case: &Case<'_>, findings: &mut Vec<Finding>) {
             let finding = Finding::about(Code::Symmetric254, &quantized.parameter.name, message, evidence);
             findings.push(finding.at(level));
         }
+    }
+}
+
+/// QV022
+pub(super) fn not_symmetric(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if case.target != Some(Target::TensorRt) {
+        return;
+    }
+    let mut tell = |name: &str, codes: Option<DType>, zero_points: Option<(f64, f64)>| {
+        let zero_points = zero_points.unwrap_or((0.0, 0.0));
+        let message = match (zero_points, codes) {
+            ((0.0, 0.0), Some(codes)) if codes.class() == DTypeClass::Unsigned => {
+                format!("its codes are {codes}, and TensorRT has signed ones only")
+            }
+            ((0.0, 0.0), _) => return,
+            ((min, max), _) if min == max => format!("its zero-point is {}, not 0", number(min)),
+            ((min, max), _) => {
+                format!("its zero-points go from {} to {}, not all 0", number(min), number(max))
+            }
+        };
+        let evidence = Evidence::new().with("min", zero_points.0).with("max", zero_points.1);
+        let evidence = match codes {
+            Some(codes) => evidence.with("codes", codes.name()),
+            None => evidence,
+        };
+        findings.push(Finding::about(Code::NotSymmetric, name, message, evidence));
+    };
+    let is_linear = |encoding| matches!(encoding, Encoding::Qdq | Encoding::QOperator);
+    for quantized in case.quantized().filter(|it| is_linear(it.descriptor.encoding)) {
+        let zero_points = quantized.facts.zero_points.as_ref().map(|it| (it.min, it.max));
+        tell(&quantized.parameter.name, quantized.code_type(), zero_points);
+    }
+    for activation in case.activations() {
+        tell(activation.tensor, Some(activation.codes), Some((activation.zero_point, activation.zero_point)));
     }
 }

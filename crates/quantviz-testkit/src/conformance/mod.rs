@@ -4,9 +4,11 @@ mod model;
 mod reading;
 mod real;
 mod scanning;
+mod store;
 
 pub use model::check_model;
 use quantviz_core::ParameterSource;
+pub use store::check_store;
 
 /// Panics, with the parameter and the broken rule in the message, unless `source` does all that
 /// [`ParameterSource`] promises.

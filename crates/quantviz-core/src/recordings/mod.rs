@@ -1,5 +1,8 @@
 //! What networks made of their inputs, as somebody recorded it: the tensors of one beside those of the other.
 
+mod ends;
+mod meaning;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::thread::available_parallelism;
@@ -7,7 +10,11 @@ use std::thread::available_parallelism;
 use crate::dequantize::add_values;
 use crate::fidelity::{ErrorSums, Fidelity};
 use crate::parallel::for_each_job;
-use crate::{Claim, Error, ParameterId, ParameterSource, Part, Progress, Result};
+use crate::{Claim, Error, Model, ParameterId, ParameterSource, Part, Progress, Result};
+
+use ends::Ends;
+pub use meaning::EarlierValue;
+use meaning::{Meaning, Meanings, dequantized, plain_value};
 
 /// Recorded tensors that lie together: a file of them.
 pub struct Recording {
@@ -27,8 +34,10 @@ pub struct ComparedActivations {
     pub unmatched_reference: Vec<UnmatchedTensor>,
     /// What only the others have.
     pub unmatched_quantized: Vec<UnmatchedTensor>,
-    /// All tensors together, each as much as it has elements.
+    /// All tensors together, each as much as it has elements; without those that mean something else in both.
     pub claim: Claim,
+    /// The same of what the model gives out, where that is known and was recorded.
+    pub outputs: Option<Claim>,
 }
 
 /// A tensor that both have recorded.
@@ -37,8 +46,21 @@ pub struct ComparedActivations {
 pub struct ComparedTensor {
     /// Its name.
     pub name: String,
+    /// What the quantized model's recordings call it, where that is another name.
+    pub counterpart: Option<String>,
+    /// Whether it is what the model gives out.
+    pub is_output: bool,
     /// How far one is from the other; or why that is not known. Nothing is said of codes.
     pub fidelity: Result<Fidelity>,
+    /// Where this name means an earlier value in the quantized model: nothing is to be judged by the distance then.
+    pub earlier: Option<EarlierValue>,
+}
+
+impl ComparedTensor {
+    /// How far one is from the other, where both are the same value.
+    pub fn judged(&self) -> Option<&Fidelity> {
+        self.fidelity.as_ref().ok().filter(|_| self.earlier.is_none())
+    }
 }
 
 /// A tensor that only one of both has.
@@ -54,6 +76,10 @@ pub struct UnmatchedTensor {
 /// Compares recordings of a reference with those of what was made of it. Tensors of one name are compared; where several
 /// recordings have it, such as one for each batch, they are paired by their own names and measured together.
 ///
+/// The models, reference first, say what they give out. They and the values say where a name means something else in both:
+/// quantizers leave a Relu or a Clip to the codes behind it, which end where it would, and give its name to what comes
+/// before it. Where the value behind the codes was recorded too (`relu_DequantizeLinear_Output`), that is compared.
+///
 /// ```
 /// use std::ops::ControlFlow;
 /// use ndarray::arr1;
@@ -64,7 +90,7 @@ pub struct UnmatchedTensor {
 ///     vec![Recording { name: "batch0".to_owned(), source }]
 /// };
 /// let (reference, quantized) = (recording([3.0, 4.0]), recording([3.0, 4.5]));
-/// let compared = compare_recordings(&reference, &quantized, Some(1), &|_| ControlFlow::Continue(()))?;
+/// let compared = compare_recordings(&reference, &quantized, None, Some(1), &|_| ControlFlow::Continue(()))?;
 /// let relu = compared.tensors[0].fidelity.as_ref().expect("they can be read");
 /// assert_eq!((relu.mse, relu.sqnr_db), (Some(0.125), Some(20.0)));
 /// # Ok::<(), quantviz_core::Error>(())
@@ -75,47 +101,79 @@ pub struct UnmatchedTensor {
 pub fn compare_recordings(
     reference: &[Recording],
     quantized: &[Recording],
+    models: Option<[&Model; 2]>,
     threads: Option<usize>,
     progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
 ) -> Result<ComparedActivations> {
     let (from, of) = (by_name(reference), by_name(quantized));
-    let (mut jobs, mut unmatched_reference, mut unmatched_quantized) = (Vec::new(), Vec::new(), Vec::new());
     let others: HashMap<&str, &Vec<Place<'_>>> = of.iter().map(|(name, places)| (*name, places)).collect();
-    let mut found = HashSet::new();
+    let meanings = Meanings::of(models);
+    let (mut jobs, mut unmatched_reference, mut found) = (Vec::new(), Vec::new(), HashSet::new());
     for (name, places) in &from {
-        match others.get(name) {
-            Some(others) => {
+        let meaning = meanings.of_value(name);
+        let behind = || others.get_key_value(&*dequantized(name));
+        let same = || others.get_key_value(name);
+        let counterpart = match meaning {
+            Meaning::Earlier(_) => behind().or_else(same),
+            _ => same().or_else(behind),
+        };
+        match counterpart {
+            Some((other, others)) => {
                 found.insert(*name);
-                jobs.push(Job { name, batches: batches(places, others) });
+                found.insert(*other);
+                let batches = batches(places, others);
+                let meaning = if other == name { meaning } else { Meaning::Same };
+                jobs.push(Job { name, counterpart: other, batches, meaning, bounds: None });
             }
             None => unmatched_reference.push(UnmatchedTensor::of(name, "the quantized model's recordings")),
         }
     }
-    for (name, _) in of.iter().filter(|(name, _)| !found.contains(name)) {
-        unmatched_quantized.push(UnmatchedTensor::of(name, "the reference's recordings"));
-    }
     if jobs.is_empty() {
         return Err(nothing_in_common(&from, &of));
     }
+    // What codes make of a value that was compared is no value of its own.
+    let left = of.iter().filter(|(name, _)| !found.contains(name) && !found.contains(plain_value(name)));
+    let unmatched_quantized =
+        left.map(|(name, _)| UnmatchedTensor::of(name, "the reference's recordings")).collect();
     let threads = threads.unwrap_or_else(|| available_parallelism().map_or(1, usize::from));
     let total = jobs.iter().map(Job::elements).fold(0, u64::saturating_add);
     let report = |done: u64| progress(Progress { done, total });
     let sums = for_each_job(threads, &jobs, Job::elements, &report, Job::run)?;
+    let clipped: Vec<Job<'_>> =
+        jobs.iter().zip(&sums).filter_map(|(job, sums)| job.clipped(sums.as_ref().ok()?)).collect();
+    let stay = |_: u64| progress(Progress { done: total, total });
+    let mut again =
+        clipped.iter().zip(for_each_job(threads, &clipped, Job::elements, &stay, Job::run)?).peekable();
     let tensors: Vec<ComparedTensor> = jobs
         .iter()
         .zip(sums)
         .map(|(job, sums)| {
-            let fidelity = sums.map(|sums| Fidelity::of_values(&sums));
-            ComparedTensor { name: job.name.to_owned(), fidelity }
+            let fidelity = sums.map(|(sums, _)| Fidelity::of_values(&sums));
+            let clipped = again.next_if(|(clipped, _)| clipped.name == job.name);
+            let clipped = clipped.and_then(|(_, sums)| Some(Fidelity::of_values(&sums.ok()?.0)));
+            let earlier = fidelity.as_ref().ok().zip(clipped);
+            ComparedTensor {
+                name: job.name.to_owned(),
+                counterpart: (job.counterpart != job.name).then(|| job.counterpart.to_owned()),
+                is_output: meanings.is_output(job.name),
+                earlier: earlier.and_then(|(fidelity, clipped)| job.meaning.earlier(fidelity, clipped)),
+                fidelity,
+            }
         })
         .collect();
-    #[expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
-    let measured = tensors.iter().map(|it| match &it.fidelity {
-        Ok(fidelity) => (fidelity.elements as f64, fidelity.noise_to_signal),
-        Err(_) => (0.0, None),
-    });
-    let claim = Claim::of(measured);
-    Ok(ComparedActivations { tensors, unmatched_reference, unmatched_quantized, claim })
+    let has_outputs = tensors.iter().any(|it| it.is_output);
+    let outputs = has_outputs.then(|| claim(tensors.iter().filter(|it| it.is_output)));
+    let outputs = outputs.map(|claim| Claim { at_outputs: true, ..claim });
+    let claim = claim(&tensors);
+    Ok(ComparedActivations { tensors, unmatched_reference, unmatched_quantized, claim, outputs })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no tensor has 2^53 elements")]
+fn claim<'a>(tensors: impl IntoIterator<Item = &'a ComparedTensor>) -> Claim {
+    Claim::of(tensors.into_iter().map(|it| match it.judged() {
+        Some(fidelity) => (fidelity.elements as f64, fidelity.noise_to_signal),
+        None => (0.0, None),
+    }))
 }
 
 impl UnmatchedTensor {
@@ -154,6 +212,11 @@ fn batches<'a>(places: &[Place<'a>], others: &[Place<'a>]) -> Result<Vec<[Place<
     if let ([one], [other]) = (places, others) {
         return Ok(vec![[*one, *other]]);
     }
+    if let Some(place) = repeated(places).or_else(|| repeated(others)) {
+        let name = &place.recording.name;
+        let message = format!("it is recorded more than once under {name}: nothing tells which is which");
+        return Err(Error::malformed(message));
+    }
     let by_file: HashMap<&str, Place<'a>> = others.iter().map(|it| (&*it.recording.name, *it)).collect();
     let pairs: Vec<[Place<'a>; 2]> =
         places.iter().filter_map(|place| Some([*place, *by_file.get(&*place.recording.name)?])).collect();
@@ -175,6 +238,13 @@ fn batches<'a>(places: &[Place<'a>], others: &[Place<'a>]) -> Result<Vec<[Place<
     )))
 }
 
+/// A place whose recording has the name of an earlier one: files that differ by their ends alone, an archive with two arrays
+/// of one name.
+fn repeated<'a>(places: &[Place<'a>]) -> Option<Place<'a>> {
+    let mut names = HashSet::new();
+    places.iter().copied().find(|place| !names.insert(&*place.recording.name))
+}
+
 fn nothing_in_common(from: &[(&str, Vec<Place<'_>>)], of: &[(&str, Vec<Place<'_>>)]) -> Error {
     let first = |all: &[(&str, Vec<Place<'_>>)]| {
         all.first().map_or_else(|| "nothing".to_owned(), |(name, _)| format!("{name:?}"))
@@ -189,7 +259,12 @@ fn nothing_in_common(from: &[(&str, Vec<Place<'_>>)], of: &[(&str, Vec<Place<'_>
 /// A tensor of both.
 struct Job<'a> {
     name: &'a str,
+    /// What the others call it.
+    counterpart: &'a str,
     batches: Result<Vec<[Place<'a>; 2]>>,
+    meaning: Meaning<'a>,
+    /// What the quantized is clipped to before it is compared.
+    bounds: Option<(f64, f64)>,
 }
 
 impl Job<'_> {
@@ -198,12 +273,18 @@ impl Job<'_> {
         batches.iter().map(|[place, _]| place.elements()).fold(0, u64::saturating_add)
     }
 
-    fn run(&self) -> Result<ErrorSums> {
-        let mut sums = ErrorSums::default();
+    fn run(&self) -> Result<(ErrorSums, Ends)> {
+        let mut sums = (ErrorSums::default(), Ends::default());
         for [reference, quantized] in self.batches.as_ref().map_err(Error::clone)? {
-            add(&mut sums, reference, quantized)?;
+            add(&mut sums, self.bounds, reference, quantized)?;
         }
         Ok(sums)
+    }
+
+    /// The same once more with the quantized clipped as the reference is, where it may be that it was not.
+    fn clipped(&self, (sums, ends): &(ErrorSums, Ends)) -> Option<Self> {
+        let bounds = self.meaning.bounds(ends, sums.quantized_range?)?;
+        Some(Job { batches: self.batches.clone(), bounds: Some(bounds), ..*self })
     }
 }
 
@@ -219,7 +300,12 @@ impl Place<'_> {
 }
 
 /// Adds the errors of one recording, piece by piece.
-fn add(sums: &mut ErrorSums, reference: &Place<'_>, quantized: &Place<'_>) -> Result<()> {
+fn add(
+    (sums, ends): &mut (ErrorSums, Ends),
+    bounds: Option<(f64, f64)>,
+    reference: &Place<'_>,
+    quantized: &Place<'_>,
+) -> Result<()> {
     const AT_ONCE: u64 = 1 << 16;
     reference.check()?;
     quantized.check()?;
@@ -239,6 +325,10 @@ fn add(sums: &mut ErrorSums, reference: &Place<'_>, quantized: &Place<'_>) -> Re
             into.clear();
             add_values(&*place.recording.source, place.id, Part::Stored, range.clone(), into)?;
         }
+        if let Some((low, high)) = bounds {
+            values.iter_mut().for_each(|value| *value = value.max(low).min(high));
+        }
+        ends.add(&numbers);
         let mut piece = ErrorSums::default();
         numbers.iter().zip(&values).for_each(|(&r, &q)| piece.add(r, q));
         sums.merge(&piece);

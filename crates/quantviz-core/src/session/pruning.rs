@@ -1,0 +1,176 @@
+//! Which snapshots a session keeps when it may not keep all.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::RecordId;
+use super::timeline::Timeline;
+
+/// How much of a session may be kept whole. Summaries are kept of everything that is still true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Budget {
+    /// Steps with snapshots.
+    pub snapshots: Option<u64>,
+    /// The bytes that snapshots take beyond their summaries.
+    pub bytes: Option<u64>,
+    /// How long ago a snapshot was kept, in milliseconds.
+    pub age_ms: Option<u64>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { snapshots: Some(2_000), bytes: Some(1_000_000_000), age_ms: None }
+    }
+}
+
+/// What is to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pruning {
+    /// What is no longer true, in the order in which it can be removed.
+    pub remove: Vec<RecordId>,
+    /// Snapshots of which the summary is enough.
+    pub thin: Vec<RecordId>,
+}
+
+/// The snapshots of one step.
+#[derive(Default)]
+struct Step {
+    records: Vec<RecordId>,
+    bytes: u64,
+    time_ms: u64,
+}
+
+impl Budget {
+    /// No limits: only what is no longer true goes.
+    pub const ALL: Budget = Budget { snapshots: None, bytes: None, age_ms: None };
+
+    /// What has to go so that the rest keeps to the budget. The first and the last snapshot stay, and those of the steps in
+    /// `keep`; of the others, those stay that lie evenly on a logarithmic scale of steps, since a network changes most when
+    /// it begins. So a session that has no more to give may still be larger than its budget.
+    pub fn prune(&self, timeline: &Timeline, keep: &BTreeSet<u64>, now_ms: u64) -> Pruning {
+        let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
+        for record in timeline.whole_snapshots() {
+            let step = steps.entry(record.step).or_default();
+            step.records.push(record.id);
+            step.bytes = step.bytes.saturating_add(record.heavy_bytes());
+            step.time_ms = step.time_ms.max(record.time_ms);
+        }
+        let mut pruning = Pruning { remove: timeline.superseded(), thin: Vec::new() };
+        let ends = [steps.first_key_value(), steps.last_key_value()].map(|end| end.map(|(&step, _)| step));
+        let stays = |step: &u64| ends.contains(&Some(*step)) || keep.contains(step);
+        if let Some(age) = self.age_ms {
+            let is_old = |step: &Step| now_ms.saturating_sub(step.time_ms) > age;
+            let old: Vec<u64> =
+                steps.iter().filter(|(at, it)| is_old(it) && !stays(at)).map(|(&at, _)| at).collect();
+            for at in old {
+                pruning.thin.extend(steps.remove(&at).unwrap_or_default().records);
+            }
+        }
+        let mut bytes = steps.values().map(|step| step.bytes).fold(0, u64::saturating_add);
+        let mut spacing = Spacing::of(steps.keys().copied(), stays);
+        let is_over = |count: usize, bytes: u64| {
+            self.snapshots.is_some_and(|most| count as u64 > most)
+                || self.bytes.is_some_and(|most| bytes > most)
+        };
+        while is_over(steps.len(), bytes) {
+            let Some(step) = spacing.remove_closest().and_then(|at| steps.remove(&at)) else { break };
+            bytes = bytes.saturating_sub(step.bytes);
+            pruning.thin.extend(step.records);
+        }
+        pruning.thin.sort_unstable();
+        pruning
+    }
+}
+
+/// Steps on a logarithmic scale, of which those go first that leave the smallest gap.
+struct Spacing {
+    steps: Vec<Spaced>,
+    by_gap: BinaryHeap<Candidate>,
+}
+
+struct Spaced {
+    step: u64,
+    place: f64,
+    before: Option<usize>,
+    after: Option<usize>,
+    is_gone: bool,
+    stays: bool,
+}
+
+/// The smallest gap comes first; of equal ones, the latest step.
+#[derive(PartialEq)]
+struct Candidate {
+    gap: f64,
+    index: usize,
+}
+
+impl Eq for Candidate {}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.gap.total_cmp(&self.gap).then(self.index.cmp(&other.index))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Spacing {
+    fn of(steps: impl Iterator<Item = u64>, stays: impl Fn(&u64) -> bool) -> Self {
+        let steps: Vec<u64> = steps.collect();
+        let first = steps.first().copied().unwrap_or(0);
+        #[expect(clippy::cast_precision_loss, reason = "a place on a scale")]
+        let place = |step: u64| ((step - first) as f64).ln_1p();
+        let len = steps.len();
+        let spaced = |(index, step): (usize, u64)| Spaced {
+            step,
+            place: place(step),
+            before: index.checked_sub(1),
+            after: Some(index + 1).filter(|&after| after < len),
+            is_gone: false,
+            stays: stays(&step),
+        };
+        let steps = steps.into_iter().enumerate().map(spaced).collect();
+        let mut spacing = Spacing { steps, by_gap: BinaryHeap::new() };
+        (0..len).for_each(|index| spacing.put(index));
+        spacing
+    }
+
+    /// The gap that a step would leave.
+    fn gap(&self, index: usize) -> Option<f64> {
+        let step = self.steps.get(index).filter(|step| !step.is_gone && !step.stays)?;
+        Some(self.steps[step.after?].place - self.steps[step.before?].place)
+    }
+
+    fn put(&mut self, index: usize) {
+        if let Some(gap) = self.gap(index) {
+            self.by_gap.push(Candidate { gap, index });
+        }
+    }
+
+    fn remove_closest(&mut self) -> Option<u64> {
+        loop {
+            let Candidate { gap, index } = self.by_gap.pop()?;
+            // Neighbours that went since have made the gap wider: then it stands further down as well.
+            if self.gap(index) != Some(gap) {
+                continue;
+            }
+            let Spaced { step, before, after, .. } = self.steps[index];
+            self.steps[index].is_gone = true;
+            for (here, is_before) in [(before, true), (after, false)] {
+                let Some(here) = here else { continue };
+                let link = if is_before { &mut self.steps[here].after } else { &mut self.steps[here].before };
+                *link = if is_before { after } else { before };
+                self.put(here);
+            }
+            return Some(step);
+        }
+    }
+}

@@ -84,7 +84,8 @@ fn system_python() -> Command {
     Command::new(if cfg!(windows) { "python" } else { "python3" })
 }
 
-fn cache() -> Result<PathBuf> {
+/// Where what is installed stays from clone to clone.
+pub(crate) fn cache() -> Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("XDG_CACHE_HOME")
         .or_else(|| variable("HOME").map(|home| home.join(".cache")))

@@ -3,9 +3,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its terminal")]
 
 mod bench;
+mod bench_notebook;
 mod demo;
 mod install;
+mod kernel;
 mod metadata;
+mod notebook;
 mod page;
 mod peers;
 mod pictures;
@@ -38,7 +41,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         options: "[--fast]",
-        about: "everything that must hold; --fast leaves out the agreement with Python",
+        about: "everything that must hold; --fast leaves out Python, browsers and notebooks",
         run: test::run,
     },
     Command {
@@ -54,6 +57,12 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command {
+        name: "bench-notebook",
+        options: "",
+        about: "measure what the first cell of a notebook takes, and hold that against its bounds",
+        run: bench_notebook::run,
+    },
+    Command {
         name: "bench-peers",
         options: "[PART OF A ROW]",
         about: "measure against Python and C, hold that against its bounds, and write the tables",
@@ -64,6 +73,12 @@ const COMMANDS: &[Command] = &[
         options: "",
         about: "measure by size, threads and number of tensors, and write the table",
         run: scale::run,
+    },
+    Command {
+        name: "notebook",
+        options: "",
+        about: "run the notebooks and keep what comes out of them, to be looked at and committed",
+        run: notebook::renew,
     },
     Command {
         name: "release-check",

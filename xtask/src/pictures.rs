@@ -1,4 +1,4 @@
-//! `pictures`: screenshots of a real terminal and of a page in a real browser, for the documentation.
+//! `pictures`: screenshots of a real terminal, and of a page and a notebook in a real browser, for the documentation.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -83,7 +83,25 @@ pub(crate) fn run(args: &[String]) -> Result {
     make_folder(Path::new(FOLDER))?;
     let display = Display::open()?;
     PICTURES.iter().try_for_each(|picture| picture.take(&display, &quantviz, &scratch))?;
-    PAGES.iter().try_for_each(|picture| picture.take(&quantviz, &scratch))
+    PAGES.iter().try_for_each(|picture| picture.take(&quantviz, &scratch))?;
+    take_notebook(&scratch)
+}
+
+/// Cells of code that are on the picture of the notebook, from the top, and how much of them.
+const CELLS: &str = "3";
+const SIZE: (u32, u32) = (1000, 1010);
+
+/// The beginning of the notebook, with what it holds, as a browser shows it.
+fn take_notebook(scratch: &Path) -> Result {
+    let (page, raw) = (scratch.join("notebook.html"), scratch.join("notebook.png"));
+    let mut python = Command::new(install::python("fixtures/notebook/requirements.txt")?);
+    python.args(["fixtures/notebook/run.py", "page", "notebooks/inspect.ipynb"]);
+    show(python.arg(&page).arg(CELLS))?;
+    // The page asks the network for mathematics, and waits for it where there is none.
+    let mut chromium = browser(SIZE);
+    chromium.args(["--host-resolver-rules=MAP * 127.0.0.1", "--virtual-time-budget=5000"]);
+    show_page(&mut chromium, &page, &raw)?;
+    finish("notebook", &raw, "white")
 }
 
 impl Picture {
@@ -100,24 +118,32 @@ impl PagePicture {
         let page = scratch.join(format!("{}.html", self.name));
         show(Command::new(quantviz).args(["report", self.models, "-o"]).arg(&page))?;
         let raw = scratch.join(format!("{}.png", self.name));
-        let mut chromium = Command::new("chromium");
-        chromium.args([
-            "--headless",
-            "--no-sandbox",
-            "--use-angle=swiftshader",
-            "--enable-unsafe-swiftshader",
-        ]);
-        chromium.args([
-            "--disable-background-networking",
-            "--disable-quic",
-            "--no-first-run",
-            "--hide-scrollbars",
-        ]);
-        chromium.arg(format!("--window-size={},{}", self.width, self.height));
-        chromium.arg(format!("--screenshot={}", raw.display()));
-        show(chromium.arg(format!("file://{}", page.display())))?;
+        show_page(&mut browser((self.width, self.height)), &page, &raw)?;
         finish(self.name, &raw, "#ffffff")
     }
+}
+
+/// A browser with a window of this width and height.
+fn browser((width, height): (u32, u32)) -> Command {
+    let mut chromium = Command::new("chromium");
+    chromium.args([
+        "--headless",
+        "--no-sandbox",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--disable-background-networking",
+        "--disable-quic",
+        "--no-first-run",
+        "--hide-scrollbars",
+    ]);
+    chromium.arg(format!("--window-size={width},{height}"));
+    chromium
+}
+
+/// Takes a picture of a page.
+fn show_page(browser: &mut Command, page: &Path, raw: &Path) -> Result {
+    browser.arg(format!("--screenshot={}", raw.display()));
+    show(browser.arg(format!("file://{}", page.display())))
 }
 
 /// Makes a picture of the documentation of a screenshot.

@@ -25,6 +25,7 @@ const PARTS: &[Part] = &[
     Part { title: "documentation", run: documentation, essential: false, slow: false },
     Part { title: "agreement with Python", run: agreement, essential: false, slow: true },
     Part { title: "browser", run: browser, essential: false, slow: true },
+    Part { title: "notebook", run: crate::notebook::test, essential: false, slow: true },
     Part { title: "clean files", run: clean_files, essential: false, slow: true },
 ];
 
@@ -87,7 +88,7 @@ fn tests() -> Result {
 
 /// Each feature alone, since tests see all of them together.
 fn features() -> Result {
-    for package in ["quantviz-formats", "quantviz"] {
+    for package in ["quantviz-formats", "quantviz", "quantviz-evcxr"] {
         show(&mut cargo(["check", "--package", package, "--no-default-features"]))?;
     }
     // Pictures without what paints them.

@@ -56,6 +56,38 @@ pub trait SourceExt: ParameterSource {
         array_of(shape, values)
     }
 
+    /// The codes of a quantized parameter, as numbers: one element each, whatever they are packed into, and computed where
+    /// the file holds the numbers that they stand for.
+    ///
+    /// # Errors
+    /// Where it is not quantized, or cannot be read.
+    ///
+    /// ```
+    /// use ndarray::arr2;
+    /// use quantviz_core::{
+    ///     DType, Encoding, Granularity, MemorySource, Operand, ParameterSource, QuantDescriptor, SourceExt,
+    /// };
+    ///
+    /// let halves = Operand::One { value: 0.5, parameter: None };
+    /// let descriptor =
+    ///     QuantDescriptor::of_stored(Encoding::Other, "my own", DType::I8, Granularity::Tensor, halves, None);
+    /// let source = MemorySource::new().with("bias", arr2(&[[1.5f32]])).with("codes", arr2(&[[3i8, -4]]));
+    /// let source = source.quantized(descriptor.expect("i8 holds codes"))?;
+    /// let codes = source.model().parameter_named("codes").expect("was added");
+    /// assert_eq!(source.code_array(codes)?, arr2(&[[3.0, -4.0]]).into_dyn());
+    /// assert_eq!(source.real_array(codes)?, arr2(&[[1.5, -2.0]]).into_dyn());
+    /// let bias = source.model().parameter_named("bias").expect("was added");
+    /// assert!(source.code_array(bias).is_err());
+    /// # Ok::<(), quantviz_core::Error>(())
+    /// ```
+    fn code_array(&self, id: ParameterId) -> Result<ArrayD<f64>> {
+        let parameter = self.model().parameter(id);
+        if parameter.quantization.is_none() {
+            return Err(Error::not_found("it is not quantized, and has no codes").in_tensor(&parameter.name));
+        }
+        array_of(parameter.logical_shape(), self.values(id, Part::Codes)?)
+    }
+
     /// Every element of a part, as f64.
     fn values(&self, id: ParameterId, part: Part) -> Result<Vec<f64>> {
         read_values(self, id, part, 0..part_len(self.model(), id, part)?)

@@ -1,7 +1,6 @@
 //! The whole of it: overview, list of layers, layers.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use quantviz_draw::STYLE as PICTURES;
 use quantviz_view::ModelPage;
 
 use crate::data::{Data, json};
@@ -9,8 +8,8 @@ use crate::header::{header, remarks};
 use crate::layer::layer;
 use crate::picker::picker;
 use crate::ranges::ranges;
+use crate::style::style;
 
-const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Layers that are open where nothing runs.
@@ -26,16 +25,23 @@ pub struct Fragment {
 impl Fragment {
     /// Of a model and its variants. `name` tells fragments of one page apart: letters, digits and hyphens of it count.
     pub fn of(page: &ModelPage, name: &str) -> Self {
-        let name: String =
-            name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect::<String>();
-        let id = format!("qv-{name}");
-        Fragment { title: page.title.clone(), html: fragment(page, &id).into_string() }
+        Fragment::new(&page.title, fragment(page, &id_of(name)))
+    }
+
+    pub(crate) fn new(title: &str, html: Markup) -> Self {
+        Fragment { title: title.to_owned(), html: html.into_string() }
     }
 
     /// The HTML.
     pub fn html(&self) -> &str {
         &self.html
     }
+}
+
+/// The id of a fragment of this name.
+pub(crate) fn id_of(name: &str) -> String {
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    format!("qv-{name}")
 }
 
 /// A page of its own around a fragment: a file that opens in any browser.
@@ -61,7 +67,7 @@ pub fn page(fragment: &Fragment) -> String {
 fn fragment(page: &ModelPage, id: &str) -> Markup {
     html! {
         div class="qv" id=(id) {
-            style { (PreEscaped(PICTURES)) (PreEscaped(STYLE)) }
+            style { (PreEscaped(style())) }
             (header(page, id))
             (ranges(page, id))
             (picker(page, id))

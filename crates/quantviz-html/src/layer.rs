@@ -56,7 +56,7 @@ fn spread(cells: Option<&SpreadCells>) -> String {
     }
 }
 
-fn parameters(rows: &[(String, Row)]) -> Markup {
+pub(crate) fn parameters(rows: &[(String, Row)]) -> Markup {
     // The style knows which columns are numbers.
     let names =
         ["parameter", "model", "type", "shape", "min", "max", "mean", "std", "scale", "zero-point", "more"];
@@ -101,7 +101,7 @@ fn others(row: &Row) -> String {
     parts.chain(row.remarks.iter().cloned()).collect::<Vec<_>>().join(", ")
 }
 
-fn measures(all: &[PageMeasure]) -> Markup {
+pub(crate) fn measures(all: &[PageMeasure]) -> Markup {
     let names = [
         "parameter",
         "model",

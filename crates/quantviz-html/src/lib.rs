@@ -25,7 +25,9 @@ mod data;
 mod fragment;
 mod header;
 mod layer;
+mod part;
 mod picker;
 mod ranges;
+mod style;
 
 pub use fragment::{Fragment, page};

@@ -3,18 +3,53 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use quantviz_core::MemorySource;
+use quantviz_core::{MemorySource, one_line};
 use quantviz_draw::{Counts, Values, histograms};
 use quantviz_html::{Fragment, page};
-use quantviz_view::{ComparisonView, Inspection, ModelPage, Request};
+use quantviz_view::{ComparisonView, Inspection, Listing, ModelPage, PageLayer, Place, Request};
 
-use models::{HOSTILE, Names, page_of};
+use models::{HOSTILE, Names, compared, page_of};
 
 mod models;
 
 /// Layers whose every name is hostile, and one variant.
 fn shown(layers: usize) -> ModelPage {
     page_of(Names::Hostile, layers, 1)
+}
+
+/// A fragment of every part that there is, with the hostile words in it.
+fn parts() -> Vec<Fragment> {
+    let (page, comparison) = compared(Names::Hostile, 2, 1);
+    let named = |end: &str| format!("{HOSTILE}.{end}");
+    let layers: Vec<PageLayer> = page.layers_named(&named("1")).expect("it").into_iter().cloned().collect();
+    let parameter = page.parameter(&named("1.weight"), &comparison).expect("it");
+    let histogram = parameter.histogram().expect("a weight");
+    let place = Place { group: Some(HOSTILE.into()), variant: Some(HOSTILE.into()), reference: None };
+    let listing = Listing::of(HOSTILE, &[(HOSTILE, &place)]);
+    vec![
+        Fragment::of_layers(HOSTILE, &layers, "a"),
+        Fragment::of_parameter(&parameter, "b"),
+        Fragment::of_histograms(histogram, Values::Codes, Counts::Log, "c"),
+        Fragment::of_listing(&listing, "d"),
+        Fragment::of_error(&one_line(HOSTILE), "e"),
+    ]
+}
+
+/// Parts say what the page says, run nothing and have ids of their own.
+#[test]
+fn parts_are_inert() {
+    let parts = parts();
+    assert_eq!(parts.len(), 5);
+    for (part, id) in parts.iter().zip(["qv-a", "qv-b", "qv-c", "qv-d", "qv-e"]) {
+        let tags = tags(part.html());
+        let names: HashSet<&str> = tags.iter().map(|tag| tag.split(' ').next().unwrap_or_default()).collect();
+        assert!(!names.contains("img") && !names.contains("script") && !names.contains("!--"), "{names:?}");
+        assert!(part.html().contains("&lt;/script&gt;&lt;img"), "the names are there, as text");
+        let ids = tags.iter().filter_map(|tag| tag.split_once(" id=\"")).map(|(_, rest)| rest);
+        assert!(ids.clone().count() > 0 && ids.clone().all(|it| it.starts_with(id)), "{id}");
+    }
+    assert!(parts[1].html().contains("qv-parameters") && parts[1].html().contains("qv-measures"));
+    assert_eq!(parts[2].html().matches("<figure>").count(), 1);
 }
 
 /// The tags of a page with their attributes, as a browser takes it apart: what stands in quotes is text, and so is what

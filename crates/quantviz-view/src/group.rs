@@ -52,7 +52,7 @@ impl GroupHeading {
 }
 
 /// How much of all paths is the folder that they have in common.
-fn common_folder<'a>(mut paths: impl Iterator<Item = &'a str>) -> usize {
+pub(crate) fn common_folder<'a>(mut paths: impl Iterator<Item = &'a str>) -> usize {
     let first = paths.next().unwrap_or_default();
     let folder_in = |path: &str, len: usize| path[..len].rfind(['/', '\\']).map_or(0, |at| at + 1);
     paths.fold(folder_in(first, first.len()), |common, path| {

@@ -59,7 +59,9 @@ impl Selection {
                 found = with_weights_of(model, name, &mut parameters);
             }
             if found.is_empty() {
-                return Err(unknown("layer", name, model.layers.iter().map(|layer| layer.name.as_str())));
+                let layers = model.layers.iter().map(|layer| layer.name.as_str());
+                let modules = model.parameters.iter().filter_map(|it| module_of(&it.name));
+                return Err(unknown("layer", name, layers.chain(modules)));
             }
             layers.extend(found);
         }
@@ -78,6 +80,11 @@ impl Selection {
         }
         Ok(Selection { parameters: parameters.into_iter().collect(), layers: layers.into_iter().collect() })
     }
+}
+
+/// What the name of a parameter begins with: what its module is called.
+pub(crate) fn module_of(name: &str) -> Option<&str> {
+    name.rfind(['.', '/']).map(|end| &name[..end])
 }
 
 /// The layers of the parameters of a module that has no layer of its name. Parameters that no layer has are put into

@@ -20,6 +20,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("quantviz-cli", &["quantviz"]),
     ("quantviz-core", &[]),
     ("quantviz-draw", &["quantviz-core", "quantviz-view"]),
+    (
+        "quantviz-evcxr",
+        &[
+            "quantviz-core",
+            "quantviz-draw",
+            "quantviz-formats",
+            "quantviz-html",
+            "quantviz-insight",
+            "quantviz-view",
+        ],
+    ),
     ("quantviz-formats", &["quantviz-core"]),
     ("quantviz-html", &["quantviz-core", "quantviz-draw", "quantviz-insight", "quantviz-view"]),
     ("quantviz-insight", &["quantviz-core"]),
@@ -38,6 +49,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("quantviz-insight", &["tokio", "axum", "egui", "pyo3"]),
     ("quantviz-store", &["axum", "egui", "pyo3"]),
     ("quantviz-draw", &["maud", "tokio", "axum", "egui", "pyo3"]),
+    ("quantviz-evcxr", &["tokio", "axum", "clap", "egui", "object_store", "pyo3", "resvg"]),
     ("quantviz-html", &["tokio", "axum", "egui", "pyo3", "resvg"]),
 ];
 

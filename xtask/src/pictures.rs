@@ -1,4 +1,4 @@
-//! `pictures`: screenshots of a real terminal and of a notebook in a real browser, for the documentation.
+//! `pictures`: screenshots of a real terminal, and of a page and a notebook in a real browser, for the documentation.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -40,6 +40,17 @@ const PICTURES: &[Picture] = &[
     },
 ];
 
+/// The page of a report, light, as high as its beginning is worth.
+struct PagePicture {
+    name: &'static str,
+    models: &'static str,
+    width: u32,
+    height: u32,
+}
+
+const PAGES: &[PagePicture] =
+    &[PagePicture { name: "report", models: "fixtures/resnet8", width: 1140, height: 952 }];
+
 const FOLDER: &str = "docs/pictures";
 
 /// Pictures are in every clone of the repository.
@@ -72,30 +83,21 @@ pub(crate) fn run(args: &[String]) -> Result {
     make_folder(Path::new(FOLDER))?;
     let display = Display::open()?;
     PICTURES.iter().try_for_each(|picture| picture.take(&display, &quantviz, &scratch))?;
+    PAGES.iter().try_for_each(|picture| picture.take(&quantviz, &scratch))?;
     take_notebook(&scratch)
 }
 
 /// Cells of code that are on the picture of the notebook, from the top, and how much of them.
 const CELLS: &str = "3";
-const SIZE: &str = "--window-size=1000,1010";
+const NOTEBOOK: [u32; 2] = [1000, 1010];
 
 /// The beginning of the notebook, with what it holds, as a browser shows it.
 fn take_notebook(scratch: &Path) -> Result {
-    let (page, raw) = (scratch.join("notebook.html"), scratch.join("notebook.png"));
+    let page = scratch.join("notebook.html");
     let mut python = Command::new(install::python("fixtures/notebook/requirements.txt")?);
     python.args(["fixtures/notebook/run.py", "page", "notebooks/inspect.ipynb"]);
     show(python.arg(&page).arg(CELLS))?;
-    let mut chromium = Command::new("chromium");
-    chromium.args([
-        "--headless",
-        "--no-sandbox",
-        "--use-angle=swiftshader",
-        "--disable-background-networking",
-    ]);
-    chromium.args(["--disable-quic", "--no-first-run", "--hide-scrollbars", SIZE]);
-    // The page asks the network for mathematics, and waits for it where there is none.
-    chromium.args(["--host-resolver-rules=MAP * 127.0.0.1", "--virtual-time-budget=5000"]);
-    show(chromium.arg(format!("--screenshot={}", raw.display())).arg(format!("file://{}", page.display())))?;
+    let raw = shoot(&page, NOTEBOOK)?;
     finish("notebook", &raw, "white")
 }
 
@@ -106,6 +108,37 @@ impl Picture {
         show(display.client("import").args(["-window", &terminal.window]).arg(&raw))?;
         finish(self.name, &raw, BACKGROUND)
     }
+}
+
+impl PagePicture {
+    fn take(&self, quantviz: &Path, scratch: &Path) -> Result {
+        let page = scratch.join(format!("{}.html", self.name));
+        show(Command::new(quantviz).args(["report", self.models, "-o"]).arg(&page))?;
+        let raw = shoot(&page, [self.width, self.height])?;
+        finish(self.name, &raw, "#ffffff")
+    }
+}
+
+/// The upper part of a page in a browser: a picture beside it.
+fn shoot(page: &Path, [width, height]: [u32; 2]) -> Result<PathBuf> {
+    let raw = page.with_extension("png");
+    let mut chromium = Command::new("chromium");
+    chromium.args([
+        "--headless",
+        "--no-sandbox",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--disable-background-networking",
+        "--disable-quic",
+        "--no-first-run",
+        "--hide-scrollbars",
+    ]);
+    // A notebook asks the network for mathematics, and waits for it where there is none.
+    chromium.args(["--host-resolver-rules=MAP * 127.0.0.1", "--virtual-time-budget=5000"]);
+    chromium.arg(format!("--window-size={width},{height}"));
+    chromium.arg(format!("--screenshot={}", raw.display()));
+    show(chromium.arg(format!("file://{}", page.display())))?;
+    Ok(raw)
 }
 
 /// Makes a picture of the documentation of a screenshot.

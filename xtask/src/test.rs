@@ -91,6 +91,8 @@ fn features() -> Result {
     for package in ["quantviz-formats", "quantviz", "quantviz-evcxr"] {
         show(&mut cargo(["check", "--package", package, "--no-default-features"]))?;
     }
+    // Pictures without what paints them.
+    show(&mut cargo(["check", "--package", "quantviz", "--no-default-features", "--features", "html"]))?;
     for feature in ["gguf", "onnx", "safetensors", "torch"] {
         let package = ["check", "--package", "quantviz-formats", "--no-default-features"];
         show(cargo(package).args(["--features", feature]))?;

@@ -216,12 +216,21 @@ impl Asked {
         limits: &Limits,
         mut each: impl FnMut(Side) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
+        self.for_each_opened(limits, |_, side| each(side?))
+    }
+
+    /// The same for those who go on where one cannot be opened.
+    pub(crate) fn for_each_opened(
+        &self,
+        limits: &Limits,
+        mut each: impl FnMut(&Path, Result<Side, Trouble>) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
         let mut is_any = false;
-        for other in &self.others {
-            let side = Side::open(&other.path, limits)?;
-            if other.is_named || side.is_quantized() {
+        for Other { path, is_named } in &self.others {
+            let side = Side::open(path, limits);
+            if *is_named || side.as_ref().map_or(true, Side::is_quantized) {
                 is_any = true;
-                each(side)?;
+                each(path, side)?;
             }
         }
         if is_any {

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use quantviz::insight::{Finding, Lint, Target};
-use quantviz::view::{ComparisonView, Inspection, ModelPage, Request, VariantView};
-use quantviz::{group_models, models_among};
+use quantviz::view::{ComparisonView, Inspection, ModelPage, RangeChart, Request, VariantView};
+use quantviz::{ErrorKind, group_models, models_among};
 
 use crate::claims::{ClaimOptions, usage};
 use crate::compare::{Asked, How, Side};
 use crate::limits::LimitOptions;
+use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
 use crate::stream::Terminal;
 use crate::threads;
@@ -46,6 +47,10 @@ pub(crate) struct Gathered {
     found: Option<Vec<Finding>>,
     variants: Vec<Inspection>,
     pub(crate) comparison: ComparisonView,
+    /// Variants that cannot be read, and why.
+    missing: Vec<(PathBuf, String)>,
+    /// What that means for the whole.
+    pub(crate) outcome: Outcome,
 }
 
 impl Gathered {
@@ -67,7 +72,15 @@ impl Gathered {
 
     /// All of it on one page.
     pub(crate) fn page(&self) -> ModelPage {
-        ModelPage::of(&self.title, &self.reference, self.found.as_deref(), &self.variants, &self.comparison)
+        let found = self.found.as_deref();
+        let page = ModelPage::of(&self.title, &self.reference, found, &self.variants, &self.comparison);
+        self.missing.iter().fold(page, |page, (path, why)| page.without(&path.to_string_lossy(), why))
+    }
+
+    /// The ranges of all weights.
+    pub(crate) fn ranges(&self) -> RangeChart {
+        let chart = RangeChart::of(&self.reference, &self.comparison);
+        self.missing.iter().fold(chart, |chart, (path, _)| chart.without(&path.to_string_lossy()))
     }
 }
 
@@ -97,6 +110,8 @@ fn alone(
         found: side.is_quantized().then(|| lint(&side, options, terminal)).transpose()?,
         variants: Vec::new(),
         comparison: ComparisonView::of(path.to_string_lossy(), Vec::new()),
+        missing: Vec::new(),
+        outcome: Outcome::of_one(),
     })
 }
 
@@ -112,23 +127,46 @@ fn compared(
     let reference = Side::open(&asked.reference, &limits)?;
     let claims = options.claims.open(asked.models(), &limits)?;
     let how = How { threads: options.threads, target: options.target, bins: Some(bins), claims };
-    let (mut inspections, mut variants) = (Vec::new(), Vec::new());
+    let (mut inspections, mut variants, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+    let mut outcome = Outcome::of_one();
     let mut paths = vec![asked.reference.clone()];
-    asked.for_each(&limits, |quantized| {
-        protect(output, &quantized.path)?;
-        let (comparison, linted) = how.look(&reference, &quantized, terminal)?;
-        let (path, from, of) = (quantized.path.to_string_lossy(), &*reference.source, &*quantized.source);
-        variants.push(VariantView::of(path, from, of, &comparison, linted.findings, true));
-        inspections.push(inspect(&quantized, None, options, terminal)?);
-        paths.push(quantized.path);
+    asked.for_each_opened(&limits, |path, quantized| {
+        protect(output, path)?;
+        paths.push(path.to_owned());
+        let is_open = quantized.is_ok();
+        let looked = quantized.and_then(|quantized| {
+            let (comparison, linted) = how.look(&reference, &quantized, terminal)?;
+            let (name, from, of) = (path.to_string_lossy(), &*reference.source, &*quantized.source);
+            let variant = VariantView::of(name, from, of, &comparison, linted.findings, true);
+            Ok((variant, inspect(&quantized, None, options, terminal)?))
+        });
+        match looked {
+            Ok((variant, inspection)) => {
+                variants.push(variant);
+                inspections.push(inspection);
+            }
+            Err(trouble) => {
+                let error = trouble.of_model(path)?;
+                if is_open && error.kind() == ErrorKind::Unsupported {
+                    // It can be read, and is none of a reference's variants.
+                    return Err(Trouble::with(path, error));
+                }
+                outcome.tell_unreadable(path, &error, terminal)?;
+                missing.push((path.to_owned(), error.line_within(Some(path), None)));
+            }
+        }
         Ok(())
     })?;
+    // Without variants, the reference is shown as it would be alone.
+    let bins = variants.is_empty().then_some(bins);
     Ok(Gathered {
         title: title(paths.iter().map(PathBuf::as_path)),
-        reference: inspect(&reference, None, options, terminal)?,
+        reference: inspect(&reference, bins, options, terminal)?,
         found: None,
         variants: inspections,
         comparison: ComparisonView::of(asked.reference.to_string_lossy(), variants),
+        missing,
+        outcome,
     })
 }
 

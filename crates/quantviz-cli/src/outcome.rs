@@ -15,6 +15,11 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Of one that could be read, to begin with.
+    pub(crate) fn of_one() -> Self {
+        Outcome { any_readable: true, any_trouble: false }
+    }
+
     /// Notes a model that could be read.
     pub(crate) fn read(&mut self) {
         self.any_readable = true;

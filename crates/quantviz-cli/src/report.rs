@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use quantviz::draw::Heatmap;
 use quantviz::html::{Fragment, page};
 use quantviz::view::bytes;
 use quantviz::{Error, one_line};
@@ -19,9 +20,10 @@ use crate::written::write_whole;
 /// The page has the ranges of all weights on one scale, every layer with its numbers, scales, histograms and channels, and of
 /// quantized models what that cost and what was found. It is one file: it loads nothing, and can be sent to anybody.
 ///
-/// PATH is a model; a float model and what was made of it; or a folder with these.
+/// PATH is a model; a float model and what was made of it; or a folder with these. A variant that cannot be read is named on
+/// the page, which shows the others.
 ///
-/// Exit code 0: done. 2: bad input or usage.
+/// Exit code 0: done. 2: bad input or usage, also where only a variant is damaged.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReportOptions {
@@ -50,10 +52,18 @@ pub(crate) fn run(options: &ReportOptions, terminal: &mut Terminal<'_>) -> Resul
     }
     let gathered = Gathered::of(&options.models, BINS, &options.output, terminal)?;
     let shown = gathered.page();
+    let left_out = Heatmap::of(&shown.chart).left_out().len();
+    if left_out > 0 {
+        let (all, drawn) = (shown.models.len(), shown.models.len() - left_out);
+        let line = format!(
+            "the ranges of {drawn} of {all} models stand side by side; the page lets you choose which"
+        );
+        terminal.tell(Label::Warning, &shown.title, &line)?;
+    }
     let html = page(&Fragment::of(&shown, "report"));
     if !to_file {
         terminal.out.write_all(html.as_bytes())?;
-        return Ok(Exit::Done);
+        return Ok(gathered.outcome.exit());
     }
     let written = write_whole(&options.output, html.as_bytes());
     written.map_err(|error| Trouble::with(&options.output, Error::io(&options.output, error)))?;
@@ -62,7 +72,7 @@ pub(crate) fn run(options: &ReportOptions, terminal: &mut Terminal<'_>) -> Resul
     if options.open && !is_opened(&options.output) {
         terminal.tell(Label::Warning, &path, "no browser could be started: open the file yourself")?;
     }
-    Ok(Exit::Done)
+    Ok(gathered.outcome.exit())
 }
 
 /// Whether the system's own way to open a file was found.

@@ -32,6 +32,16 @@ impl Trouble {
         Trouble::Model { path: path.to_owned(), error }
     }
 
+    /// The error, where it is one of this model's file; any other is trouble for the whole.
+    pub(crate) fn of_model(self, model: &Path) -> Result<Error, Trouble> {
+        match self {
+            Trouble::Model { path, error } if path == model && error.kind() != ErrorKind::Cancelled => {
+                Ok(error)
+            }
+            other => Err(other),
+        }
+    }
+
     pub(crate) fn tell(self, out: &mut dyn Stream, err: &mut dyn Stream, color: Color) -> Exit {
         let told = match &self {
             Trouble::Usage(usage) if usage.use_stderr() => return tell_usage(usage, err, color),

@@ -42,7 +42,7 @@ fn the_reference_is_counted_as_numpy_counts_it() {
         let expected = if set.title.ends_with("weight") {
             ["FP32", "INT8", "UINT8"]
         } else {
-            ["FP32", "INT32", "INT32"]
+            ["FP32", "INT32 uint8", "INT32 int8"]
         };
         assert_eq!(labels, expected, "{}", set.title);
         let tensors = truth["tensors"].as_array().expect("a list");

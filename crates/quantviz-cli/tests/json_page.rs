@@ -49,6 +49,9 @@ fn compare() {
     let resnet8 = format!("{FIXTURES}/resnet8");
     let mut printed = Fields::default();
     printed.of_command(&["compare", "--json", "--channels", "all", &resnet8]);
+    let of_channels = |name: &str| format!("{FIXTURES}/pairs/exported-qdq-i8-channels/{name}");
+    let (float, quantized) = (of_channels("float.pt"), of_channels("quantized.onnx"));
+    printed.of_command(&["compare", "--json", "--channels", "all", &float, &quantized]);
     printed.of_command(&["compare", "--json", &merged.float, &parts.quantized]);
     printed.of_command(&["compare", "--json", &parts.float, &merged.quantized, &other.quantized]);
     printed.of_command(&["compare", "--json", &broken.float, &broken.quantized]);

@@ -57,3 +57,43 @@ fn what_is_not_there_is_told_in_a_line() {
         assert!(err.contains(told), "{err}");
     }
 }
+
+/// The end of the name says what is written, and nothing is looked into before that is known.
+#[test]
+fn pictures_are_svg_or_png() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, start) in
+        [("a.svg", &b"<svg "[..]), ("b.PNG", b"\x89PNG\r\n\x1a\n"), ("c.png", b"\x89PNG\r\n\x1a\n")]
+    {
+        let file = folder.path().join(name);
+        let what = if name == "b.PNG" { "histogram" } else { "heatmap" };
+        let (exit, out, err) = plot(&[what, FOLDER, "-o", file.to_str().expect("UTF-8")]);
+        assert_eq!((exit, err.as_str()), (Exit::Done, ""));
+        assert!(out.contains(name) && out.contains("kB, "), "{out}");
+        let bytes = std::fs::read(&file).expect("written");
+        assert!(bytes.starts_with(start), "{name}");
+        // Letters and bars are on it: an empty one would have a tenth of that.
+        assert!(bytes.len() > 8_000, "{name}: {}", bytes.len());
+    }
+    for name in ["a.jpg", "picture", "svg", ".png"] {
+        let file = folder.path().join(name);
+        let (exit, out, err) = plot(&["heatmap", "no-such-model.onnx", "-o", file.to_str().expect("UTF-8")]);
+        assert_eq!((exit, out.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{name}: {err}");
+        assert!(err.contains("end its name in .svg or .png"), "{name}: {err}");
+    }
+}
+
+#[test]
+fn models_without_room_are_named() {
+    let [fp32, int8, uint8] = ["fp32", "int8", "uint8"].map(|it| format!("{FOLDER}/resnet8_{it}.onnx"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let copies = [1, 2].map(|index| folder.path().join(format!("copy{index}_int8.onnx")));
+    for copy in &copies {
+        std::fs::copy(&int8, copy).expect("copied");
+    }
+    let [one, two] = copies.each_ref().map(|copy| copy.to_str().expect("UTF-8"));
+    let (exit, svg, err) = plot(&["heatmap", &fp32, &uint8, &int8, one, two, "-o", "-"]);
+    assert_eq!((exit, err.lines().count()), (Exit::Done, 1), "{err}");
+    assert!(err.contains("no room for INT8 copy2: name the models that are to be drawn"), "{err}");
+    assert!(svg.contains("no room for INT8 copy2"), "{svg}");
+}

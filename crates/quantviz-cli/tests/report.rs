@@ -104,3 +104,56 @@ fn trouble_is_one_line_and_leaves_nothing() {
     assert!(err.contains("--open needs a file"), "{err}");
     assert_eq!(fs::read_dir(&folder).expect("there").count(), 0);
 }
+
+/// A folder with the reference and INT8, and UINT8 cut short.
+fn with_a_damaged_variant() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for variant in ["fp32", "int8", "uint8"] {
+        let bytes = fs::read(onnx(variant)).expect("there");
+        let kept = if variant == "uint8" { bytes.len() / 2 } else { bytes.len() };
+        fs::write(folder.path().join(format!("resnet8_{variant}.onnx")), &bytes[..kept]).expect("written");
+    }
+    folder
+}
+
+#[test]
+fn a_damaged_variant_hides_no_other() {
+    let folder = with_a_damaged_variant();
+    let (exit, html, err) = report(&[path(folder.path()), "-o", "-"]);
+    assert_eq!((exit, err.lines().count()), (Exit::Trouble, 1), "{err}");
+    assert!(err.starts_with("error: ") && err.contains("resnet8_uint8.onnx: "), "{err}");
+    assert!(
+        html.contains("▲ resnet8_uint8.onnx cannot be read, and is not shown: "),
+        "the page says it, too"
+    );
+    assert!(html.contains("<th scope=\"row\">INT8</th>") && !html.contains("<th scope=\"row\">UINT8</th>"));
+}
+
+#[test]
+fn a_reference_whose_variants_are_all_damaged_is_shown_alone() {
+    let folder = with_a_damaged_variant();
+    let [reference, damaged] = ["fp32", "uint8"].map(|it| folder.path().join(format!("resnet8_{it}.onnx")));
+    let (exit, html, err) = report(&[path(&reference), path(&damaged), "-o", "-"]);
+    assert_eq!((exit, err.lines().count()), (Exit::Trouble, 1), "{err}");
+    assert!(html.contains("▲ resnet8_uint8.onnx cannot be read") && html.contains("qv-fill"));
+    // A damaged reference leaves nothing to be shown.
+    let (exit, html, err) = report(&[path(&damaged), path(&reference), "-o", "-"]);
+    assert_eq!((exit, html.as_str(), err.lines().count()), (Exit::Trouble, "", 1), "{err}");
+}
+
+#[test]
+fn more_models_than_places_can_be_chosen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut models = vec![onnx("fp32")];
+    for index in 0..4 {
+        let copy = folder.path().join(format!("resnet8_int8_{index}.onnx"));
+        fs::copy(onnx("int8"), &copy).expect("copied");
+        models.push(path(&copy).to_owned());
+    }
+    let models: Vec<&str> = models.iter().map(String::as_str).collect();
+    let (exit, html, err) = report(&[&models[..], &["-o", "-"]].concat());
+    assert_eq!((exit, err.lines().count()), (Exit::Done, 1), "{err}");
+    assert!(err.contains("the ranges of 4 of 5 models stand side by side"), "{err}");
+    assert!(html.contains("Not drawn: INT8 3."), "models of one type are told apart");
+    assert_eq!(html.matches("<select class=\"qv-model\"").count(), 3);
+}

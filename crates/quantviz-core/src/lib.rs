@@ -109,6 +109,7 @@
 mod activation;
 mod binning;
 mod calibration;
+mod channel_scales;
 mod claim;
 mod code_counts;
 mod column_sums;
@@ -157,6 +158,7 @@ mod values;
 mod work;
 
 pub use activation::{Activation, QuantizedInput};
+pub use channel_scales::ChannelScales;
 pub use claim::{Basis, Claim};
 pub use compare::{Compare, ComparedPair, Comparison};
 pub use dtype::{DType, DTypeClass, Layout, UnknownDType, byte_len};

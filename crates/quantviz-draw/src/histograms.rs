@@ -1,10 +1,11 @@
 //! A weight beside what was made of it: histograms side by side over one axis.
 
 use quantviz_view::{
-    Axis, CodeHistogram, CountAxis, HistogramBar, HistogramPanel, HistogramSet, Tick, Verdict,
+    Axis, CodeHistogram, CountAxis, HistogramBar, HistogramPanel, HistogramSet, Tick, Verdict, number,
 };
 
-use crate::picture::{End, Picture, fitted, short};
+use crate::escape::escaped;
+use crate::picture::{End, MOST_BARS, Picture, fitted, short};
 
 /// How high bars are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,35 +41,45 @@ const MOST_COUNTS: usize = 4;
 
 /// The histograms of a set, drawn in one way.
 pub fn histograms(set: &HistogramSet, values: Values, counts: Counts) -> Picture {
-    let one = Way { values, counts, class: "" };
-    draw(set, &[one])
-}
-
-/// Drawn in up to three ways, of which a page shows one at a time: groups of the classes `qv-even` and `qv-log`, of real
-/// numbers, and `qv-codes`, evenly. The first is seen where nobody chooses. There is no logarithm of counts below ten.
-pub fn histograms_in_all_ways(set: &HistogramSet) -> Picture {
-    let ways = [
-        Way { values: Values::Real, counts: Counts::Even, class: "qv-even" },
-        Way { values: Values::Real, counts: Counts::Log, class: "qv-log" },
-        Way { values: Values::Codes, counts: Counts::Even, class: "qv-codes" },
-    ];
-    let is_wanted = |way: &Way| match way {
-        Way { values: Values::Codes, .. } => set.has_codes,
-        Way { counts: Counts::Log, .. } => set.counts.log_ticks.len() > 1,
-        _ => true,
+    let draw_panel = |picture: &mut Picture, frame: &Frame<'_>| {
+        let codes = frame.panel.codes.as_ref().filter(|_| values == Values::Codes);
+        Plot::of(frame, codes).draw(picture, counts);
     };
-    let ways: Vec<Way> = ways.into_iter().filter(is_wanted).collect();
-    draw(set, &ways)
+    draw(set, draw_panel)
 }
 
-/// One way to draw it, and the class of what is drawn so.
-struct Way {
-    values: Values,
-    counts: Counts,
-    class: &'static str,
+/// Drawn for a page with a script, which shows real numbers or codes, evenly or by the logarithm: in groups of the classes
+/// `qv-real` and `qv-codes`, in each `qv-even` and `qv-log`. What is seen without a script is real numbers, evenly.
+///
+/// Bars that stand evenly are as high as what they count: the script reads it from them, with what `data-few` says of those
+/// that would be too low to be seen, draws the bars by the logarithm, and tells the numbers of one. Of the axis, `data-axis`
+/// has both ends; of codes, `data-first` has that of the first bar, or `data-codes` has all.
+pub fn histograms_in_all_ways(set: &HistogramSet) -> Picture {
+    let draw_panel = |picture: &mut Picture, frame: &Frame<'_>| {
+        picture.add(format_args!("<g class=\"qv-panel\" data-label=\"{}\">", escaped(&frame.panel.label)));
+        picture.add(format_args!("<g class=\"qv-real\" data-axis=\"{} {}\">", set.axis.low, set.axis.high));
+        Plot::of(frame, None).draw_all(picture);
+        if let Some(codes) = &frame.panel.codes {
+            picture.add(format_args!("</g><g class=\"qv-codes\" {}>", named(codes)));
+            Plot::of(frame, Some(codes)).draw_all(picture);
+        }
+        picture.add(format_args!("</g></g>"));
+    };
+    draw(set, draw_panel)
 }
 
-fn draw(set: &HistogramSet, ways: &[Way]) -> Picture {
+/// Which code each bar is of.
+fn named(codes: &CodeHistogram) -> String {
+    match codes.values.iter().all(|code| code.fract() == 0.0) {
+        true => format!("data-first=\"{}\"", codes.axis.low + 0.5),
+        false => {
+            let all: Vec<String> = codes.values.iter().map(|code| number(*code)).collect();
+            format!("data-codes=\"{}\"", all.join(" "))
+        }
+    }
+}
+
+fn draw(set: &HistogramSet, draw_panel: impl Fn(&mut Picture, &Frame<'_>)) -> Picture {
     let lines = set.panels.len().div_ceil(MOST);
     let columns = set.panels.len().clamp(1, MOST);
     let title = format!("Histograms of {}: {}", set.title, set.height);
@@ -79,15 +90,8 @@ fn draw(set: &HistogramSet, ways: &[Way]) -> Picture {
         let y = HEIGHT * (index / MOST) as f64;
         picture.add(format_args!("<g transform=\"translate({} {y})\">", short(x)));
         heading(&mut picture, set, panel, index, each);
-        let frame = Frame { set, panel, width: each - LEFT - 8.0, is_first: index % MOST == 0 };
-        // What several ways have in common is drawn once.
-        let axis_of = |way: &Way| way.values == Values::Codes && panel.codes.is_some();
-        for alike in ways.chunk_by(|one, other| axis_of(one) == axis_of(other)) {
-            let class = if axis_of(&alike[0]) { alike[0].class } else { "qv-real" };
-            picture.add(format_args!("<g class=\"{}\">", if ways.len() > 1 { class } else { "" }));
-            frame.draw(&mut picture, alike, index > 0);
-            picture.add(format_args!("</g>"));
-        }
+        let (is_first, is_quantized) = (index % MOST == 0, index > 0);
+        draw_panel(&mut picture, &Frame { set, panel, width: each - LEFT - 8.0, is_first, is_quantized });
         picture.add(format_args!("</g>"));
     }
     picture.from_files(set.panels.iter().map(|panel| panel.model.as_str()))
@@ -115,54 +119,97 @@ struct Frame<'a> {
     width: f64,
     /// Whether it stands at the left, where the counts of all are told.
     is_first: bool,
+    is_quantized: bool,
 }
 
-impl Frame<'_> {
-    /// Over one axis, in one way or several.
-    fn draw(&self, picture: &mut Picture, ways: &[Way], is_quantized: bool) {
-        let codes = self.panel.codes.as_ref().filter(|_| ways[0].values == Values::Codes);
-        let (axis, heights, bars) = match codes {
-            Some(CodeHistogram { axis, counts, bars, .. }) => (axis, counts, bars),
-            None => (&self.set.axis, &self.set.counts, &self.panel.bars),
-        };
-        if let Some(codes) = codes {
-            picture.text("qv-quiet", 0.0, TOP - 4.0, &codes.caption);
-        }
-        self.across(picture, axis);
-        for way in ways {
-            if ways.len() > 1 {
-                picture.add(format_args!("<g class=\"{}\">", way.class));
+/// What is drawn in a panel: real numbers or codes.
+struct Plot<'a> {
+    axis: &'a Axis,
+    heights: &'a CountAxis,
+    bars: &'a [HistogramBar],
+    caption: &'a str,
+    width: f64,
+    /// Whether the counts are told.
+    is_told: bool,
+    class: &'static str,
+}
+
+impl<'a> Plot<'a> {
+    fn of(frame: &Frame<'a>, codes: Option<&'a CodeHistogram>) -> Self {
+        let class = if frame.is_quantized { "qv-fill-quantized" } else { "qv-fill" };
+        let Frame { set, panel, width, is_first, .. } = *frame;
+        match codes {
+            Some(CodeHistogram { axis, counts, bars, caption, .. }) => {
+                Plot { axis, heights: counts, bars, caption, width, is_told: true, class }
             }
-            self.up(picture, heights, way.counts, self.is_first || codes.is_some());
-            let colour = if is_quantized { "qv-fill-quantized" } else { "qv-fill" };
-            let height = |bar: &HistogramBar| match way.counts {
-                Counts::Log => bar.log_height,
-                Counts::Even => bar.height,
-            };
-            let bars = bars.iter().map(|bar| ([bar.from, bar.to], height(bar)));
-            picture.steps(colour, bars, [LEFT, TOP + PLOT], [self.width, PLOT]);
-            if ways.len() > 1 {
-                picture.add(format_args!("</g>"));
+            None => Plot {
+                axis: &set.axis,
+                heights: &set.counts,
+                bars: &panel.bars,
+                caption: "",
+                width,
+                is_told: is_first,
+                class,
+            },
+        }
+    }
+
+    fn draw(&self, picture: &mut Picture, counts: Counts) {
+        self.across(picture);
+        self.up(picture, counts);
+        match counts {
+            Counts::Even => self.counted(picture),
+            Counts::Log => {
+                let bars = self.bars.iter().map(|bar| ([bar.from, bar.to], bar.log_height));
+                picture.steps(self.class, bars, [LEFT, TOP + PLOT], [self.width, PLOT]);
             }
         }
+    }
+
+    /// Evenly, and the place of what a script draws by the logarithm. There is none of counts below ten.
+    fn draw_all(&self, picture: &mut Picture) {
+        self.across(picture);
+        let has_log = self.heights.log_ticks.len() > 1;
+        picture.add(format_args!("<g class=\"{}\">", if has_log { "qv-even" } else { "" }));
+        self.up(picture, Counts::Even);
+        self.counted(picture);
+        picture.add(format_args!("</g>"));
+        if has_log {
+            picture.add(format_args!("<g class=\"qv-log\">"));
+            self.up(picture, Counts::Log);
+            picture.add(format_args!("</g>"));
+        }
+    }
+
+    fn counted(&self, picture: &mut Picture) {
+        let Some(HistogramBar { from, to, .. }) = self.bars.first() else { return };
+        let places = (1.0 / (to - from)).round().clamp(1.0, MOST_BARS);
+        let mut counts = vec![0; places as usize];
+        for bar in self.bars {
+            let place = ((bar.from * places).round() as usize).min(counts.len() - 1);
+            counts[place] = bar.count;
+        }
+        picture.counted(self.class, counts, self.heights.tallest(), [LEFT, TOP + PLOT], [self.width, PLOT]);
     }
 
     /// The axis of the numbers.
-    fn across(&self, picture: &mut Picture, axis: &Axis) {
+    fn across(&self, picture: &mut Picture) {
+        picture.text("qv-quiet", 0.0, TOP - 4.0, self.caption);
         let foot = TOP + PLOT;
+        let ticks = &self.axis.ticks;
         let at = |tick: &Tick| LEFT + tick.at * self.width;
-        let ticks = axis.ticks.iter().map(|tick| ([at(tick), foot], [at(tick), foot + 4.0]));
-        picture.lines("qv-zero", ticks.chain([([LEFT, foot], [LEFT + self.width, foot])]));
-        picture.labels_across(foot + 17.0, axis.ticks.iter().map(|tick| (at(tick), tick.label.as_str())));
+        let marks = ticks.iter().map(|tick| ([at(tick), foot], [at(tick), foot + 4.0]));
+        picture.lines("qv-zero", marks.chain([([LEFT, foot], [LEFT + self.width, foot])]));
+        picture.labels_across(foot + 17.0, ticks.iter().map(|tick| (at(tick), tick.label.as_str())));
     }
 
     /// The axis of the counts.
-    fn up(&self, picture: &mut Picture, heights: &CountAxis, counts: Counts, is_told: bool) {
-        let ticks = if counts == Counts::Log { &heights.log_ticks } else { &heights.ticks };
+    fn up(&self, picture: &mut Picture, counts: Counts) {
+        let ticks = if counts == Counts::Log { &self.heights.log_ticks } else { &self.heights.ticks };
         let ticks: Vec<&Tick> = ticks.iter().step_by(ticks.len().div_ceil(MOST_COUNTS).max(1)).collect();
         let at = |tick: &Tick| TOP + PLOT * (1.0 - tick.at);
         picture.lines("qv-grid", ticks.iter().map(|it| ([LEFT, at(it)], [LEFT + self.width, at(it)])));
-        if is_told {
+        if self.is_told {
             picture.labels_up(LEFT - 4.0, ticks.iter().map(|tick| (at(tick), tick.label.as_str())));
         }
     }

@@ -8,6 +8,8 @@
 //! [`STYLE`]. Colours are classes, so that the same picture is light or dark as the reader's system is; magnitude goes from
 //! light to dark in one hue, which all eyes order alike, and every number that a colour stands for is written beside it.
 //!
+//! With the feature `png`, pictures are PNG files too (`Picture::png`), with letters that come along.
+//!
 //! ```
 //! use std::ops::ControlFlow;
 //! use quantviz_core::MemorySource;
@@ -27,6 +29,9 @@ mod escape;
 mod heatmap;
 mod histograms;
 mod picture;
+#[cfg(feature = "png")]
+mod png;
+mod row_name;
 mod strip;
 mod style;
 
@@ -34,5 +39,7 @@ pub use escape::escaped;
 pub use heatmap::Heatmap;
 pub use histograms::{Counts, Values, histograms, histograms_in_all_ways};
 pub use picture::Picture;
+#[cfg(feature = "png")]
+pub use png::NotPainted;
 pub use strip::strip;
 pub use style::STYLE;

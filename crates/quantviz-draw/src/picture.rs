@@ -160,16 +160,40 @@ impl Picture {
             // The least can be seen too.
             levels[place] = ((share * LEVELS).round() as u32).max(1);
         }
-        let mut path = String::new();
-        for run in levels.chunk_by(|one, other| one == other) {
-            let _ = write!(path, "V{}h{}", run[0], run.len());
-        }
         self.add(format_args!(
-            "<path class=\"{class}\" transform=\"matrix({} 0 0 {} {} {})\" d=\"M0 0{path}V0\"/>",
+            "<path class=\"{class}\" transform=\"matrix({} 0 0 {} {} {})\" d=\"{}\"/>",
             fine(width / places),
             fine(-height / LEVELS),
             short(x),
-            short(foot)
+            short(foot),
+            outline(&levels)
+        ));
+    }
+
+    /// Bars of the classes of `class`, one for each of these counts, as one outline whose heights are the counts: who reads
+    /// the outline has them. Those too low to be seen are drawn as high as can be seen, and told beside it.
+    pub(crate) fn counted(
+        &mut self,
+        class: &str,
+        mut counts: Vec<u64>,
+        tallest: u64,
+        [x, foot]: [f64; 2],
+        [width, height]: [f64; 2],
+    ) {
+        let least = tallest.div_ceil(LEVELS as u64);
+        let mut few = String::new();
+        for (place, count) in counts.iter_mut().enumerate().filter(|(_, count)| (1..least).contains(*count)) {
+            let _ = write!(few, "{}{place}:{count}", if few.is_empty() { " data-few=\"" } else { " " });
+            *count = least;
+        }
+        self.add(format_args!(
+            "<path class=\"{class}\" transform=\"matrix({} 0 0 {} {} {})\"{few}{} d=\"{}\"/>",
+            fine(width / counts.len().max(1) as f64),
+            significant(-height / tallest.max(1) as f64),
+            short(x),
+            short(foot),
+            if few.is_empty() { "" } else { "\"" },
+            outline(&counts)
         ));
     }
 
@@ -187,11 +211,25 @@ impl Picture {
     }
 }
 
+/// The outline of bars of these heights, each one wide.
+fn outline<T: PartialEq + Display>(heights: &[T]) -> String {
+    let mut path = "M0 0".to_owned();
+    for run in heights.chunk_by(|one, other| one == other) {
+        let _ = write!(path, "V{}h{}", run[0], run.len());
+    }
+    path + "V0"
+}
+
 /// More bars than this are not told apart.
-const MOST_BARS: f64 = 4096.0;
+pub(crate) const MOST_BARS: f64 = 4096.0;
 
 /// So many heights of bars are told apart, in two digits.
 const LEVELS: f64 = 99.0;
+
+/// Five digits, however small it is.
+fn significant(value: f64) -> impl Display {
+    format!("{value:.4e}").parse::<f64>().unwrap_or(value)
+}
 
 fn fine(value: f64) -> impl Display {
     (value * 10_000.0).round() / 10_000.0

@@ -12,7 +12,7 @@ pub const STYLE: &str = "\
 .qv-poor{fill:#a1260d;font-weight:600;text-anchor:end}.qv-look{fill:#7a4d00;font-weight:600;text-anchor:end}\
 .qv-grid{stroke:#d1d9e0;fill:none}.qv-zero{stroke:#8c959f;fill:none}\
 .qv-none{stroke:#8c959f;stroke-dasharray:3 3;fill:none}\
-.qv-bar{stroke:#59636e;stroke-width:.6}.qv-fill{fill:#2171b5}.qv-fill-quantized{fill:#9a4f00}\
+.qv-m0,.qv-m1,.qv-m2,.qv-m3,.qv-m4,.qv-m5,.qv-m6{stroke:#59636e;stroke-width:.6}.qv-fill{fill:#2171b5}.qv-fill-quantized{fill:#9a4f00}.qv-cells{fill:#b9792f}\
 .qv-m0{fill:#dbe9f6}.qv-m1{fill:#b7d4ea}.qv-m2{fill:#85bcdc}.qv-m3{fill:#529dcc}.qv-m4{fill:#2979b9}.qv-m5{fill:#0f529f}.qv-m6{fill:#08306b}\
 .qv-hit{fill:transparent}\
 .qv-log,.qv-codes{display:none}\
@@ -20,7 +20,7 @@ pub const STYLE: &str = "\
 .qv-text,.qv-strong{fill:#e6edf3}.qv-quiet,.qv-none-text,.qv-end,.qv-mid{fill:#9da7b1}\
 .qv-poor{fill:#ff9a8a}.qv-look{fill:#e3b341}\
 .qv-grid{stroke:#30363d}.qv-zero,.qv-none{stroke:#6e7681}\
-.qv-bar{stroke:#9da7b1}.qv-fill{fill:#6aa9e0}.qv-fill-quantized{fill:#e0a458}\
+.qv-m0,.qv-m1,.qv-m2,.qv-m3,.qv-m4,.qv-m5,.qv-m6{stroke:#9da7b1}.qv-fill{fill:#6aa9e0}.qv-fill-quantized{fill:#e0a458}.qv-cells{fill:#a8763a}\
 .qv-m0{fill:#173350}.qv-m1{fill:#1f4a73}.qv-m2{fill:#2a659b}.qv-m3{fill:#3f84c0}.qv-m4{fill:#66a5db}.qv-m5{fill:#9acaf0}.qv-m6{fill:#d6ebfb}\
 }";
 

@@ -1,5 +1,6 @@
 //! What the script of a fragment is given: JSON that cannot end the element it stands in.
 
+use quantviz_draw::Heatmap;
 use quantviz_view::{ModelPage, RangeOrder};
 use serde::Serialize;
 
@@ -14,15 +15,19 @@ pub(crate) struct Data {
     orders: Vec<Vec<usize>>,
     /// The height of a row.
     row_height: f64,
+    /// Where models stand in a row, of which there may be more.
+    starts: Vec<f64>,
 }
 
 impl Data {
-    pub(crate) fn of(page: &ModelPage, row_height: f64) -> Self {
+    pub(crate) fn of(page: &ModelPage) -> Self {
+        let heatmap = Heatmap::of(&page.chart);
         Data {
             first: page.first,
             rows: page.row_layers.clone(),
             orders: RangeOrder::ALL.iter().map(|&order| page.chart.order(order)).collect(),
-            row_height,
+            row_height: heatmap.row_height(),
+            starts: heatmap.starts(),
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The whole of it: overview, list of layers, layers.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use quantviz_draw::Heatmap;
-use quantviz_view::{ModelPage, RangeOrder};
+use quantviz_view::ModelPage;
 
 use crate::data::{Data, json};
 use crate::header::{header, remarks};
 use crate::layer::layer;
 use crate::picker::picker;
+use crate::ranges::ranges;
 use crate::style::style;
 
 const SCRIPT: &str = include_str!("page.js");
@@ -64,56 +64,12 @@ pub fn page(fragment: &Fragment) -> String {
     page.into_string()
 }
 
-/// The rows that stand out, one step away however many rows there are.
-fn standing_out(page: &ModelPage) -> Markup {
-    let of_row = |row: Option<usize>| row.and_then(|row| page.row_layers[row].map(|layer| (row, layer)));
-    html! {
-        span class="qv-live" {
-            @for (what, row) in [("worst", page.chart.worst()), ("widest", page.chart.widest())] {
-                @if let Some((row, layer)) = of_row(row) {
-                    button type="button" class="qv-go" data-layer=(layer) { (what) ": " (page.chart.rows[row].short) }
-                    " "
-                }
-            }
-        }
-    }
-}
-
 fn fragment(page: &ModelPage, id: &str) -> Markup {
-    let links: Vec<String> = page
-        .row_layers
-        .iter()
-        .map(|layer| layer.map(|layer| format!("#{id}-layer-{layer}")).unwrap_or_default())
-        .collect();
-    let heatmap = Heatmap::of(&page.chart).linking(&links);
-    let data = Data::of(page, heatmap.row_height());
     html! {
         div class="qv" id=(id) {
             style { (PreEscaped(style())) }
             (header(page, id))
-            section class="qv-ranges" aria-labelledby={ (id) "-ranges" } {
-                div class="qv-bar-of-tools" {
-                    h2 id={ (id) "-ranges" } { "Ranges of all weights" }
-                    (standing_out(page))
-                    label class="qv-live" {
-                        "Rows "
-                        select class="qv-order" {
-                            @for (index, order) in RangeOrder::ALL.iter().enumerate() {
-                                option value=(index) { (order.label()) }
-                            }
-                        }
-                    }
-                }
-                @if page.chart.rows.is_empty() {
-                    p { "There are no weights whose ranges could be shown." }
-                } @else {
-                    div class="qv-scroll" {
-                        div class="qv-head" { (PreEscaped(heatmap.head().inline("img"))) }
-                        div class="qv-rows" { (PreEscaped(heatmap.rows().inline("group"))) }
-                    }
-                    (PreEscaped(heatmap.foot().inline("img")))
-                }
-            }
+            (ranges(page, id))
             (picker(page, id))
             section class="qv-layers" aria-label="Layers" {
                 @for (index, it) in page.layers.iter().enumerate() {
@@ -121,7 +77,7 @@ fn fragment(page: &ModelPage, id: &str) -> Markup {
                 }
             }
             (remarks(page))
-            script type="application/json" class="qv-data" { (PreEscaped(json(&data))) }
+            script type="application/json" class="qv-data" { (PreEscaped(json(&Data::of(page)))) }
             script { (PreEscaped(SCRIPT)) (PreEscaped(format!("quantvizPage(\"{id}\");"))) }
         }
     }

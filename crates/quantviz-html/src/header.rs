@@ -40,9 +40,14 @@ pub(crate) fn header(page: &ModelPage, id: &str) -> Markup {
                     }
                 }
             }
+            @if !page.missing.is_empty() {
+                ul class="qv-missing" {
+                    @for line in &page.missing { li { "▲ " (line) } }
+                }
+            }
             @if !page.warnings.is_empty() {
                 details class="qv-warnings" {
-                    summary { (page.warnings.len()) " warnings: what could not be read, is odd or has no counterpart" }
+                    summary { (page.warnings.len()) @if page.warnings.len() == 1 { " warning" } @else { " warnings" } ": what could not be read, is odd or has no counterpart" }
                     ul {
                         @for warning in page.warnings.iter().take(WARNINGS) { li { (warning) } }
                         @if page.warnings.len() > WARNINGS {

@@ -24,7 +24,7 @@ pub(crate) fn layer(layer: &PageLayer, index: usize, id: &str, is_open: bool) ->
                     h3 { "How its numbers are spread" }
                     (choice())
                     @for set in &layer.histograms {
-                        figure { (PreEscaped(histograms_in_all_ways(set).inline("img"))) }
+                        figure class="qv-histograms" { (PreEscaped(histograms_in_all_ways(set).inline("img"))) }
                     }
                 }
                 @if !layer.channels.is_empty() {

@@ -27,6 +27,7 @@ mod header;
 mod layer;
 mod part;
 mod picker;
+mod ranges;
 mod style;
 
 pub use fragment::{Fragment, page};

@@ -14,11 +14,13 @@ function quantvizPage(id) {
   all(".qv-layer > summary").forEach((summary) => { summary.tabIndex = -1; });
   let chosen = -1, order = 0;
 
-  const name = (layer) => options[layer].dataset.name;
+  const name = (layer) => options[layer].querySelector(".qv-name").textContent;
   const layerOf = (row) => data.rows[Number(row.dataset.row)];
+  // Scrolls a box until something in it is seen below what sticks to its top.
   const into = (element, box) => {
     const inner = element.getBoundingClientRect(), outer = box.getBoundingClientRect();
-    const head = box.querySelector(".qv-head"), top = outer.top + (head ? head.offsetHeight : 0);
+    const heading = element.closest("details"), sticks = [box.querySelector(".qv-head"), heading && heading.firstElementChild];
+    const top = sticks.reduce((top, it) => top + (it ? it.offsetHeight : 0), outer.top);
     if (inner.top < top) box.scrollTop -= top - inner.top;
     else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom;
   };
@@ -34,9 +36,20 @@ function quantvizPage(id) {
       row.classList.toggle("qv-chosen", is);
       row.tabIndex = is && first ? 0 : -1;
       if (is) row.setAttribute("aria-current", "true"); else row.removeAttribute("aria-current");
-      if (is && first) { if (says) into(row, one(".qv-scroll")); first = false; }
+      if (is && first) {
+        const block = row.closest("details");
+        if (block) block.open = true;
+        const box = one(".qv-scroll"), before = box.scrollTop;
+        into(row, box);
+        if (says) tellRow(row);
+        // Where nobody has looked yet, it stands in the midst of others.
+        else if (box.scrollTop > before) box.scrollTop += box.clientHeight / 3;
+      }
+      first = first && !is;
     }
-    if (first && rows.length) shown()[0].tabIndex = 0;
+    if (first && shown().length) shown()[0].tabIndex = 0;
+    layers[layer].querySelectorAll(".qv-histograms").forEach(prepare);
+    reach();
     if (list.hidden) {
       search.value = name(layer);
       // Whoever types next looks for something else.
@@ -46,17 +59,156 @@ function quantvizPage(id) {
     if (says) one(".qv-announce").textContent = "Layer " + name(layer);
   }
 
-  // Rows, in the order in which they stand.
-  const shown = () => data.orders[order].map((index) => rows.find((it) => Number(it.dataset.row) === index)).filter(Boolean);
+  // What is wider than its place can be reached, and moved, by keys.
+  function reach() {
+    all("header .qv-wide, .qv-scales .qv-wide, .qv-foot, .qv-chosen :is(.qv-wide, figure)").forEach((box) => {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0; else box.removeAttribute("tabindex");
+    });
+  }
+
+  // Rows, in the order in which they stand: in their blocks, or in any other order together.
+  const flat = one(".qv-flat"), byIndex = new Map(rows.map((row) => [Number(row.dataset.row), row]));
+  const homes = new Map(rows.map((row) => [row, [row.parentNode, row.getAttribute("transform")]]));
+  const inOrder = () => data.orders[order].map((index) => byIndex.get(index)).filter(Boolean);
+  const shown = () => inOrder().filter((row) => !row.closest("details:not([open])"));
   function sort(by) {
     order = by;
-    const parent = rows[0] && rows[0].parentNode;
-    data.orders[by].forEach((index, place) => {
-      const row = rows.find((it) => Number(it.dataset.row) === index);
-      if (!row) return;
-      row.setAttribute("transform", "translate(0 " + place * data.row_height + ")");
-      parent.appendChild(row);
+    if (flat) {
+      flat.hidden = !by;
+      one(".qv-rows").hidden = one(".qv-fold").hidden = Boolean(by);
+    }
+    inOrder().forEach((row, place) => {
+      const [parent, transform] = homes.get(row), stays = flat && !by;
+      row.setAttribute("transform", stays ? transform : "translate(0 " + place * data.row_height + ")");
+      (by && flat ? flat.firstElementChild : parent).appendChild(row);
     });
+  }
+  function tellRow(row) { one(".qv-row-said").textContent = row.querySelector("title").textContent; }
+
+  // More models than there are places: each select says who stands in one; who stands there already changes places.
+  const selects = all(".qv-model");
+  let placed = selects.map((it) => it.value);
+  function place(at) {
+    const other = selects.findIndex((it, index) => index !== at && it.value === selects[at].value);
+    if (other >= 0) selects[other].value = placed[at];
+    placed = selects.map((it) => it.value);
+    const style = [...selects[0].options].map(({ value }) => {
+      const start = data.starts[placed.indexOf(value) + 1];
+      const where = placed.includes(value) ? "transform:translate(" + start + "px)" : "display:none";
+      return "#" + id + " .qv-p" + value + "{" + where + "}";
+    });
+    one(".qv-places").textContent = style.join("");
+  }
+
+  // Histograms: bars are as high as what they count, so their numbers are read from them.
+  const PARTS = 99;
+  const bars = (plot) => plot.querySelector("path[transform]");
+  const matrix = (path) => path.getAttribute("transform").match(/-?[\d.]+/g).map(Number);
+  function counts(plot) {
+    const path = bars(plot), all = [];
+    let height = 0;
+    for (const [, what, number] of path ? path.getAttribute("d").matchAll(/([Vh])(\d+)/g) : []) {
+      if (what === "V") height = Number(number);
+      else for (let more = 0; more < Number(number); more++) all.push(height);
+    }
+    for (const few of path && path.dataset.few ? path.dataset.few.split(" ") : []) {
+      const [place, count] = few.split(":").map(Number);
+      all[place] = count;
+    }
+    return all;
+  }
+  function drawLog(plot, tallest) {
+    const log = plot.querySelector(".qv-log"), even = bars(plot);
+    if (!log || !even || bars(log)) return;
+    const path = even.cloneNode(), [wide, , , high, x, foot] = matrix(even);
+    const level = (count) => count && Math.max(1, Math.round(PARTS * (Math.log1p(count) / Math.log1p(tallest))));
+    path.setAttribute("transform", "matrix(" + [wide, 0, 0, high * tallest / PARTS, x, foot].join(" ") + ")");
+    path.setAttribute("d", "M0 0" + counts(plot).map((count) => "V" + level(count) + "h1").join("") + "V0");
+    path.removeAttribute("data-few");
+    log.appendChild(path);
+  }
+
+  const count = (value) => value.toLocaleString("en-US");
+  // As everywhere: four digits, and all that stand before the point.
+  function number(value) {
+    const size = Math.abs(value);
+    if (Number.isInteger(value) && size < 1e6) return String(value + 0);
+    if (size < 1e-3 || size >= 1e6) return value.toExponential(3).replace(/\.?0*e\+?/, "e");
+    return String(Number(value.toFixed(Math.max(0, 3 - Math.floor(Math.log10(size))))));
+  }
+  function code(plot, place) {
+    const { first, codes } = plot.dataset;
+    return codes ? codes.split(" ")[place] : number(Number(first) + place);
+  }
+
+  // A figure whose bars can be asked for their numbers: by pointing, and by a slider that keys move.
+  function prepare(figure) {
+    if (figure.querySelector("input")) return;
+    const panels = [...figure.querySelectorAll(".qv-panel")];
+    const plots = (kind) => panels.map((panel) => panel.querySelector(kind)).filter(Boolean);
+    const real = plots(".qv-real"), tallest = Math.max(1, ...real.flatMap(counts));
+    real.forEach((plot) => drawLog(plot, tallest));
+    plots(".qv-codes").forEach((plot) => drawLog(plot, Math.max(1, ...counts(plot))));
+
+    const said = document.createElement("figcaption"), slider = document.createElement("input");
+    const text = document.createElement("span");
+    slider.type = "range";
+    slider.min = "0";
+    slider.setAttribute("aria-label", "Bar whose numbers are told");
+    said.className = "qv-said";
+    text.textContent = "Point at a bar, or move the slider, for its numbers.";
+    said.append(slider, text);
+    figure.append(said);
+    const current = () => {
+      const codes = root.classList.contains("qv-show-codes") ? plots(".qv-codes") : [];
+      return codes.length ? codes : real;
+    };
+    const aim = () => {
+      const all = counts(current()[0]);
+      slider.max = String(Math.max(0, all.length - 1));
+      slider.value = String(all.indexOf(Math.max(...all)));
+    };
+    const hide = () => figure.querySelectorAll(".qv-at").forEach((it) => it.remove());
+    function tell(place) {
+      hide();
+      slider.value = String(place);
+      const told = current().map((plot) => {
+        const label = plot.parentNode.dataset.label, all = counts(plot);
+        if (!(place < all.length)) return "";
+        const at = bars(plot).cloneNode();
+        at.setAttribute("class", "qv-at");
+        at.setAttribute("d", "M" + place + " 0h1V" + 120 / -matrix(at)[3] + "h-1z");
+        plot.appendChild(at);
+        return plot.dataset.axis ? label + " " + count(all[place])
+          : label + " code " + code(plot, place) + ": " + count(all[place]);
+      });
+      const { axis } = current()[0].dataset;
+      let edges = "";
+      if (axis) {
+        const [low, high] = axis.split(" ").map(Number), many = Number(slider.max) + 1;
+        const edge = (index) => number(low + (high - low) * index / many);
+        edges = edge(place) + " … " + edge(place + 1) + ": ";
+      }
+      text.textContent = edges + told.filter(Boolean).join(" · ");
+      slider.setAttribute("aria-valuetext", text.textContent);
+    }
+    aim();
+    slider.addEventListener("input", () => tell(Number(slider.value)));
+    slider.addEventListener("focus", () => tell(Number(slider.value)));
+    slider.addEventListener("blur", hide);
+    figure.addEventListener("qv-aim", () => { hide(); aim(); });
+    const svg = figure.querySelector("svg");
+    svg.addEventListener("pointermove", (event) => {
+      for (const plot of current()) {
+        const path = bars(plot), to = path && path.getScreenCTM().inverse();
+        const frame = plot.getBoundingClientRect();
+        const place = to ? Math.floor(to.a * event.clientX + to.e) : -1;
+        const inside = event.clientY >= frame.top && event.clientY <= frame.bottom;
+        if (inside && place >= 0 && place <= Number(slider.max)) return tell(place);
+      }
+      hide();
+    });
+    svg.addEventListener("pointerleave", hide);
   }
 
   function open(is) {
@@ -66,8 +218,9 @@ function quantvizPage(id) {
   }
   function filter(text) {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    options.forEach((it) => {
-      const all = it.textContent.toLowerCase();
+    options.forEach((it, layer) => {
+      const parts = it.querySelector(".qv-parts").textContent.split(", ").map((part) => name(layer) + "." + part);
+      const all = [it.textContent, ...parts].join(" ").toLowerCase();
       it.hidden = !words.every((word) => all.includes(word));
     });
   }
@@ -84,6 +237,7 @@ function quantvizPage(id) {
   rows.forEach((row) => {
     row.addEventListener("click", (event) => { event.preventDefault(); choose(layerOf(row), true); });
     row.addEventListener("focus", () => choose(layerOf(row), true));
+    row.addEventListener("pointerenter", () => tellRow(row));
     row.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       const places = shown();
@@ -124,9 +278,24 @@ function quantvizPage(id) {
   one(".qv-previous").addEventListener("click", () => step(-1));
   one(".qv-next").addEventListener("click", () => step(1));
   one(".qv-order").addEventListener("change", (event) => sort(Number(event.target.value)));
+  selects.forEach((it, at) => it.addEventListener("change", () => place(at)));
+  all(".qv-fold").forEach((button) => button.addEventListener("click", () => {
+    const blocks = all(".qv-block"), opens = blocks.every((it) => !it.open);
+    blocks.forEach((it) => { it.open = opens; });
+    button.textContent = opens ? "close all blocks" : "open all blocks";
+  }));
   all(".qv-choice button").forEach((button) => button.addEventListener("click", () => {
     const what = button.dataset.show, is = root.classList.toggle("qv-show-" + what);
     all('.qv-choice button[data-show="' + what + '"]').forEach((it) => it.setAttribute("aria-pressed", String(is)));
+    all(".qv-histograms").forEach((it) => it.dispatchEvent(new Event("qv-aim")));
   }));
+  // Headings of blocks stick below the scale, however high that is.
+  const head = one(".qv-head");
+  function measure() {
+    if (head) root.style.setProperty("--head", head.offsetHeight + "px");
+    reach();
+  }
+  measure();
+  if (window.ResizeObserver) new ResizeObserver(measure).observe(root);
   choose(data.first, false);
 }

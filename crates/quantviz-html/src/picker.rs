@@ -1,7 +1,10 @@
 //! The list of layers to choose from, which can be searched.
 
 use maud::{Markup, html};
-use quantviz_view::{Badge, ModelPage, Tone};
+use quantviz_view::{Badge, ModelPage, PageLayer, Tone};
+
+/// Parameters that are named in the list; recurrent layers have dozens.
+const PARAMETERS: usize = 4;
 
 pub(crate) fn picker(page: &ModelPage, id: &str) -> Markup {
     let list = format!("{id}-list");
@@ -11,14 +14,14 @@ pub(crate) fn picker(page: &ModelPage, id: &str) -> Markup {
             div class="qv-combo" {
                 input id={ (id) "-search" } class="qv-search" type="text" role="combobox" autocomplete="off"
                     spellcheck="false" aria-autocomplete="list" aria-expanded="false" aria-controls=(list)
-                    placeholder="search by name, operator or badge";
+                    placeholder="search by name, operator, parameter or badge";
                 button type="button" class="qv-open" tabindex="-1" aria-label="Show all layers" { "▾" }
                 ul id=(list) class="qv-list" role="listbox" aria-label="Layers" hidden {
                     @for (index, layer) in page.layers.iter().enumerate() {
-                        li id={ (id) "-option-" (index) } role="option" aria-selected="false" data-layer=(index)
-                            data-name=(layer.name) {
+                        li id={ (id) "-option-" (index) } role="option" aria-selected="false" data-layer=(index) {
                             span class="qv-name" { (layer.name) }
-                            " " span class="qv-op" { (layer.op) }
+                            " " span class="qv-op" { (layer.op) } " "
+                            span class="qv-op qv-parts" { (parameters(layer)) }
                             " " (badges(&layer.badges, false))
                         }
                     }
@@ -30,6 +33,17 @@ pub(crate) fn picker(page: &ModelPage, id: &str) -> Markup {
             span class="qv-announce" role="status" aria-live="polite" {}
         }
     }
+}
+
+/// What a layer of an opaque name is known by: its parameters, as the first model that has some calls them, without the name
+/// of the layer. The script finds them with it, too.
+fn parameters(layer: &PageLayer) -> String {
+    let Some((first, _)) = layer.parameters.first() else { return String::new() };
+    let of_first = layer.parameters.iter().filter(|(model, _)| model == first);
+    let within = |name: &str| {
+        name.strip_prefix(&layer.name).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name).to_owned()
+    };
+    of_first.map(|(_, row)| within(&row.name)).take(PARAMETERS).collect::<Vec<_>>().join(", ")
 }
 
 /// With what each is about where somebody points at it, if that is wanted.

@@ -3,96 +3,26 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use ndarray::{Array2, arr1};
-use quantviz_core::{
-    Activation, Compare, DType, Encoding, Granularity, Layer, LayerId, LayerKind, MemorySource, Operand,
-    ParameterId, QuantDescriptor, Role, one_line,
-};
-use quantviz_draw::{Counts, Values};
+use quantviz_core::{MemorySource, one_line};
+use quantviz_draw::{Counts, Values, histograms};
 use quantviz_html::{Fragment, page};
-use quantviz_insight::Lint;
-use quantviz_view::{ComparisonView, Inspection, Listing, ModelPage, PageLayer, Place, Request, VariantView};
+use quantviz_view::{ComparisonView, Inspection, Listing, ModelPage, PageLayer, Place, Request};
 
-/// What would run, close an element or an attribute, or begin another.
-const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\"'&<!--\u{2028}]]>--></title></style>";
+use models::{HOSTILE, Names, compared, page_of};
 
-fn named(what: &str) -> String {
-    format!("{HOSTILE}.{what}")
-}
+mod models;
 
-/// Numbers of another size in every layer.
-fn numbers(layer: usize) -> Array2<f32> {
-    let size = 1.0 + (layer % 7) as f32 / 8.0;
-    Array2::from_shape_fn((16, 64), |(row, column)| {
-        (((row * 64 + column * 7 + layer) % 23) as f32 / 23.0 - 0.4) * size
-    })
-}
-
-/// Layers with a weight and a bias each, and hostile words wherever a file has words.
-fn model(layers: usize, quantized: bool) -> MemorySource {
-    let mut source = MemorySource::new();
-    for layer in 0..layers {
-        let weight = numbers(layer);
-        source = match quantized {
-            true => {
-                let codes = weight.mapv(|it| (it * 200.0).round_ties_even().clamp(-100.0, 100.0) as i8);
-                let scale = Operand::One { value: 1.0 / 200.0, parameter: None };
-                let descriptor = QuantDescriptor::of_stored(
-                    Encoding::Qdq,
-                    HOSTILE,
-                    DType::I8,
-                    Granularity::Tensor,
-                    scale,
-                    None,
-                );
-                let source = source.with(named(&format!("{layer}.weight")), codes);
-                source.quantized(descriptor.expect("codes")).expect("one scale")
-            }
-            false => source.with(named(&format!("{layer}.weight")), weight),
-        };
-        source = source.with(named(&format!("{layer}.bias")), arr1(&[0.5f32, -0.25]));
-    }
-    let model = source.model_mut();
-    model.layers.clear();
-    model.producer = Some(HOSTILE.to_owned());
-    model.metadata.insert(HOSTILE.to_owned(), HOSTILE.to_owned());
-    for layer in 0..layers {
-        let mut module = Layer::new(named(&layer.to_string()), Some(HOSTILE.into()), LayerKind::Parameter);
-        let ids = [2 * layer, 2 * layer + 1].map(|index| ParameterId::new(index).expect("small"));
-        module.parameters.extend(ids);
-        if quantized {
-            let scale = Operand::One { value: 0.25, parameter: None };
-            module.activations.push(Activation::new(named("out"), DType::U8, scale, None));
-        }
-        model.layers.push(module);
-        for (id, role) in ids.into_iter().zip([Role::Weight, Role::Bias]) {
-            let parameter = &mut model.parameters[id.index()];
-            (parameter.layer, parameter.role) = (LayerId::new(layer), role);
-        }
-    }
-    source
-}
-
+/// Layers whose every name is hostile, and one variant.
 fn shown(layers: usize) -> ModelPage {
-    compared(layers).0
-}
-
-fn compared(layers: usize) -> (ModelPage, ComparisonView) {
-    let go_on = |_| ControlFlow::Continue(());
-    let (from, of) = (model(layers, false), model(layers, true));
-    let compared = Compare::new().bins(64).run(&from, &of, &go_on).expect("readable");
-    let findings = Lint::new().run(&of, &go_on).expect("readable").findings;
-    let variant = VariantView::of(HOSTILE, &from, &of, &compared, findings, true);
-    let inspect = |source| Inspection::of(source, HOSTILE, &Request::default(), &go_on).expect("readable");
-    let comparison = ComparisonView::of(HOSTILE, vec![variant]);
-    (ModelPage::of(HOSTILE, &inspect(&from), None, &[inspect(&of)], &comparison), comparison)
+    page_of(Names::Hostile, layers, 1)
 }
 
 /// A fragment of every part that there is, with the hostile words in it.
 fn parts() -> Vec<Fragment> {
-    let (page, comparison) = compared(2);
-    let layers: Vec<PageLayer> = page.layers_named(&named("1")).expect("it").into_iter().cloned().collect();
-    let parameter = page.parameter(&named("1.weight"), &comparison).expect("it");
+    let (page, comparison) = compared(Names::Hostile, 2, 1);
+    let layers: Vec<PageLayer> =
+        page.layers_named(&format!("{HOSTILE}.1")).expect("it").into_iter().cloned().collect();
+    let parameter = page.parameter(&format!("{HOSTILE}.1.weight"), &comparison).expect("it");
     let histogram = parameter.histogram().expect("a weight");
     let place = Place { group: Some(HOSTILE.into()), variant: Some(HOSTILE.into()), reference: None };
     let listing = Listing::of(HOSTILE, &[(HOSTILE, &place)]);
@@ -151,18 +81,35 @@ fn tags(html: &str) -> Vec<String> {
     tags
 }
 
+/// Few layers; blocks with headings, and more models than there are places; one that cannot be read.
 #[test]
 fn names_are_inert() {
-    let html = page(&Fragment::of(&shown(3), "a"));
-    let tags = tags(&html);
-    let names: HashSet<&str> = tags.iter().map(|tag| tag.split(' ').next().unwrap_or_default()).collect();
-    assert!(!names.contains("img") && !names.contains("!--"), "{names:?}");
-    // An attribute that runs something would begin with "on".
-    let runs = tags.iter().find(|tag| tag.split('"').step_by(2).any(|outside| outside.contains(" on")));
-    assert_eq!(runs, None);
-    assert_eq!(tags.iter().filter(|tag| tag.starts_with("script")).count(), 2);
-    assert!(!html.contains('\u{2028}'));
-    assert!(html.contains("&lt;/script&gt;&lt;img"), "the names are there, as text");
+    let many = page_of(Names::HostileBlocks, 28, 5).without(HOSTILE, HOSTILE);
+    for (shown, scripts) in [(shown(3), 2), (many, 2)] {
+        let html = page(&Fragment::of(&shown, "a"));
+        let tags = tags(&html);
+        let names: HashSet<&str> = tags.iter().map(|tag| tag.split(' ').next().unwrap_or_default()).collect();
+        assert!(!names.contains("img") && !names.contains("!--"), "{names:?}");
+        // An attribute that runs something would begin with "on".
+        let runs = tags.iter().find(|tag| tag.split('"').step_by(2).any(|outside| outside.contains(" on")));
+        assert_eq!(runs, None);
+        assert_eq!(tags.iter().filter(|tag| tag.starts_with("script")).count(), scripts);
+        assert!(!html.contains('\u{2028}'));
+        assert!(html.contains("&lt;/script&gt;&lt;img"), "the names are there, as text");
+    }
+}
+
+/// What is told of a row by pointing at it, of a block by its heading, of a model in its choice: all is there as text.
+#[test]
+fn hostile_words_are_told_as_they_are() {
+    let html =
+        Fragment::of(&page_of(Names::HostileBlocks, 28, 5).without(HOSTILE, HOSTILE), "a").html().to_owned();
+    let escaped = "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;";
+    for before in ["<summary><span class=\"qv-name\">", "cannot be read, and is not shown: ", "<title>"] {
+        assert!(html.contains(&format!("{before}{escaped}")), "{before}");
+    }
+    let options = html.split("<option value=\"").filter(|it| it.contains("onerror")).count();
+    assert!(options >= 3 * 4, "{options}");
 }
 
 /// Nothing is fetched: there is no address in it but places of the page itself.
@@ -219,19 +166,53 @@ fn a_model_of_nothing_has_a_page() {
     assert!(Fragment::of(&shown, "a").html().contains("no weights"));
 }
 
-/// For `fixtures/browser`: pages of three sizes, and one with two fragments.
+/// Pages are sent to people. What a layer takes does not depend on how large it is, but for a digit or two; GPT-2 has 50 of
+/// such weights.
+#[test]
+fn pages_of_many_layers_are_small() {
+    let html = page(&Fragment::of(&page_of(Names::Plain, 100, 2), "a"));
+    assert!(html.len() < 1_500_000, "{}", html.len());
+}
+
+/// More models than there are places: all are drawn, the first are seen, and each place can be given to another.
+#[test]
+fn models_without_a_place_are_named_and_can_be_chosen() {
+    let html = Fragment::of(&page_of(Names::Plain, 4, 5), "a").html().to_owned();
+    assert!(
+        html.contains("<p class=\"qv-still\">The ranges are those of the first 4 models. Not drawn: "),
+        "{html}"
+    );
+    assert_eq!(html.matches("<select class=\"qv-model\"").count(), 3);
+    assert!(html.contains("#qv-a .qv-p4{display:none}#qv-a .qv-p5{display:none}</style>"));
+    assert!(html.contains("<g class=\"qv-p5\">"));
+    let four = Fragment::of(&page_of(Names::Plain, 4, 3), "a").html().to_owned();
+    assert!(!four.contains("qv-still\"") && !four.contains("qv-p1"), "four have room");
+}
+
+/// For `fixtures/browser`: pages of three sizes, one with two fragments, one of many models, and what histograms are like by
+/// the logarithm.
 #[test]
 #[ignore = "writes pages for a browser: cargo xtask test"]
 fn pages_for_a_browser() {
     let folder = std::path::PathBuf::from(std::env::var_os("QUANTVIZ_PAGES").expect("where to"));
     let write = |name: &str, html: String| std::fs::write(folder.join(name), html).expect("written");
+    let whole = |shown: &ModelPage| page(&Fragment::of(shown, "page"));
+    write("layers-20.html", whole(&shown(20)));
     for layers in [20, 150, 600] {
-        write(&format!("layers-{layers}.html"), page(&Fragment::of(&shown(layers), "page")));
+        write(&format!("plain-{layers}.html"), whole(&page_of(Names::Plain, layers, 2)));
     }
-    let shown = shown(3);
+    write("blocks.html", whole(&page_of(Names::HostileBlocks, 40, 4).without(HOSTILE, HOSTILE)));
+    write("many.html", whole(&page_of(Names::Plain, 8, 6)));
+    let shown = page_of(Names::Plain, 3, 2);
     let both = ["a", "b"].map(|name| Fragment::of(&shown, name).html().to_owned()).concat();
     write(
         "two.html",
         format!("<!DOCTYPE html><html lang=en><meta charset=utf-8><title>two</title><main>{both}</main>"),
     );
+    // What the script draws and tells must be what is drawn and told elsewhere.
+    let set = &shown.layers[shown.first].histograms[0];
+    write("log.svg", histograms(set, Values::Real, Counts::Log).document());
+    write("codes-log.svg", histograms(set, Values::Codes, Counts::Log).document());
+    let told: Vec<&str> = set.panels[0].bars.iter().map(|bar| bar.tooltip.as_str()).collect();
+    write("told.json", serde_json::to_string(&told).expect("texts"));
 }

@@ -49,6 +49,11 @@ impl CountAxis {
         axis
     }
 
+    /// How many the tallest bar counts.
+    pub fn tallest(&self) -> u64 {
+        self.tallest
+    }
+
     /// The height of a bar of so many.
     pub(crate) fn height(&self, times: u64) -> f64 {
         times as f64 / self.tallest as f64

@@ -4,7 +4,8 @@ use quantviz_core::{count, number, one_line};
 use serde::Serialize;
 
 use crate::axis::{Axis, Tick};
-use crate::comparison::{ChannelView, PairView};
+use crate::channels_view::ChannelView;
+use crate::comparison::PairView;
 
 /// The decibels of all channels of a weight, side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +23,20 @@ pub struct ChannelStrip {
     pub decibels: Vec<Tick>,
     /// A cell for each channel, or for each few where there are many.
     pub cells: Vec<ChannelCell>,
+    /// What stands below the cells: scales, and zero-points that differ.
+    pub rows: Vec<ChannelRow>,
+}
+
+/// A number of each channel, below its decibels.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ChannelRow {
+    /// What it is, from where to where: `scale: 0.00213 to 0.00871`.
+    pub caption: String,
+    /// Its numbers: 0 is the foot of the row, 1 the top.
+    pub ticks: Vec<Tick>,
+    /// A height for each cell; of several channels the largest counts.
+    pub heights: Vec<f64>,
 }
 
 /// One channel, or the worst of a few.
@@ -36,6 +51,8 @@ pub struct ChannelCell {
 
 /// More cells than this nobody tells apart.
 const MOST: usize = 256;
+/// Decibels that the foot of the cells stands below the worst channel, at most.
+const BELOW: f64 = 6.0;
 
 impl ChannelStrip {
     /// The strip of a pair that was compared with all its channels; `None` where there is one channel or none.
@@ -44,7 +61,9 @@ impl ChannelStrip {
         let all = channels.all.as_ref().filter(|all| all.len() > 1)?;
         let finite = || all.iter().filter_map(|it| it.sqnr_db).filter(|it| it.is_finite());
         let highest = finite().fold(1.0, f64::max);
-        let decibels = Axis::between(finite().fold(0.0, f64::min), highest);
+        // Channels are told apart by what is between them, of which little would be seen above all that they keep.
+        let least = finite().reduce(f64::min).unwrap_or(0.0);
+        let decibels = Axis::between(if least > BELOW { least - BELOW } else { least.min(0.0) }, highest);
         let each = all.len().div_ceil(MOST);
         let cells = all.chunks(each).filter_map(|few| ChannelCell::of(few, &decibels)).collect();
         let axis = pair.channel_axis.map(|axis| format!(" along axis {axis}")).unwrap_or_default();
@@ -58,13 +77,63 @@ impl ChannelStrip {
             half.unwrap_or_default(),
             worst.join(", ")
         );
+        let scale = |it: &ChannelView| it.scale;
+        let zero_point = |it: &ChannelView| it.zero_point;
+        let rows = [
+            ChannelRow::of("scale", all, each, scale),
+            // One that all share says nothing channel by channel.
+            ChannelRow::of("zero-point", all, each, zero_point).filter(|_| differ(all, zero_point)),
+        ];
         Some(ChannelStrip {
+            rows: rows.into_iter().flatten().collect(),
             label: pair.label.clone(),
             parameter: one_line(&pair.reference),
             caption,
             axis: Axis::between(0.0, (all.len() - 1) as f64),
             decibels: decibels.ticks,
             cells,
+        })
+    }
+}
+
+impl ChannelStrip {
+    /// The same, saying of which model it is, where that is not said by the type of its codes.
+    #[must_use]
+    pub fn in_model(self, model: &str) -> Self {
+        let label = if model.starts_with(&self.label) {
+            one_line(model)
+        } else {
+            format!("{} {}", one_line(model), self.label)
+        };
+        ChannelStrip { label, ..self }
+    }
+}
+
+fn differ(all: &[ChannelView], number: impl Fn(&ChannelView) -> Option<f64>) -> bool {
+    all.windows(2).any(|two| number(&two[0]) != number(&two[1]))
+}
+
+impl ChannelRow {
+    /// `None` where no channel has such a number.
+    fn of(
+        what: &str,
+        all: &[ChannelView],
+        each: usize,
+        of: impl Fn(&ChannelView) -> Option<f64>,
+    ) -> Option<Self> {
+        let finite = |it: &ChannelView| of(it).filter(|number| number.is_finite());
+        let least = all.iter().filter_map(finite).reduce(f64::min)?;
+        let most = all.iter().filter_map(finite).reduce(f64::max)?;
+        let axis = Axis::between(least.min(0.0), most.max(0.0));
+        let height = |few: &[ChannelView]| few.iter().filter_map(finite).reduce(f64::max);
+        Some(ChannelRow {
+            caption: if least == most {
+                format!("{what}: {} throughout", number(least))
+            } else {
+                format!("{what}: {} to {}", number(least), number(most))
+            },
+            heights: all.chunks(each).map(|few| height(few).map_or(0.0, |it| axis.place(it))).collect(),
+            ticks: axis.ticks,
         })
     }
 }
@@ -83,13 +152,17 @@ impl ChannelCell {
         let range = range.map(|[low, high]| format!(", {} … {}", number(low), number(high)));
         let last = few.last().filter(|it| it.index != worst.index && few.len() > 1);
         let worst_of = last.map(|last| format!(" (the worst of {} to {})", few[0].index, last.index));
+        let scale = worst.scale.map(|it| format!(", scale {}", number(it)));
+        let zero_point = worst.zero_point.map(|it| format!(", zero-point {}", number(it)));
         Some(ChannelCell {
             height: decibels.place(rank(worst)),
             tooltip: format!(
-                "channel {}{}: {sqnr}{}",
+                "channel {}{}: {sqnr}{}{}{}",
                 worst.index,
                 worst_of.unwrap_or_default(),
-                range.unwrap_or_default()
+                range.unwrap_or_default(),
+                scale.unwrap_or_default(),
+                zero_point.unwrap_or_default()
             ),
         })
     }

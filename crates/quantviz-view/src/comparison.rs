@@ -1,12 +1,13 @@
 //! Quantized models beside their reference: the whole of it, and what `quantviz compare --json` prints.
 
 use quantviz_core::{
-    Basis, ChannelFidelity, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
+    Basis, ChannelScales, ComparedPair, Comparison, DType, Encoding, Fidelity, Gain, MatchedBy, Model,
     PairHistograms, Parameter, ParameterId, ParameterSource, Role, Split, Unmatched, expected_sqnr_db,
 };
 use quantviz_insight::Finding;
 use serde::Serialize;
 
+use crate::channels_view::ChannelsView;
 use crate::inspection::ActivationView;
 use crate::recorded::RecordedView;
 use crate::words;
@@ -141,39 +142,6 @@ pub struct SplitView {
     pub end: u64,
 }
 
-/// How the measure spreads over channels.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct ChannelsView {
-    /// The least decibels of all channels.
-    pub min: Option<f64>,
-    /// What a twentieth of them does not reach.
-    pub p5: Option<f64>,
-    /// What half of them do not reach.
-    pub median: Option<f64>,
-    /// The greatest.
-    pub max: Option<f64>,
-    /// Those that suffer most, worst first.
-    pub worst: Vec<ChannelView>,
-    /// All of them, in order, where they were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub all: Option<Vec<ChannelView>>,
-}
-
-/// One channel.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-#[expect(missing_docs, reason = "the measures are those of quantviz_core::ChannelFidelity, by their names")]
-pub struct ChannelView {
-    pub index: u64,
-    pub sqnr_db: Option<f64>,
-    pub exact: bool,
-    pub mse: f64,
-    pub max_abs_error: f64,
-    pub mean_error: f64,
-    pub reference_range: Option<[f64; 2]>,
-}
-
 /// What has no counterpart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -254,7 +222,11 @@ impl VariantView {
             .iter()
             .map(|pair| {
                 let rank = pair.fidelity.as_ref().map_or(f64::NEG_INFINITY, Fidelity::rank);
-                (rank, PairView::of(from, of, pair, all_channels))
+                let mut view = PairView::of(from, of, pair, all_channels);
+                if all_channels {
+                    view.add_scales(quantized, pair.pair.quantized);
+                }
+                (rank, view)
             })
             .collect();
         pairs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
@@ -358,14 +330,7 @@ impl PairView {
             reference_range: range(fidelity.and_then(|it| it.reference_range)),
             quantized_range: range(fidelity.and_then(|it| it.quantized_range)),
             channel_axis: channels.map(|it| it.axis),
-            channels: channels.map(|it| ChannelsView {
-                min: it.min,
-                p5: it.p5,
-                median: it.median,
-                max: it.max,
-                worst: it.worst().iter().map(ChannelView::of).collect(),
-                all: all_channels.then(|| it.all.iter().map(ChannelView::of).collect()),
-            }),
+            channels: channels.map(|it| ChannelsView::of(it, all_channels)),
             error: compared.fidelity.as_ref().err().map(ToString::to_string),
             label: words::type_label(parameter),
             codes: CodeUse::of(parameter, compared),
@@ -375,6 +340,14 @@ impl PairView {
 }
 
 impl PairView {
+    /// The scale and the zero-point of every channel, where channels have their own.
+    fn add_scales(&mut self, quantized: &dyn ParameterSource, id: ParameterId) {
+        // What cannot be read is told already: nothing was measured then.
+        if let (Some(channels), Ok(Some(scales))) = (&mut self.channels, ChannelScales::of(quantized, id)) {
+            channels.add(&scales);
+        }
+    }
+
     /// Worst first: nothing but errors, then by decibels, then what is exact.
     pub(crate) fn rank(&self) -> f64 {
         self.sqnr_db.unwrap_or(if self.exact { f64::INFINITY } else { f64::NEG_INFINITY })
@@ -386,19 +359,5 @@ impl CodeUse {
         let (low, high) = parameter.quantization.as_ref()?.code_range;
         let counts = compared.codes.as_ref()?.iter().copied().filter(|(code, _)| code.is_finite());
         Some(CodeUse { range: [low, high], counts: counts.collect() })
-    }
-}
-
-impl ChannelView {
-    fn of(channel: &ChannelFidelity) -> Self {
-        ChannelView {
-            index: channel.index,
-            sqnr_db: channel.sqnr_db,
-            exact: channel.exact,
-            mse: channel.mse,
-            max_abs_error: channel.max_abs_error,
-            mean_error: channel.mean_error,
-            reference_range: channel.reference_range.map(|(low, high)| [low, high]),
-        }
     }
 }

@@ -10,6 +10,7 @@ use crate::comparison::{CodeUse, ComparisonView, PairView, VariantView};
 use crate::fidelity_table::{FidelityRow, Verdict, changed};
 use crate::inspection::Inspection;
 use crate::parameter::ParameterView;
+use crate::told_apart::told_apart;
 use crate::words;
 
 /// The histograms of a weight of the reference and of everything that was made of it.
@@ -80,6 +81,8 @@ pub struct CodeHistogram {
     pub axis: Axis,
     /// A bar for each code that occurs; the tallest of them is 1 high.
     pub bars: Vec<HistogramBar>,
+    /// The code of each bar.
+    pub values: Vec<f64>,
     /// The axis that they stand up to.
     pub counts: CountAxis,
     /// The use that is made of the codes: `212 of 255 codes occur`.
@@ -177,7 +180,9 @@ impl HistogramSet {
             codes: None,
         };
         let quantized = members.iter().map(|member| member.panel(&axis, &counts));
-        let panels: Vec<HistogramPanel> = [panel].into_iter().chain(quantized).collect();
+        let mut panels: Vec<HistogramPanel> = [panel].into_iter().chain(quantized).collect();
+        let labels = told_apart(panels.iter().map(|it| (it.label.as_str(), it.model.as_str())));
+        panels.iter_mut().zip(labels).for_each(|(panel, label)| panel.label = label);
         HistogramSet {
             title: one_line(&first.reference),
             remark: changed(first),
@@ -296,6 +301,7 @@ impl CodeHistogram {
             let ticks = ends.map(|(index, at)| Tick { at, label: number(counts[index].0) });
             (Axis { ticks: ticks.to_vec(), ..axis }, format!("{used} codes occur"))
         };
-        Some(CodeHistogram { axis, bars, counts: heights, caption })
+        let values = counts.iter().map(|(code, _)| *code).collect();
+        Some(CodeHistogram { axis, bars, values, counts: heights, caption })
     }
 }

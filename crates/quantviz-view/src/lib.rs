@@ -21,10 +21,12 @@ mod activation_scales;
 mod axis;
 mod cells;
 mod channel_strip;
+mod channels_view;
 mod comparison;
 mod comparison_part;
 mod fidelity_table;
 mod findings;
+mod followers;
 mod group;
 mod histogram_set;
 mod inspection;
@@ -39,21 +41,25 @@ mod page_part;
 mod parameter;
 mod preview;
 mod preview_table;
+mod range_blocks;
 mod range_chart;
 mod range_order;
+mod range_series;
 mod recorded;
 mod request;
 mod short_names;
 mod table;
+mod told_apart;
 mod words;
 
 pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use axis::{Axis, CountAxis, Tick};
 pub use cells::{RangeCells, SpreadCells};
-pub use channel_strip::{ChannelCell, ChannelStrip};
+pub use channel_strip::{ChannelCell, ChannelRow, ChannelStrip};
+pub use channels_view::{ChannelView, ChannelsView};
 pub use comparison::{
-    AlignmentView, ChannelView, ChannelsView, ClaimView, CodeUse, ComparisonView, ModelFidelityView,
-    PairView, SplitView, UnmatchedParameter, UnmatchedView, VariantView,
+    AlignmentView, ClaimView, CodeUse, ComparisonView, ModelFidelityView, PairView, SplitView,
+    UnmatchedParameter, UnmatchedView, VariantView,
 };
 pub use fidelity_table::{FidelityRow, FidelityTable, RowShapes, Verdict};
 pub use findings::{FindingGroup, FindingLine, Findings, LintReport, LintedModel};
@@ -71,8 +77,10 @@ pub use parameter::{GranularityKind, Logical, ParameterView, QuantizationView, S
 pub use preview::{PreviewLayer, PreviewModel, PreviewReport, PreviewRequest, SchemeView};
 pub use preview_table::{PreviewRow, PreviewTable, SqnrCell};
 pub use quantviz_core::{bytes, count, number};
-pub use range_chart::{RangeBar, RangeChart, RangeRow, RangeSeries};
+pub use range_blocks::RangeBlock;
+pub use range_chart::{RangeBar, RangeChart, RangeRow};
 pub use range_order::RangeOrder;
+pub use range_series::RangeSeries;
 pub use recorded::{EarlierView, RecordedRow, RecordedTensorView, RecordedView};
 pub use request::Request;
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

@@ -29,7 +29,7 @@ pub struct ModelPage {
     pub chart: RangeChart,
     /// For each row of the chart, which of the layers it belongs to.
     pub row_layers: Vec<Option<usize>>,
-    /// Every layer: those of the reference in their order, then those that only variants have.
+    /// Every layer: those of the reference in their order, and those that only variants have behind what they follow there.
     pub layers: Vec<PageLayer>,
     /// The layer that is worth a look first.
     pub first: usize,
@@ -37,6 +37,8 @@ pub struct ModelPage {
     pub findings: Vec<(String, FindingGroup)>,
     /// The scales of activations, side by side.
     pub scales: Option<ActivationScales>,
+    /// Models that cannot be read and are not shown, a line each.
+    pub missing: Vec<String>,
     /// What was odd or could not be read, a line each.
     pub warnings: Vec<String>,
     /// What is to be kept in mind, a line each.
@@ -96,7 +98,6 @@ impl ModelPage {
             let model = PageModel::of(&series.label, inspection, Some(&variant.findings));
             models.push(PageModel { quality: Some(quality(variant)), ..model });
         }
-        tell_apart(&mut models);
         let linked = Linked::of(reference, variants, comparison, &models);
         let mut layers = linked.layers(found.unwrap_or_default());
         let mut histograms = HistogramSet::all(comparison);
@@ -116,11 +117,13 @@ impl ModelPage {
                 .map(|group| (model.label.clone(), group))
         });
         let findings = findings.collect();
-        let row_layers: Vec<Option<usize>> = chart.rows.iter().map(|row| row.layer_index).collect();
+        let row_layers: Vec<Option<usize>> =
+            chart.rows.iter().map(|row| Some(linked.place(row.layer_index?))).collect();
         let of_row = |row: Option<usize>| row.and_then(|row| row_layers[row]);
         let first = of_row(chart.worst()).or_else(|| of_row(chart.widest())).unwrap_or(0);
         ModelPage {
             title: one_line(title),
+            missing: Vec::new(),
             row_layers,
             layers,
             first,
@@ -135,6 +138,26 @@ impl ModelPage {
 }
 
 impl ModelPage {
+    /// The same, saying that a further model cannot be read, and why.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use quantviz_core::MemorySource;
+    /// use quantviz_view::{ComparisonView, Inspection, ModelPage, Request};
+    ///
+    /// let go_on = |_| ControlFlow::Continue(());
+    /// let model = Inspection::of(&MemorySource::new(), "m.onnx", &Request::default(), &go_on)?;
+    /// let page = ModelPage::of("m", &model, None, &[], &ComparisonView::of("m.onnx", Vec::new()));
+    /// let page = page.without("models/m_int8.onnx", "the file is cut short");
+    /// assert_eq!(page.missing, ["m_int8.onnx cannot be read, and is not shown: the file is cut short"]);
+    /// # Ok::<(), quantviz_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without(mut self, path: &str, why: &str) -> Self {
+        self.missing.push(format!("{} cannot be read, and is not shown: {}", file_name(path), one_line(why)));
+        self
+    }
+
     /// What is on it, in a few words: `3 models, 21 layers`.
     pub fn summary(&self) -> String {
         let many = |many: usize, what: &str| format!("{many} {what}{}", if many == 1 { "" } else { "s" });
@@ -163,18 +186,7 @@ fn unread(inspection: &Inspection) -> usize {
     inspection.warnings.iter().filter(is_lost).count()
 }
 
-/// Models of the same type have the names of their files too.
-fn tell_apart(models: &mut [PageModel]) {
-    let labels: Vec<String> = models.iter().map(|it| it.label.clone()).collect();
-    for model in models {
-        let is_alone = labels.iter().filter(|label| **label == model.label).count() == 1;
-        if !is_alone || model.label.is_empty() {
-            model.label = format!("{} {}", model.label, model.file).trim().to_owned();
-        }
-    }
-}
-
-fn file_name(path: &str) -> String {
+pub(crate) fn file_name(path: &str) -> String {
     let name = Path::new(path).file_name().map(|name| name.to_string_lossy());
     one_line(name.as_deref().unwrap_or(path))
 }

@@ -9,6 +9,7 @@ use crate::channel_strip::ChannelStrip;
 use crate::comparison::{ComparisonView, PairView};
 use crate::fidelity_table::{FidelityRow, Verdict};
 use crate::findings::{FindingGroup, Findings};
+use crate::followers::Followers;
 use crate::histogram_set::{HistogramPanel, HistogramSet};
 use crate::inspection::{Inspection, LayerView};
 use crate::layers::{Badge, BadgeKind, Tone};
@@ -83,8 +84,8 @@ pub(crate) struct Linked<'a> {
     places: Vec<Vec<usize>>,
     /// For each model, where what is named stands: parameters and activations.
     names: Vec<HashMap<String, usize>>,
-    /// The layers that only variants have, behind those of the reference.
-    more: Vec<&'a LayerView>,
+    /// All layers, in the order of the page.
+    layers: Vec<&'a LayerView>,
 }
 
 impl<'a> Linked<'a> {
@@ -103,8 +104,10 @@ impl<'a> Linked<'a> {
             models,
             places: vec![(0..reference.layers.len()).collect()],
             names: Vec::new(),
-            more: Vec::new(),
+            layers: reference.layers.iter().collect(),
         };
+        // What a layer that only variants have stands behind.
+        let mut followers: Followers = Followers::new(reference.layers.len());
         let mut named = by_name(reference);
         for (inspection, variant) in variants.iter().zip(&comparison.variants) {
             let layer_of: HashMap<&str, usize> = inspection
@@ -119,19 +122,27 @@ impl<'a> Linked<'a> {
                     joined.entry(of).or_insert(from);
                 }
             }
+            let mut before = None;
             let place = |(index, layer): (usize, &'a LayerView)| {
                 let name = words::layer_name(&layer.name, layer.kind);
                 let known = joined.get(&index).or_else(|| named.get(&name)).copied();
-                known.unwrap_or_else(|| {
-                    let place = reference.layers.len() + linked.more.len();
-                    linked.more.push(layer);
+                let place = known.unwrap_or_else(|| {
+                    let place = followers.add(before);
+                    linked.layers.push(layer);
                     named.insert(name, place);
                     place
-                })
+                });
+                before = Some(place);
+                place
             };
             let places = inspection.layers.iter().enumerate().map(place).collect();
             linked.places.push(places);
         }
+        let order = followers.order();
+        linked.layers = order.iter().map(|&place| linked.layers[place]).collect();
+        let mut moved = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(to, &from)| moved[from] = to);
+        linked.places.iter_mut().flatten().for_each(|place| *place = moved[*place]);
         linked.names = [reference]
             .into_iter()
             .chain(variants)
@@ -151,10 +162,16 @@ impl<'a> Linked<'a> {
             let joined = variant
                 .pairs
                 .iter()
-                .filter_map(|pair| Some((key(&pair.quantized), *of_reference.get(pair.reference.as_str())?)));
+                .filter_map(|pair| Some((key(&pair.quantized), *of_reference.get(pair.reference.as_str())?)))
+                .map(|(name, layer)| (name, linked.places[0][layer]));
             names.extend(joined);
         }
         linked
+    }
+
+    /// Where a layer of the reference stands on the page.
+    pub(crate) fn place(&self, layer: usize) -> usize {
+        self.places[0][layer]
     }
 
     /// Whether a finding of any model is about no layer.
@@ -165,8 +182,9 @@ impl<'a> Linked<'a> {
 
     /// Every layer of the page, without histograms.
     pub(crate) fn layers(&self, found: &[Finding]) -> Vec<PageLayer> {
-        let all = self.reference.layers.iter().chain(self.more.iter().copied());
-        let mut layers: Vec<PageLayer> = all
+        let mut layers: Vec<PageLayer> = self
+            .layers
+            .iter()
             .map(|layer| PageLayer {
                 name: words::layer_name(&layer.name, layer.kind),
                 op: layer.op.as_deref().map(one_line).unwrap_or_default(),
@@ -226,7 +244,9 @@ impl<'a> Linked<'a> {
         let (weights, biases): (Vec<_>, Vec<_>) = pairs.iter().partition(|(_, pair)| pair.role != Role::Bias);
         for (model, pair) in weights.into_iter().chain(biases) {
             layer.measures.push(PageMeasure::of(&self.models[model].label, pair));
-            layer.channels.extend(ChannelStrip::of(pair));
+            layer
+                .channels
+                .extend(ChannelStrip::of(pair).map(|strip| strip.in_model(&self.models[model].label)));
         }
         let found: Vec<&Finding> = found.iter().map(|(_, finding)| *finding).collect();
         let of_pairs = Badge::of_pairs(pairs.iter().map(|(_, pair)| *pair));
@@ -247,13 +267,12 @@ impl<'a> Linked<'a> {
             }
             lines.push(format!("{model}: {name}"));
         }
-        let is_any = !labels.is_empty();
-        Badge {
-            kind: BadgeKind::Quantization,
-            text: if is_any { labels.join(", ") } else { "not quantized".to_owned() },
-            tone: Tone::Plain,
-            tooltip: if is_any { lines.join("; ") } else { "it has no quantization parameters".to_owned() },
-        }
+        let (text, tooltip) = match labels.len() {
+            0 => ("not quantized".to_owned(), "it has no quantization parameters".to_owned()),
+            1..=3 => (labels.join(", "), lines.join("; ")),
+            many => (format!("quantized in {many} models"), lines.join("; ")),
+        };
+        Badge { kind: BadgeKind::Quantization, text, tone: Tone::Plain, tooltip }
     }
 
     /// Hangs every set into the layer of its weight. Biases whose codes are as good as can be have their rows in the tables,

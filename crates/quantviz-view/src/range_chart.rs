@@ -9,7 +9,9 @@ use crate::axis::Axis;
 use crate::comparison::{ComparisonView, PairView};
 use crate::fidelity_table::{FidelityRow, Verdict, changed};
 use crate::inspection::Inspection;
+use crate::model_page::file_name;
 use crate::parameter::ParameterView;
+use crate::range_series::RangeSeries;
 use crate::short_names::shortened;
 use crate::words;
 
@@ -29,16 +31,6 @@ pub struct RangeChart {
     pub rows: Vec<RangeRow>,
     /// What is not shown, and what is to be kept in mind, a line each.
     pub notes: Vec<String>,
-}
-
-/// One model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct RangeSeries {
-    /// What most of its weights are: `FP32`, `INT8`.
-    pub label: String,
-    /// The path.
-    pub model: String,
 }
 
 /// One weight; so one layer, but for those that have several.
@@ -81,11 +73,29 @@ pub struct RangeBar {
     pub verdict: Option<Verdict>,
     /// The decibels that a quantized one keeps: `39.6`, `exact`, `>120`.
     pub sqnr: Option<String>,
-    /// All of that in words, to be shown where somebody points at it.
+    /// All of that in words: `INT8: -0.4 … 0.6, 39.6 dB`.
     pub tooltip: String,
     /// What rows are sorted by: decibels, of which what is exact has more than any, and how many more rounding would keep.
     #[serde(skip)]
     pub(crate) ranks: Option<[f64; 2]>,
+}
+
+impl RangeRow {
+    /// All of it in words, to be shown where somebody points at it: which weight, and the range in every model.
+    pub fn tooltip(&self) -> String {
+        let name = [self.op.as_str(), &self.layer].join(" ");
+        let bars = self.bars.iter().flatten().map(|bar| bar.tooltip.clone());
+        let remark = self.remark.clone();
+        let parts = [name.trim().to_owned(), self.parameter.clone()].into_iter().chain(remark).chain(bars);
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+impl RangeBar {
+    /// Worst first; what is not quantized last.
+    pub(crate) fn rank(&self) -> f64 {
+        self.ranks.map_or(f64::INFINITY, |[sqnr, _]| sqnr)
+    }
 }
 
 /// What stands where a layer is not quantized.
@@ -121,7 +131,7 @@ impl RangeChart {
         let high = ends.reduce(f64::max).unwrap_or(0.0);
         let axis = Axis::between(low.min(0.0), high.max(0.0));
         let scale = Magnitudes::of(ranges());
-        let series = Self::series(reference, comparison);
+        let series = RangeSeries::all(reference, comparison);
         let names: Vec<&str> = drafts.iter().map(Draft::name).collect();
         let short = shortened(&names);
         let rows = drafts.iter().zip(short).map(|(draft, short)| draft.row(short, &axis, &scale, &series));
@@ -158,29 +168,24 @@ impl RangeChart {
         }
     }
 
-    fn series(reference: &Inspection, comparison: &ComparisonView) -> Vec<RangeSeries> {
-        let is_weight = |it: &&ParameterView| it.role == Role::Weight;
-        let of_reference = reference.parameters.iter().filter(is_weight).map(ParameterView::type_label);
-        let series =
-            |labels: Vec<String>, path: &str| RangeSeries { label: most(labels), model: one_line(path) };
-        let variants = comparison.variants.iter().map(|variant| {
-            let weights = variant.pairs.iter().filter(|pair| pair.role != Role::Bias);
-            series(weights.map(|pair| pair.label.clone()).collect(), &variant.path)
-        });
-        [series(of_reference.collect(), &comparison.reference)].into_iter().chain(variants).collect()
+    /// The same, noting that a further model cannot be read.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use quantviz_core::MemorySource;
+    /// use quantviz_view::{ComparisonView, Inspection, RangeChart, Request};
+    ///
+    /// let go_on = |_| ControlFlow::Continue(());
+    /// let model = Inspection::of(&MemorySource::new(), "m.onnx", &Request::default(), &go_on)?;
+    /// let chart = RangeChart::of(&model, &ComparisonView::of("m.onnx", Vec::new())).without("models/m_int8.onnx");
+    /// assert_eq!(chart.notes, ["m_int8.onnx cannot be read, not shown"]);
+    /// # Ok::<(), quantviz_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn without(mut self, path: &str) -> Self {
+        self.notes.push(format!("{} cannot be read, not shown", file_name(path)));
+        self
     }
-}
-
-/// The text that occurs most often; of several, the first.
-fn most(texts: Vec<String>) -> String {
-    let times = |text: &String| texts.iter().filter(|it| *it == text).count();
-    let mut distinct: Vec<&String> = Vec::new();
-    texts.iter().for_each(|text| {
-        if !distinct.contains(&text) {
-            distinct.push(text);
-        }
-    });
-    distinct.into_iter().rev().max_by_key(|text| times(text)).cloned().unwrap_or_default()
 }
 
 /// How large numbers are, from 0 to 1, by the logarithm of the largest.
@@ -313,7 +318,10 @@ impl<'a> Draft<'a> {
             let [low, high] = range;
             let text = format!("{} … {}", number(low), number(high));
             let row = pair.map(FidelityRow::of);
-            let label = pair.map_or(&series.label, |pair| &pair.label);
+            let label = match pair.map(|pair| &pair.label).filter(|label| !series.label.starts_with(*label)) {
+                Some(other) => format!("{} ({other})", series.label),
+                None => series.label.clone(),
+            };
             let sqnr = row
                 .as_ref()
                 .filter(|_| pair.is_some_and(|it| it.sqnr_db.is_some()))
@@ -324,7 +332,7 @@ impl<'a> Draft<'a> {
                 high,
                 from: axis.place(low),
                 to: axis.place(high),
-                tooltip: format!("{}, {label}: {text}{}", one_line(self.parameter), sqnr.unwrap_or_default()),
+                tooltip: format!("{label}: {text}{}", sqnr.unwrap_or_default()),
                 text,
                 magnitude: scale.place(range),
                 verdict: row.as_ref().map(|row| row.verdict),

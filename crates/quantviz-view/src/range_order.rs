@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::range_chart::{RangeChart, RangeRow};
+use crate::range_chart::{RangeBar, RangeChart, RangeRow};
 
 /// What rows are sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -70,7 +70,7 @@ fn width(row: &RangeRow) -> f64 {
 
 /// Of the variant that suffers most.
 fn sqnr(row: &RangeRow) -> Option<f64> {
-    row.bars.iter().flatten().filter_map(|bar| Some(bar.ranks?[0])).reduce(f64::min)
+    row.bars.iter().flatten().filter(|bar| bar.ranks.is_some()).map(RangeBar::rank).reduce(f64::min)
 }
 
 fn headroom(row: &RangeRow) -> Option<f64> {

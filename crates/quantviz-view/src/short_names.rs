@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// Names that are longer than this lose what they share.
+/// Where a name is longer than this, all lose what they share.
 const LONG: usize = 24;
 
 /// What more than half of the names begin and end with.
@@ -13,6 +13,9 @@ struct Shared<'a> {
 
 /// The names in the same order; `…` stands for what most of them share.
 pub(crate) fn shortened(names: &[&str]) -> Vec<String> {
+    if names.iter().all(|name| name.chars().count() <= LONG) {
+        return names.iter().map(|name| (*name).to_owned()).collect();
+    }
     let shared = Shared::of(names);
     names.iter().map(|name| shared.cut(name)).collect()
 }
@@ -27,9 +30,6 @@ impl<'a> Shared<'a> {
     }
 
     fn cut(&self, name: &str) -> String {
-        if name.chars().count() <= LONG {
-            return name.to_owned();
-        }
         let inner = name.strip_prefix(self.start).unwrap_or(name);
         let is_cut = inner.len() < name.len();
         let inner = inner.strip_suffix(self.end).filter(|it| !it.is_empty()).unwrap_or(inner);
@@ -70,6 +70,10 @@ mod tests {
             "lm_head",
         ];
         assert_eq!(shortened(&names), ["…0/attn/q_proj", "…0/mlp", "…11/mlp", "lm_head"]);
+        // Short ones too, where others are long: rows are read beside each other.
+        let mixed =
+            ["transformer.h.10.attn.c_attn", "transformer.h.1.mlp.c_fc", "transformer.h.1.mlp.c_proj"];
+        assert_eq!(shortened(&mixed), ["…10.attn.c_attn", "…1.mlp.c_fc", "…1.mlp.c_proj"]);
         assert_eq!(shortened(&["layer1.conv1", "layer1.conv2"]), ["layer1.conv1", "layer1.conv2"]);
         let alone = ["one.very.long.name.of.a.module.indeed"];
         assert_eq!(shortened(&alone), alone);

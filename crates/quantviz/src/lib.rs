@@ -12,7 +12,8 @@
 //!
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
 //! `quantviz-formats` has the files, one feature for each format; [`insight`] has findings about quantized models, and
-//! [`view`] what the front ends show. With the feature `html` there are pictures (`draw`) and whole pages (`html`) of it.
+//! [`view`] what the front ends show. With the feature `html` there are pictures (`draw`) and whole pages (`html`) of it,
+//! with `png` also pictures as PNG.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
@@ -27,6 +28,7 @@ pub use quantviz_core::{
     Bins,
     Block,
     ChannelFidelity,
+    ChannelScales,
     Channels,
     Compare,
     ComparedPair,

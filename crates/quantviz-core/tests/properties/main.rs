@@ -10,6 +10,7 @@ mod histograms;
 mod normalised;
 mod outliers;
 mod reference;
+mod sessions;
 mod sources;
 mod stacked;
 mod summaries;

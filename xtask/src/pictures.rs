@@ -89,7 +89,7 @@ pub(crate) fn run(args: &[String]) -> Result {
 
 /// Cells of code that are on the picture of the notebook, from the top, and how much of them.
 const CELLS: &str = "3";
-const NOTEBOOK: [u32; 2] = [1000, 1010];
+const NOTEBOOK: [u32; 2] = [1000, 960];
 
 /// The beginning of the notebook, with what it holds, as a browser shows it.
 fn take_notebook(scratch: &Path) -> Result {

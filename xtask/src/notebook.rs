@@ -58,7 +58,7 @@ impl Workshop {
 
     fn run(&self, notebook: &str) -> Result<PathBuf> {
         let result = self.result_of(notebook);
-        println!("The first time, the first cell compiles for one to two minutes.");
+        println!("The first time, the first cell compiles for some minutes.");
         let mut python = self.kernel.python(&self.folder.join("cache"));
         show(python.args(["fixtures/notebook/run.py", "check", notebook]).arg(&result))?;
         Ok(result)

@@ -89,18 +89,15 @@ pub(crate) fn run(args: &[String]) -> Result {
 
 /// Cells of code that are on the picture of the notebook, from the top, and how much of them.
 const CELLS: &str = "3";
-const SIZE: (u32, u32) = (1000, 1010);
+const NOTEBOOK: [u32; 2] = [1000, 960];
 
 /// The beginning of the notebook, with what it holds, as a browser shows it.
 fn take_notebook(scratch: &Path) -> Result {
-    let (page, raw) = (scratch.join("notebook.html"), scratch.join("notebook.png"));
+    let page = scratch.join("notebook.html");
     let mut python = Command::new(install::python("fixtures/notebook/requirements.txt")?);
     python.args(["fixtures/notebook/run.py", "page", "notebooks/inspect.ipynb"]);
     show(python.arg(&page).arg(CELLS))?;
-    // The page asks the network for mathematics, and waits for it where there is none.
-    let mut chromium = browser(SIZE);
-    chromium.args(["--host-resolver-rules=MAP * 127.0.0.1", "--virtual-time-budget=5000"]);
-    show_page(&mut chromium, &page, &raw)?;
+    let raw = shoot(&page, NOTEBOOK)?;
     finish("notebook", &raw, "white")
 }
 
@@ -117,14 +114,14 @@ impl PagePicture {
     fn take(&self, quantviz: &Path, scratch: &Path) -> Result {
         let page = scratch.join(format!("{}.html", self.name));
         show(Command::new(quantviz).args(["report", self.models, "-o"]).arg(&page))?;
-        let raw = scratch.join(format!("{}.png", self.name));
-        show_page(&mut browser((self.width, self.height)), &page, &raw)?;
+        let raw = shoot(&page, [self.width, self.height])?;
         finish(self.name, &raw, "#ffffff")
     }
 }
 
-/// A browser with a window of this width and height.
-fn browser((width, height): (u32, u32)) -> Command {
+/// The upper part of a page in a browser: a picture beside it.
+fn shoot(page: &Path, [width, height]: [u32; 2]) -> Result<PathBuf> {
+    let raw = page.with_extension("png");
     let mut chromium = Command::new("chromium");
     chromium.args([
         "--headless",
@@ -136,14 +133,12 @@ fn browser((width, height): (u32, u32)) -> Command {
         "--no-first-run",
         "--hide-scrollbars",
     ]);
+    // A notebook asks the network for mathematics, and waits for it where there is none.
+    chromium.args(["--host-resolver-rules=MAP * 127.0.0.1", "--virtual-time-budget=5000"]);
     chromium.arg(format!("--window-size={width},{height}"));
-    chromium
-}
-
-/// Takes a picture of a page.
-fn show_page(browser: &mut Command, page: &Path, raw: &Path) -> Result {
-    browser.arg(format!("--screenshot={}", raw.display()));
-    show(browser.arg(format!("file://{}", page.display())))
+    chromium.arg(format!("--screenshot={}", raw.display()));
+    show(chromium.arg(format!("file://{}", page.display())))?;
+    Ok(raw)
 }
 
 /// Makes a picture of the documentation of a screenshot.

@@ -35,10 +35,11 @@
 //!   implemented for results). It needs `use quantviz_evcxr::*`, as [`Show`] has to be known.
 //!
 //! # What the first cell costs
-//! evcxr compiles this crate with all that it needs, with optimisation: one to two minutes on two cores. `:cache 1000`
-//! keeps what was compiled for other notebooks and other days, so that the next first cell takes seconds. It keeps what
+//! evcxr compiles this crate with all that it needs, with optimisation: some minutes on two cores. `:cache 1000`
+//! keeps what was compiled for other notebooks and other days, so that the next first cell takes five to ten seconds, most of
+//! which evcxr spends on reading the sources of all that is below this crate, to know the types of variables. It keeps what
 //! comes from a registry or from a git repository; crates that lie in a folder (`path = …`) evcxr compiles anew for each kernel,
-//! because their code may have changed.
+//! because their code may have changed, unless an `evcxr.toml` beside the notebook names a `tmpdir` that stays.
 //!
 //! Most of the time goes into reading ONNX: the library for it brings a tensor library along. Those who have no ONNX files
 //! leave it out, and name the formats that they want (`gguf`, `onnx`, `safetensors`, `torch`):

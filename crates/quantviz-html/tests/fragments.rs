@@ -20,9 +20,9 @@ fn shown(layers: usize) -> ModelPage {
 /// A fragment of every part that there is, with the hostile words in it.
 fn parts() -> Vec<Fragment> {
     let (page, comparison) = compared(Names::Hostile, 2, 1);
-    let named = |end: &str| format!("{HOSTILE}.{end}");
-    let layers: Vec<PageLayer> = page.layers_named(&named("1")).expect("it").into_iter().cloned().collect();
-    let parameter = page.parameter(&named("1.weight"), &comparison).expect("it");
+    let layers: Vec<PageLayer> =
+        page.layers_named(&format!("{HOSTILE}.1")).expect("it").into_iter().cloned().collect();
+    let parameter = page.parameter(&format!("{HOSTILE}.1.weight"), &comparison).expect("it");
     let histogram = parameter.histogram().expect("a weight");
     let place = Place { group: Some(HOSTILE.into()), variant: Some(HOSTILE.into()), reference: None };
     let listing = Listing::of(HOSTILE, &[(HOSTILE, &place)]);

@@ -35,13 +35,17 @@ pub(crate) fn run(args: &[String]) -> Result {
     let float = format!("{MODELS}/resnet8_fp32.onnx");
     show(Command::new(&quantviz).args(["preview", &float, "--target-bits", "5.5"]))?;
 
-    title("A report of all of them for a program, with a histogram of every parameter");
-    let report = workspace.target_directory.join("demo").join("inspect.json");
-    write_report(&quantviz, &report)?;
-    println!("It is in {}", workspace.relative(&report).display());
+    title("All of it: a page for a browser, and numbers for a program, with a histogram of every parameter");
+    let folder = workspace.target_directory.join("demo");
+    make_folder(&folder)?;
+    let (page, numbers) = (folder.join("report.html"), folder.join("inspect.json"));
+    show(Command::new(&quantviz).args(["report", MODELS, "-o"]).arg(workspace.relative(&page)))?;
+    write_numbers(&quantviz, &numbers)?;
+    println!("{}", workspace.relative(&numbers).display());
 
     title("What next");
-    print!("{}", what_next(workspace.relative(&quantviz), workspace.relative(&report)));
+    let [quantviz, page, numbers] = [&quantviz, &page, &numbers].map(|path| workspace.relative(path));
+    print!("{}", what_next(quantviz, page, numbers));
     Ok(())
 }
 
@@ -64,20 +68,19 @@ fn title(text: &str) {
     println!("\n── {text} ──");
 }
 
-fn write_report(quantviz: &Path, report: &Path) -> Result {
+fn write_numbers(quantviz: &Path, numbers: &Path) -> Result {
     let mut command = Command::new(quantviz);
     command.args(["inspect", MODELS, "--bins", "64", "--json"]);
     println!("$ {}", shown(&command));
     let json = output(&mut command)?;
     serde_json::from_slice::<IgnoredAny>(&json)
-        .map_err(|error| format!("the report is not JSON: {error}"))?;
-    make_folder(report.parent().unwrap_or(report))?;
-    std::fs::write(report, json).map_err(|error| format!("{}: {error}", report.display()))
+        .map_err(|error| format!("what inspect prints is not JSON: {error}"))?;
+    std::fs::write(numbers, json).map_err(|error| format!("{}: {error}", numbers.display()))
 }
 
-fn what_next(quantviz: &Path, report: &Path) -> String {
-    let (quantviz, report) = (quantviz.display(), report.display());
-    // The report is one long line.
+fn what_next(quantviz: &Path, page: &Path, numbers: &Path) -> String {
+    let [quantviz, page, numbers] = [quantviz, page, numbers].map(Path::display);
+    // The numbers are one long line.
     format!(
         "\
 # a model of yours, or a folder of them
@@ -86,8 +89,10 @@ fn what_next(quantviz: &Path, report: &Path) -> String {
 {quantviz} inspect {MODELS}
 # what each option does
 {quantviz} inspect --help
-# the report that was written just now; docs/json.md explains it
-jq . {report} | less
+# the page that was written just now
+xdg-open {page}
+# the numbers; docs/json.md explains them
+jq . {numbers} | less
 "
     )
 }
@@ -101,8 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn the_report_can_be_read_by_people() {
-        let text = what_next(Path::new("bin/quantviz"), Path::new("demo/inspect.json"));
+    fn what_was_written_can_be_read_by_people() {
+        let [page, numbers] = ["demo/report.html", "demo/inspect.json"].map(Path::new);
+        let text = what_next(Path::new("bin/quantviz"), page, numbers);
+        assert!(text.contains("\nxdg-open demo/report.html\n"), "{text}");
         assert!(text.contains("bin/quantviz inspect fixtures/resnet8\n"), "{text}");
         assert!(text.ends_with("jq . demo/inspect.json | less\n"), "{text}");
     }

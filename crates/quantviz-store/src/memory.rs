@@ -84,9 +84,9 @@ impl Session {
     fn thin(&mut self, which: &[RecordId]) {
         for id in which {
             if let Some((record, bytes)) = self.records.get_mut(id) {
-                let summary = usize::try_from(record.summary_bytes).unwrap_or(usize::MAX).min(bytes.len());
-                record.is_thinned |= summary < bytes.len();
-                *bytes = bytes[..summary].into();
+                let summary: Arc<[u8]> = summary_of(record, bytes).into();
+                record.is_thinned |= summary.len() < bytes.len();
+                *bytes = summary;
             }
         }
     }
@@ -94,6 +94,11 @@ impl Session {
     fn remove(&mut self, which: &[RecordId]) {
         which.iter().for_each(|id| drop(self.records.remove(id)));
     }
+}
+
+fn summary_of<'a>(record: &Record, bytes: &'a [u8]) -> &'a [u8] {
+    let len = usize::try_from(record.summary_bytes).unwrap_or(usize::MAX);
+    &bytes[..len.min(bytes.len())]
 }
 
 fn nobody(session: &SessionId, rank: u32) -> Error {
@@ -182,10 +187,7 @@ impl SnapshotStore for MemoryStore {
     fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
         let sessions = self.lock();
         let of = |id: &RecordId| match sessions.get(session).and_then(|session| session.records.get(id)) {
-            Some((record, bytes)) => {
-                let summary = usize::try_from(record.summary_bytes).unwrap_or(usize::MAX).min(bytes.len());
-                Ok(bytes[..summary].into())
-            }
+            Some((record, bytes)) => Ok(summary_of(record, bytes).into()),
             None => Err(gone(session, *id)),
         };
         Ok(which.iter().map(of).collect())

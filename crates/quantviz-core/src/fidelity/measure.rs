@@ -311,7 +311,7 @@ impl Rows<'_> {
             if columns - column < LANES {
                 (first..end).step_by(columns).for_each(|row| each.add_row(simd, row + column..row + columns));
             } else {
-                each.add_eight(simd, column, (first + column..end).step_by(columns));
+                each.add_channels(simd, column, (first + column..end).step_by(columns));
             }
         }
         each.add_row(simd, end..all);
@@ -338,7 +338,7 @@ impl Neighbours<'_, '_> {
             let place = (channel - self.rows.first_channel) as usize;
             let is_eight = place.is_multiple_of(LANES) && channel.is_multiple_of(LANES as u64);
             if is_eight && range.end - at >= LANES {
-                self.add_eight(simd, channel as usize, std::iter::once(at));
+                self.add_channels(simd, channel as usize, std::iter::once(at));
                 at += LANES;
             } else {
                 let affine = self.affines.one(self.calibration, index);
@@ -350,7 +350,7 @@ impl Neighbours<'_, '_> {
 
     /// Adds numbers in the eight channels from one on, from these places on.
     #[inline(always)]
-    fn add_eight<S: Simd>(&mut self, simd: S, channel: usize, places: impl Iterator<Item = usize>) {
+    fn add_channels<S: Simd>(&mut self, simd: S, channel: usize, places: impl Iterator<Item = usize>) {
         let (calibration, start) = (self.calibration, self.start);
         let lanes = (channel - self.rows.first_channel as usize) / LANES;
         let affine = |at: usize| self.affines.one(calibration, start + at as u64);

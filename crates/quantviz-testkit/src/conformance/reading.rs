@@ -17,6 +17,7 @@ pub(super) fn check_parameter(source: &dyn ParameterSource, id: ParameterId) {
         stored
             .require(values == earlier.values, || "it differs from the parameter that it shares with".into());
     }
+    Subject { part: Part::Gradient, ..stored }.check_optional();
     let derived = [Part::Codes, Part::Scales, Part::OuterScales, Part::ZeroPoints, Part::Offsets]
         .map(|part| Subject { part, ..stored });
     match &source.model().parameter(id).quantization {
@@ -91,6 +92,19 @@ impl Subject<'_> {
             if start > end || end > len {
                 self.check_refused(start..end, &format!("there are {len}"));
             }
+        }
+    }
+
+    /// A part that a parameter may have or not.
+    fn check_optional(&self) {
+        let read = self.read(0..0, None);
+        if read.result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            let whole = self.read(0..part_len(self.source.model(), self.id, self.part).unwrap_or(0), None);
+            let absent = whole.result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+            self.require(absent, || format!("0..0 is not there, all of it gave {:?}", whole.result));
+            self.require(whole.values.is_empty(), || "delivered, though it is not there".into());
+        } else {
+            self.check();
         }
     }
 

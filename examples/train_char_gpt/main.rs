@@ -1,0 +1,102 @@
+//! A small GPT learns English, character by character, on the CPU: the run that quantviz is tried on.
+//!
+//! `cargo run --release -p quantviz-examples --example train_char_gpt`
+#![allow(clippy::print_stdout, reason = "a program for a terminal")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "all of these are small")]
+
+mod model;
+mod optimizer;
+mod random;
+mod sample;
+mod text;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use candle_nn::loss::cross_entropy;
+use clap::Parser;
+
+use crate::model::{Gpt, Size};
+use crate::optimizer::{Optimizer, learning_rate};
+use crate::random::Random;
+use crate::text::Text;
+
+/// What it reads at once: so many runs of text, each so long.
+const RUNS: usize = 12;
+const CONTEXT: usize = 64;
+/// How often it is tested, and writes something.
+const TEST_EVERY: u64 = 100;
+const SAMPLE_EVERY: u64 = 500;
+const PROMPT: &str = "The ";
+
+/// Trains a small GPT on the sentences of this project's documentation.
+#[derive(Parser)]
+struct Options {
+    /// How many steps to train; the learning rate falls until then
+    #[arg(long, default_value_t = 3000)]
+    steps: u64,
+    /// Ends after so many seconds, if that is sooner
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Chooses the first weights, and what is read when
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    let text = Text::new(include_str!("../text/prose.txt"));
+    let mut random = Random::new(options.seed);
+    let size = Size { characters: text.characters.len(), context: CONTEXT, width: 128, heads: 4, blocks: 4 };
+    let gpt = Gpt::new(size, &mut random)?;
+    let count: usize = gpt.parameters.iter().map(|(_, it)| it.elem_count()).sum();
+    println!("{count} parameters in {} tensors, {} characters", gpt.parameters.len(), size.characters);
+
+    let mut optimizer =
+        Optimizer::new(gpt.parameters.iter().map(|(_, it)| it.clone()).collect(), options.steps)?;
+    let limit = options.seconds.map(Duration::from_secs_f64);
+    let start = Instant::now();
+    let mut since = (Instant::now(), 0, 0.0);
+    for step in 0..options.steps {
+        let batch = text.batch(RUNS, CONTEXT, &mut random)?;
+        let loss = cross_entropy(&gpt.forward(&batch.inputs)?, &batch.targets)?;
+        let mut gradients = loss.backward()?;
+        let length = optimizer.step(step, &mut gradients)?;
+        let loss = loss.to_scalar::<f32>()?;
+        since.1 += 1;
+        since.2 += f64::from(loss);
+
+        let is_last = step + 1 == options.steps || limit.is_some_and(|limit| start.elapsed() >= limit);
+        if step % TEST_EVERY == 0 || is_last {
+            let (began, steps, sum) = since;
+            let tokens = f64::from(steps) * (RUNS * CONTEXT) as f64 / began.elapsed().as_secs_f64();
+            let test = test_loss(&gpt, &text, if is_last { usize::MAX } else { 8 })?;
+            println!(
+                "step {step:5}  loss {:.3}  test {test:.3}  rate {:.1e}  gradient {length:.2}  {tokens:.0} tokens/s  {:.0} s",
+                sum / f64::from(steps),
+                learning_rate(step, options.steps),
+                start.elapsed().as_secs_f64(),
+            );
+            since = (Instant::now(), 0, 0.0);
+        }
+        if step > 0 && step % SAMPLE_EVERY == 0 || is_last {
+            let written = sample::write(&gpt, &text, PROMPT, 240, &mut Random::new(options.seed))?;
+            println!("{}\n", written.trim_end());
+            since.0 = Instant::now();
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn test_loss(gpt: &Gpt, text: &Text, most: usize) -> candle_core::Result<f64> {
+    let (mut sum, mut batches) = (0.0, 0.0);
+    for batch in text.test_batches(RUNS, CONTEXT, most) {
+        let batch = batch?;
+        sum += f64::from(cross_entropy(&gpt.forward(&batch.inputs)?, &batch.targets)?.to_scalar::<f32>()?);
+        batches += 1.0;
+    }
+    Ok(sum / batches)
+}

@@ -23,6 +23,10 @@ pub enum Part {
     ZeroPoints,
     /// What is added in each group after scaling; none where the file says it with zero-points.
     Offsets,
+    /// What the last step of training found the loss to change by, one number for each stored element. Only a network
+    /// in training has it. Where there is none, reading it is an error of the kind
+    /// [`NotFound`](crate::ErrorKind::NotFound); of a frozen parameter, of the kind [`Refused`](crate::ErrorKind::Refused).
+    Gradient,
 }
 
 /// A run of elements on its way to a [`Sink`].
@@ -173,7 +177,7 @@ pub fn part_len(model: &Model, id: ParameterId, part: Part) -> Result<u64> {
         of(quantization, &parameter.shape).map(|groups| groups.count()).ok_or_else(misfit)
     };
     match part {
-        Part::Stored => Ok(parameter.shape.elements()),
+        Part::Stored | Part::Gradient => Ok(parameter.shape.elements()),
         Part::Codes => Ok(parameter.logical_shape().elements()),
         Part::Scales => groups(QuantDescriptor::groups),
         Part::OuterScales if quantization.is_some_and(|it| it.outer_scale.is_none()) => Ok(0),
@@ -196,7 +200,8 @@ pub fn check_range(range: &Range<u64>, len: u64) -> Result<()> {
 /// [`ParameterSource::read`] does for every [`Part`] that the source has nothing special for.
 ///
 /// # Errors
-/// Of stored elements and of packed codes nothing follows: reading those is up to the source.
+/// Of stored elements and of packed codes nothing follows: reading those is up to the source. So are gradients, which
+/// it is said not to have.
 pub fn read_derived<S: ParameterSource + ?Sized>(
     source: &S,
     id: ParameterId,
@@ -207,11 +212,13 @@ pub fn read_derived<S: ParameterSource + ?Sized>(
     let parameter = source.model().parameter(id);
     let len = part_len(source.model(), id, part)?;
     check_range(&range, len).map_err(|error| error.in_tensor(&parameter.name))?;
+    let no_gradient = || Err(Error::not_found("there is no gradient of it").in_tensor(&parameter.name));
     let up_to_the_source = |what| Err(Error::unsupported(what).in_tensor(&parameter.name));
     let Some(quantization) = parameter.quantization.as_ref().filter(|_| part != Part::Stored) else {
         return match part {
             // Asking the source again would never end.
             Part::Stored => up_to_the_source("this source does not read its stored elements"),
+            Part::Gradient => no_gradient(),
             _ => source.read(id, Part::Stored, range, sink),
         };
     };
@@ -221,6 +228,7 @@ pub fn read_derived<S: ParameterSource + ?Sized>(
             return up_to_the_source("this source cannot unpack it");
         }
         (Part::Stored | Part::Codes, _) => return source.read(id, Part::Stored, range, sink),
+        (Part::Gradient, _) => return no_gradient(),
         (Part::Scales, _) => Some(&quantization.scale),
         (Part::OuterScales, _) => quantization.outer_scale.as_ref().map(|outer| &outer.scale),
         (Part::ZeroPoints, _) => quantization.zero_point.as_ref(),

@@ -109,6 +109,7 @@
 mod activation;
 mod binning;
 mod calibration;
+mod capture;
 mod channel_scales;
 mod claim;
 mod code_counts;
@@ -158,6 +159,10 @@ mod values;
 mod work;
 
 pub use activation::{Activation, QuantizedInput};
+pub use capture::{
+    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, histogram_grid, shown_rows,
+    tail_weight,
+};
 pub use channel_scales::ChannelScales;
 pub use claim::{Basis, Claim};
 pub use compare::{Compare, ComparedPair, Comparison};
@@ -194,8 +199,11 @@ pub use roles::role_from_name;
 pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};
 pub use session::{
-    Budget, Cursor, Entry, Opening, Pruning, Rank, Record, RecordId, RecordKind, SessionId, SessionInfo,
-    SnapshotStore, Timeline, Writer,
+    ArrayElement, ArraySlot, ArrayWriter, Arrays, Budget, CaptureCost, Cell, Cursor, EmbeddingState, Entry,
+    History, Opening, Plan, PlanHeader, PlannedEmbedding, PlannedParameter, Pruning, Quantity, Rank, Record,
+    RecordId, RecordKind, Run, RunNote, RunState, Scalar, ScalarBatch, Segment, SegmentHeader, Series,
+    SessionId, SessionInfo, Snapshot, SnapshotHeader, SnapshotStore, StateMessage, Timeline, Track, Writer,
+    WrittenArrays, index_name,
 };
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};

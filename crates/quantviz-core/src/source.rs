@@ -24,8 +24,8 @@ pub enum Part {
     /// What is added in each group after scaling; none where the file says it with zero-points.
     Offsets,
     /// What the last step of training found the loss to change by, one number for each stored element. Only a network
-    /// in training has it, and not for what is frozen: then reading it is an error of the kind
-    /// [`NotFound`](crate::ErrorKind::NotFound).
+    /// in training has it. Where there is none, reading it is an error of the kind
+    /// [`NotFound`](crate::ErrorKind::NotFound); of a frozen parameter, of the kind [`Refused`](crate::ErrorKind::Refused).
     Gradient,
 }
 

@@ -1,13 +1,27 @@
 //! Training runs: what is recorded of them, in which order, where it is kept, and what of it is still true.
 
+mod arrays;
 mod entry;
 mod ids;
+mod plan;
 mod pruning;
+mod quantity;
+mod run;
+mod scalars;
+mod segment;
+mod snapshot;
 mod store;
 mod timeline;
 
+pub use arrays::{ArrayElement, ArraySlot, ArrayWriter, Arrays, Track, WrittenArrays};
 pub use entry::{Entry, Record, RecordKind};
 pub use ids::{Cursor, Rank, RecordId, SessionId};
+pub use plan::{Plan, PlanHeader, PlannedEmbedding, PlannedParameter};
 pub use pruning::{Budget, Pruning};
+pub use quantity::Quantity;
+pub use run::{History, Note as RunNote, Run, RunState, Series, StateMessage};
+pub use scalars::{Scalar, ScalarBatch};
+pub use segment::{Cell, Segment, SegmentHeader};
+pub use snapshot::{CaptureCost, EmbeddingState, Snapshot, SnapshotHeader, index_name};
 pub use store::{Opening, SessionInfo, SnapshotStore, Writer};
 pub use timeline::Timeline;

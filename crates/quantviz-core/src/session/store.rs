@@ -6,7 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Record};
 use super::ids::{Cursor, Rank, RecordId, SessionId};
+use super::segment::Cell;
+use super::snapshot::Snapshot;
 use crate::{Error, Result};
+
+/// So that a long history does not have all its summaries in memory.
+const SUMMARIES_AT_ONCE: usize = 256;
 
 /// A store of sessions. Each is a log of records that never change, written by one writer for each rank.
 ///
@@ -51,6 +56,21 @@ pub trait SnapshotStore: Send + Sync {
 
     /// The summaries of records, which are there until a record is removed.
     fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>>;
+
+    /// Numbers of many snapshots: for each cell what each of these records has there, not a number where it has nothing.
+    /// Stores that keep such columns together answer from them; this reads one summary after the other.
+    fn columns(&self, session: &SessionId, which: &[RecordId], cells: &[Cell]) -> Result<Vec<Vec<f32>>> {
+        let mut columns = vec![Vec::with_capacity(which.len()); cells.len()];
+        for some in which.chunks(SUMMARIES_AT_ONCE) {
+            for summary in self.summaries(session, some)? {
+                let snapshot = summary.and_then(Snapshot::parse);
+                for (cell, column) in cells.iter().zip(&mut columns) {
+                    column.push(snapshot.as_ref().map_or(f32::NAN, |snapshot| cell.of(snapshot)));
+                }
+            }
+        }
+        Ok(columns)
+    }
 
     /// Drops all but the summaries of records.
     fn thin(&self, session: &SessionId, which: &[RecordId]) -> Result<()>;

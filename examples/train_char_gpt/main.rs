@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "all of these are small")]
 
+mod memory;
 mod model;
 mod optimizer;
 mod random;
@@ -45,6 +46,7 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
+    let _kept = memory::keep();
     let text = Text::new(include_str!("../text/prose.txt"));
     let mut random = Random::new(options.seed);
     let size = Size { characters: text.characters.len(), context: CONTEXT, width: 128, heads: 4, blocks: 4 };

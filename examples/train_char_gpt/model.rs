@@ -82,7 +82,7 @@ impl Block {
     fn forward(&self, stream: &Tensor, runs: usize, heads: usize, mask: &Tensor) -> Result<Tensor> {
         let attended = self.attention(&self.before_attention.forward(stream)?, runs, heads, mask)?;
         let stream = (stream + attended)?;
-        let hidden = self.up.forward(&self.before_mlp.forward(&stream)?)?.gelu()?;
+        let hidden = self.up.forward(&self.before_mlp.forward(&stream)?)?.relu()?;
         stream + self.down.forward(&hidden)?
     }
 

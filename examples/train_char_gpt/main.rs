@@ -34,7 +34,7 @@ const PROMPT: &str = "The ";
 #[derive(Parser)]
 struct Options {
     /// How many steps to train; the learning rate falls until then
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 2000)]
     steps: u64,
     /// Ends after so many seconds, if that is sooner
     #[arg(long)]

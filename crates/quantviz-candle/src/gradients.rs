@@ -10,8 +10,8 @@ use crate::{Network, elements};
 
 /// A [`Network`] whose gradients can be read too: [`Part::Gradient`]. Made for every step, of two references.
 ///
-/// What is no variable (frozen), or took no part in the loss, has no gradient, and reading it says that it is not found.
-/// An optimizer leaves gradients as they are, so that they can be read after its step; gradients that were clipped are read
+/// What is no variable is frozen, and reading its gradient is refused; where a variable took no part in the loss, it is not
+/// found. An optimizer leaves gradients as they are, so that they can be read after its step; gradients that were clipped are read
 /// as they are after that.
 #[derive(Clone, Copy, Debug)]
 pub struct WithGradients<'a> {
@@ -29,8 +29,15 @@ impl<'a> WithGradients<'a> {
         let parameter = self.network.model().parameter(id);
         let of = |id| self.gradients.get(self.network.tensor(id));
         let gradient = of(id).or_else(|| parameter.shares.and_then(of));
-        let gradient = gradient
-            .ok_or_else(|| Error::not_found("there is no gradient of it").in_tensor(&parameter.name))?;
+        let gradient = gradient.ok_or_else(|| {
+            let learns = |id| self.network.tensor(id).is_variable();
+            let absent = if learns(id) || parameter.shares.is_some_and(learns) {
+                Error::not_found("the loss did not depend on it")
+            } else {
+                Error::refused("it is no variable, so it has no gradient")
+            };
+            absent.in_tensor(&parameter.name)
+        })?;
         if gradient.dims() != self.network.tensor(id).dims() {
             let message = format!("its gradient is {:?}, and it is {}", gradient.dims(), parameter.shape);
             return Err(Error::malformed(message).in_tensor(&parameter.name));

@@ -38,7 +38,7 @@
 //!    tensor. (`elements.rs`)
 //! 3. *[`gather`](ParameterSource::gather)*, because samples are taken of every parameter at every capture: take the lock once.
 //! 4. *gradients* as a second, borrowed source around the first, which answers [`Part::Gradient`] and passes on the rest. What
-//!    has none is *not found*, which is not the same as a gradient of zeros. (`gradients.rs`)
+//!    has none is *not found*, what is frozen is *refused*, and neither is the same as a gradient of zeros. (`gradients.rs`)
 //! 5. *a test* that hands every stored type and every layout to `quantviz_testkit::check_source`.
 
 mod elements;

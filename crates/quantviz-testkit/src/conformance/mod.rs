@@ -17,7 +17,7 @@ pub use store::check_store;
 ///   their shapes, operands exist and have a number for each group, indices of groups and codebooks cover what they are
 ///   for.
 /// - Every part of every parameter arrives whole, in order and without gaps; stored elements in their own type.
-/// - A gradient is read by the same rules, or is not found.
+/// - A gradient is read by the same rules, or is not found, or refused; whichever it is, for every range.
 /// - Every range is that slice of the whole, bit for bit. One beyond the end is malformed and delivers nothing.
 /// - Codes stand for what the definition makes of them and the other parts, one by one.
 /// - A sink that breaks hears no more, and [`gather`](ParameterSource::gather) picks what reading delivers.

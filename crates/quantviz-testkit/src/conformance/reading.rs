@@ -17,7 +17,7 @@ pub(super) fn check_parameter(source: &dyn ParameterSource, id: ParameterId) {
         stored
             .require(values == earlier.values, || "it differs from the parameter that it shares with".into());
     }
-    Subject { part: Part::Gradient, ..stored }.check_optional();
+    Subject { part: Part::Gradient, ..stored }.check_gradient();
     let derived = [Part::Codes, Part::Scales, Part::OuterScales, Part::ZeroPoints, Part::Offsets]
         .map(|part| Subject { part, ..stored });
     match &source.model().parameter(id).quantization {
@@ -95,17 +95,21 @@ impl Subject<'_> {
         }
     }
 
-    /// A part that a parameter may have or not.
-    fn check_optional(&self) {
-        let read = self.read(0..0, None);
-        if read.result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            let whole = self.read(0..part_len(self.source.model(), self.id, self.part).unwrap_or(0), None);
-            let absent = whole.result.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
-            self.require(absent, || format!("0..0 is not there, all of it gave {:?}", whole.result));
-            self.require(whole.values.is_empty(), || "delivered, though it is not there".into());
-        } else {
+    /// A gradient that is not found, or refused because the parameter is frozen; or there as every other part.
+    fn check_gradient(&self) {
+        let absent = |result: &Result<ControlFlow<()>>| {
+            let kind = result.as_ref().err().map(Error::kind);
+            kind.filter(|kind| matches!(kind, ErrorKind::NotFound | ErrorKind::Refused))
+        };
+        let Some(why) = absent(&self.read(0..0, None).result) else {
             self.check();
-        }
+            return;
+        };
+        let whole = self.read(0..part_len(self.source.model(), self.id, self.part).unwrap_or(0), None);
+        self.require(absent(&whole.result) == Some(why), || {
+            format!("0..0 is {why:?}, all of it gave {:?}", whole.result)
+        });
+        self.require(whole.values.is_empty(), || format!("delivered, though it is {why:?}"));
     }
 
     /// A part that a parameter without quantization does not have.

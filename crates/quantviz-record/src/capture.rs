@@ -244,7 +244,7 @@ impl Capturer {
             let mut rows = Vec::with_capacity(elements);
             let width = embedding.width as u64;
             let ranges: Vec<Range<u64>> = match embedding.is_whole {
-                true => vec![0..embedding.rows.len() as u64 * width],
+                true => std::iter::once(0..embedding.rows.len() as u64 * width).collect(),
                 false => embedding.rows.iter().map(|&(row, _)| row * width..(row + 1) * width).collect(),
             };
             let read = ranges.into_iter().try_for_each(|range| {
@@ -477,8 +477,14 @@ fn read(
     buffer: &mut Vec<f32>,
     take: &mut dyn FnMut(&[f32]),
 ) -> Result<bool> {
+    let mut left = range.end.saturating_sub(range.start);
     let mut sink = |block: Block<'_>| {
         let len = block.elements.len();
+        if len as u64 > left {
+            left = u64::MAX;
+            return ControlFlow::Break(());
+        }
+        left -= len as u64;
         let mut begin = 0;
         while begin < len {
             let end = len.min(begin + PIECE);
@@ -497,7 +503,12 @@ fn read(
         }
         ControlFlow::Continue(())
     };
-    Ok(source.read(id, part, range, &mut sink)?.is_continue())
+    let is_whole = source.read(id, part, range, &mut sink)?.is_continue();
+    if left == u64::MAX {
+        let name = source.model().parameter(id).name.clone();
+        return Err(Error::malformed("more elements came than were asked for").in_tensor(name));
+    }
+    Ok(is_whole)
 }
 
 impl Statistic {

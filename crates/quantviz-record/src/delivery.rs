@@ -122,7 +122,7 @@ impl Courier {
                 } else {
                     ""
                 };
-                (self.trouble)(&format!("session {}: {line}{ends}", self.session));
+                (self.trouble)(&format!("{}{ends}", of_session(&self.session, &line)));
                 self.last_trouble = Some(line);
             }
             if error.kind() == ErrorKind::Refused {
@@ -176,4 +176,9 @@ impl Courier {
         let is_silent = last.is_some_and(|last| now.saturating_sub(last) > Opening::ALIVE_MS);
         Ok(if is_silent { resume } else { Opening::New })
     }
+}
+
+/// A line about a session; some say of which already.
+fn of_session(session: &SessionId, line: &str) -> String {
+    if line.starts_with("session ") { line.to_owned() } else { format!("session {session}: {line}") }
 }

@@ -23,6 +23,8 @@ const EXTREMES: usize = 8;
 const GRADIENT_PICTURES: usize = 13;
 /// A histogram with more than this share of its numbers in one of its end bins needs another grid.
 const OUTSIDE: f32 = 0.02;
+/// How often it is tried whether there is room for more.
+const TRIED_EVERY: usize = 64;
 /// Weights within this share of the largest are at its ends.
 const AT_ENDS: f32 = 1e-3;
 
@@ -48,6 +50,8 @@ pub(crate) struct Encoder {
     embeddings: Vec<Placed>,
     gradient_pictures: Vec<(u32, Picture)>,
     turn: usize,
+    /// Which of [`DETAILS`] fitted last.
+    detail: usize,
 }
 
 /// How the values of a parameter are spread.
@@ -199,6 +203,7 @@ impl Encoder {
             embeddings: selection.embeddings.iter().map(|_| Placed::default()).collect(),
             gradient_pictures: Vec::new(),
             turn: 0,
+            detail: 0,
             selection,
         }
     }
@@ -309,7 +314,7 @@ impl Encoder {
         Plan::write(header, arrays)
     }
 
-    fn write_snapshot(&self, captured: &Captured, seq: u64, epoch: u32) -> Result<WrittenArrays> {
+    fn write_snapshot(&mut self, captured: &Captured, seq: u64, epoch: u32) -> Result<WrittenArrays> {
         let plan = self.plan.as_deref().unwrap_or_default();
         let mut header = SnapshotHeader::new(&self.session, self.options.rank, captured.step, plan);
         header.epoch = epoch;
@@ -321,16 +326,18 @@ impl Encoder {
         header.cost = CaptureCost::new(ms(captured.took), ms(captured.budget), captured.share);
         header.left_out.clone_from(&captured.left_out);
         header.embeddings = self.embeddings.iter().map(|it| it.state).collect();
+        // Whether there is room for more than last time is tried now and then only: a snapshot is made anew for that.
+        let first = if self.turn.is_multiple_of(TRIED_EVERY) { 0 } else { self.detail };
+        let left_out = header.left_out.len();
         let mut written = None;
-        for (detail, gone) in DETAILS {
-            if !gone.is_empty() {
-                header.left_out.push((*gone).to_owned());
-            }
+        for (at, (detail, _)) in DETAILS.iter().enumerate().skip(first) {
+            header.left_out.truncate(left_out);
+            header.left_out.extend(DETAILS[1..=at].iter().map(|(_, gone)| (*gone).to_owned()));
             let mut arrays = ArrayWriter::default();
             self.push_all(captured, *detail, &mut Pushed(&mut arrays));
             let here = header.write(arrays)?;
             let fits = here.bytes.len() <= self.options.bytes;
-            written = Some(here);
+            (written, self.detail) = (Some(here), at);
             if fits {
                 break;
             }
@@ -590,7 +597,7 @@ impl Pushed<'_> {
         let scales: Vec<f32> = chosen.iter().map(|it| it.scale).collect();
         let nothing = vec![0; CELLS];
         let cells = |it: &&&'a Picture| if it.cells.is_empty() { nothing.clone() } else { it.cells.clone() };
-        let cells: Vec<u8> = chosen.iter().flat_map(|it| cells(it)).collect();
+        let cells: Vec<u8> = chosen.iter().flat_map(cells).collect();
         self.light(format!("{name}_scale"), &[scales.len()], &scales);
         self.heavy(name, &[scales.len(), THUMBNAIL, THUMBNAIL], &cells);
         if let Some(of) = of {

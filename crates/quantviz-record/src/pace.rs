@@ -23,6 +23,8 @@ impl Every {
 const LONGEST: Duration = Duration::from_millis(100);
 /// A capture that may take less is not worth it: there are fewer then.
 const SHORTEST: Duration = Duration::from_micros(500);
+/// Captures that take so much more than their budget are not taken as often.
+const OVER: f64 = 2.0;
 /// The first capture, before anything is known of the time that steps take.
 const FIRST: Duration = Duration::from_millis(5);
 /// Steps whose times are remembered.
@@ -68,7 +70,14 @@ impl Pace {
             Every::Seconds(seconds) => (seconds / step).ceil(),
         };
         let worth_it = SHORTEST.as_secs_f64() / (self.share * step);
-        asked.max(worth_it.ceil()).max(1.0) as u64
+        // What a capture takes at least may be more than its share: then there are fewer.
+        let last = self.last_capture.map_or(0.0, |(_, took)| took.as_secs_f64());
+        let affordable = if last > LONGEST.as_secs_f64().min(self.share * step * asked) * OVER {
+            last / (self.share * step)
+        } else {
+            0.0
+        };
+        asked.max(worth_it.ceil()).max(affordable.ceil()).max(1.0) as u64
     }
 
     /// What a capture may take at this step, where one is due.

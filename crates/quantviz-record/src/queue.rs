@@ -48,6 +48,10 @@ impl<T> Queue<T> {
     pub(crate) fn push(&self, it: T) -> Option<T> {
         let mut state = self.lock();
         let mut lost = None;
+        if state.is_closed {
+            state.lost += u64::from((self.may_be_lost)(&it));
+            return Some(it);
+        }
         if (self.may_be_lost)(&it) {
             let losable = state.waiting.iter().filter(|it| (self.may_be_lost)(it)).count();
             if losable >= self.room
@@ -94,14 +98,13 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    /// Drops what waits.
-    pub(crate) fn abandon(&self) -> usize {
+    /// Drops what waits, and whatever somebody is busy with counts as done.
+    pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.is_closed = true;
-        let waiting = state.waiting.len();
+        state.is_busy = false;
         state.waiting.clear();
         self.changed.notify_all();
-        waiting
     }
 
     pub(crate) fn is_closed(&self) -> bool {

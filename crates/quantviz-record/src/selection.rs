@@ -8,6 +8,8 @@ use crate::builder::Options;
 const SAMPLE: usize = 128;
 /// Elements of a vector in the sample.
 const VECTOR_SAMPLE: usize = 32;
+/// Elements of all samples together: models of very many parameters have fewer of each.
+const MOST_SAMPLED: usize = 1 << 15;
 /// Rows of an embedding that are shown.
 const ROWS: usize = 4_096;
 /// Elements that are counted for a histogram, in runs that lie in one or two cache lines each.
@@ -52,8 +54,9 @@ impl Selection {
         let mut header = PlanHeader::new(options.name.clone(), model, &ids);
         header.tags = options.tags.clone();
         header.every = options.every.words();
+        let most = (MOST_SAMPLED / header.parameters.len().max(1)).max(1);
         let sample = header.parameters.iter().map(|it| {
-            let count = if it.matrix.is_some() { SAMPLE } else { VECTOR_SAMPLE };
+            let count = if it.matrix.is_some() { SAMPLE } else { VECTOR_SAMPLE }.min(most);
             Seeded::new(options.seed, &it.name).several(count, it.elements())
         });
         let runs = header

@@ -13,6 +13,9 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod clock;
 mod memory;
+mod objects;
 
 pub use memory::MemoryStore;
+pub use objects::SessionStore;

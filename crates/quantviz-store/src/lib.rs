@@ -16,6 +16,8 @@
 mod clock;
 mod memory;
 mod objects;
+mod prune;
 
 pub use memory::MemoryStore;
 pub use objects::SessionStore;
+pub use prune::prune;

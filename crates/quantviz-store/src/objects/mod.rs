@@ -9,5 +9,6 @@ mod log;
 mod place;
 mod runtime;
 mod store;
+mod url;
 
 pub use store::SessionStore;

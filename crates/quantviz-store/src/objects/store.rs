@@ -20,6 +20,7 @@ use super::listing::{AT_ONCE, Listing};
 use super::log::{Log, What};
 use super::place::Place;
 use super::runtime::wait;
+use super::url::{self, is_url};
 use crate::clock::{Clock, system_clock};
 
 /// Sessions in a folder, or in an object store: each a log of small objects that never change.
@@ -84,17 +85,23 @@ impl std::fmt::Debug for SessionStore {
 }
 
 impl SessionStore {
-    /// The store at a path or a URL.
+    /// The store at a path or, with the feature `cloud`, at a URL: `s3://bucket/runs`, `gs://bucket/runs`,
+    /// `az://container/runs`. Credentials come from the environment, as `AWS_ACCESS_KEY_ID`, `GOOGLE_APPLICATION_CREDENTIALS`
+    /// or `AZURE_STORAGE_ACCOUNT_NAME`; a service elsewhere from `AWS_ENDPOINT` (with `AWS_ALLOW_HTTP`) or
+    /// `AZURE_STORAGE_USE_EMULATOR`.
     ///
     /// # Errors
     /// [`NotFound`](quantviz_core::ErrorKind::NotFound) for a folder that is not there.
     pub fn at(place: &str) -> Result<Self> {
-        Ok(SessionStore::of(Place::folder(FilePath::new(place))?))
+        let place = if is_url(place) { url::place(place)? } else { Place::folder(FilePath::new(place))? };
+        Ok(SessionStore::of(place))
     }
 
     /// The store at a path or a URL; a folder is made if it is not there.
     pub fn create(place: &str) -> Result<Self> {
-        std::fs::create_dir_all(place).map_err(|error| Error::io(FilePath::new(place), error))?;
+        if !is_url(place) {
+            std::fs::create_dir_all(place).map_err(|error| Error::io(FilePath::new(place), error))?;
+        }
         SessionStore::at(place)
     }
 

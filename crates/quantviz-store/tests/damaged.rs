@@ -1,4 +1,5 @@
 //! What a store makes of files that are cut short, of what a killed process left, and of formats that it does not know.
+#![expect(clippy::print_stdout, reason = "how much was tried is worth knowing")]
 
 use std::collections::BTreeSet;
 use std::fs;

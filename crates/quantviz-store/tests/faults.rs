@@ -1,5 +1,6 @@
 //! Places that cannot be written: one clear line, nothing by halves, and on with it when there is room again. And a reader
 //! beside a writer.
+#![expect(clippy::print_stdout, reason = "how much was tried is worth knowing")]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! What a store has acknowledged is there after its process was killed, and nothing is there by halves.
+#![expect(clippy::print_stdout, reason = "how much was tried is worth knowing")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

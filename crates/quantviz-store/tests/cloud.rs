@@ -26,7 +26,7 @@ fn a_service_keeps_its_promises() {
 
 #[test]
 fn urls_that_name_nothing() {
-    for (url, why) in [("s3://", "bucket"), ("gs:///runs", "bucket"), ("s3://bad bucket/a", "host")] {
+    for (url, why) in [("s3://", "bucket"), ("gs:///runs", "bucket"), ("s3://bad bucket/a", "invalid")] {
         let error = SessionStore::at(url).expect_err("names nothing");
         let line = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{line}");

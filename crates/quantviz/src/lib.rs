@@ -13,7 +13,8 @@
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
 //! `quantviz-formats` has the files, one feature for each format; [`insight`] has findings about quantized models, and
 //! [`view`] what the front ends show. With the feature `html` there are pictures (`draw`) and whole pages (`html`) of it,
-//! with `png` also pictures as PNG.
+//! with `png` also pictures as PNG; with `store` training runs are kept in folders (`store`), with `cloud` also in S3, GCS and
+//! Azure.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
@@ -144,4 +145,14 @@ pub mod draw {
 #[cfg(feature = "html")]
 pub mod html {
     pub use quantviz_html::*;
+}
+
+/// Where training runs are kept.
+#[cfg(feature = "store")]
+pub mod store {
+    pub use quantviz_core::{
+        Budget, Cursor, Entry, Opening, Pruning, Rank, Record, RecordId, RecordKind, SessionId, SessionInfo,
+        SnapshotStore, Timeline, Writer,
+    };
+    pub use quantviz_store::*;
 }

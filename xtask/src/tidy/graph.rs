@@ -67,7 +67,7 @@ pub(super) fn allowed_edges(metadata: &Metadata) -> Result<Vec<String>> {
 fn wrong_edges(package: &Package) -> Vec<String> {
     let from = package.name.as_str();
     let name = from;
-    let Some((_, allowed)) = EDGES.iter().find(|(from, _)| from == name) else {
+    let Some((_, allowed)) = EDGES.iter().find(|(package, _)| *package == name) else {
         return vec![format!(
             "{name}: not in the table of xtask/src/tidy/graph.rs; say there what it may use"
         )];

@@ -109,6 +109,7 @@
 mod activation;
 mod binning;
 mod calibration;
+mod capture;
 mod channel_scales;
 mod claim;
 mod code_counts;
@@ -158,6 +159,10 @@ mod values;
 mod work;
 
 pub use activation::{Activation, QuantizedInput};
+pub use capture::{
+    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, histogram_grid, shown_rows,
+    tail_weight,
+};
 pub use channel_scales::ChannelScales;
 pub use claim::{Basis, Claim};
 pub use compare::{Compare, ComparedPair, Comparison};

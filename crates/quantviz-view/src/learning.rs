@@ -142,7 +142,7 @@ mod tests {
     fn what_losses_do() {
         let falling = of(|step| 4.0 - 0.002 * step as f64 + 0.05 * noise(step));
         assert_eq!(falling.trend, Trend::Falling);
-        assert_eq!(falling.text, "loss fell from 3.995 to 2.101 and is still falling");
+        assert_eq!(falling.text, "loss fell from 3.991 to 2.102 and is still falling");
         let slowly = of(|step| 2.0 + 2.0 * (-(step as f64) / 220.0).exp() + 1e-4 * noise(step));
         assert_eq!(slowly.trend, Trend::FallingSlowly);
         let flat = of(|step| 2.0 + 2.0 * (-(step as f64) / 10.0).exp() + 0.1 * noise(step));

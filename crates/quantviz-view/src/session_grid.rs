@@ -266,10 +266,10 @@ mod tests {
 
     #[test]
     fn other_networks_have_a_row_for_each_module() {
-        let grid = grid(&["fc2.weight", "odd", "fc1.gain"], &[1.0, 1.0], &[]);
+        let grid = grid(&["b.weight", "odd", "a.gain"], &[1.0, 1.0], &[]);
         assert_eq!(grid.columns, ["weight", "odd", "gain"]);
         let labels: Vec<&str> = grid.rows.iter().map(|row| &*row.label).collect();
-        assert_eq!(labels, ["fc2", "(root)", "fc1"]);
+        assert_eq!(labels, ["b", "(root)", "a"]);
         assert_eq!(grid.rows[2].cells[2].state, GridState::Missing);
         assert_eq!(grid.rows[0].cells[0].level, Some(2), "all the same is the middle");
     }

@@ -120,6 +120,37 @@ pub use quantviz_core::{
     UnmatchedTensor,
     compare_recordings,
 };
+pub use quantviz_core::{
+    // What is recorded of training runs, and how it is read.
+    Budget,
+    Cursor,
+    Entry,
+    History,
+    Opening,
+    Plan,
+    PlanHeader,
+    Pruning,
+    Quantity,
+    Rank,
+    Record,
+    RecordId,
+    RecordKind,
+    Run,
+    RunNote,
+    RunState,
+    Scalar,
+    ScalarBatch,
+    Series,
+    SessionId,
+    SessionInfo,
+    Snapshot,
+    SnapshotHeader,
+    SnapshotStore,
+    StateMessage,
+    Timeline,
+    Writer,
+    is_like,
+};
 pub use quantviz_formats::{
     BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
     group_models, model_groups, models_among, models_in, open, open_importance, open_recordings, open_with,
@@ -147,12 +178,14 @@ pub mod html {
     pub use quantviz_html::*;
 }
 
+/// Recording a network while it is trained.
+#[cfg(feature = "record")]
+pub mod record {
+    pub use quantviz_record::*;
+}
+
 /// Where training runs are kept.
 #[cfg(feature = "store")]
 pub mod store {
-    pub use quantviz_core::{
-        Budget, Cursor, Entry, Opening, Pruning, Rank, Record, RecordId, RecordKind, SessionId, SessionInfo,
-        SnapshotStore, Timeline, Writer,
-    };
     pub use quantviz_store::*;
 }

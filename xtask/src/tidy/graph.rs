@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "quantviz-formats",
             "quantviz-html",
             "quantviz-insight",
+            "quantviz-record",
             "quantviz-store",
             "quantviz-view",
         ],

@@ -27,17 +27,16 @@ impl<'a> WithGradients<'a> {
     /// That of the tensor itself, or of the one that it shares its storage with.
     fn gradient(&self, id: ParameterId) -> Result<&'a Tensor> {
         let parameter = self.network.model().parameter(id);
-        let of = |id| self.gradients.get(self.network.tensor(id));
-        let gradient = of(id).or_else(|| parameter.shares.and_then(of));
-        let gradient = gradient.ok_or_else(|| {
-            let learns = |id| self.network.tensor(id).is_variable();
-            let absent = if learns(id) || parameter.shares.is_some_and(learns) {
-                Error::not_found("the loss did not depend on it")
-            } else {
-                Error::refused("it is no variable, so it has no gradient")
-            };
-            absent.in_tensor(&parameter.name)
+        // candle computes gradients of what is multiplied by a variable too: those teach nothing.
+        let mut tensors =
+            [Some(id), parameter.shares].into_iter().flatten().map(|id| self.network.tensor(id));
+        let variable = tensors.find(|tensor| tensor.is_variable()).ok_or_else(|| {
+            Error::refused("it is no variable, so it is not trained").in_tensor(&parameter.name)
         })?;
+        let gradient = self
+            .gradients
+            .get(variable)
+            .ok_or_else(|| Error::not_found("the loss did not depend on it").in_tensor(&parameter.name))?;
         if gradient.dims() != self.network.tensor(id).dims() {
             let message = format!("its gradient is {:?}, and it is {}", gradient.dims(), parameter.shape);
             return Err(Error::malformed(message).in_tensor(&parameter.name));

@@ -26,7 +26,7 @@ use crate::elements;
 /// assert_eq!(network.summary(id)?.abs_max(), Some(2.0));
 ///
 /// weight.set(&weight.neg()?)?;
-/// assert_eq!(network.summary(id)?.max, Some(2.0));
+/// assert_eq!(network.summary(id)?.max(), Some(2.0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ use crate::lint::LintOptions;
 use crate::plot::PlotOptions;
 use crate::preview::PreviewOptions;
 use crate::report::ReportOptions;
+use crate::sessions::SessionsOptions;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -76,6 +77,7 @@ Examples:
   quantviz lint model_int8.onnx      what is wrong with a quantized model
   quantviz preview model.onnx        what rounding a float model would cost
   quantviz report models/            all of it on one page, for a browser
+  quantviz sessions list             training runs that were recorded
   quantviz inspect model.onnx --json | jq '.parameters[].name'
 
 'quantviz help COMMAND' explains a command.";
@@ -90,6 +92,7 @@ pub(crate) enum Command {
     Preview(PreviewOptions),
     Report(ReportOptions),
     Plot(PlotOptions),
+    Sessions(SessionsOptions),
     /// List what '--limit' of the other commands lets files ask for
     #[command(after_help = limits::list())]
     Limits,
@@ -290,6 +293,7 @@ pub(crate) enum Page {
     Preview,
     Report,
     Plot,
+    Sessions,
     Limits,
     Completions,
     Man,

@@ -30,6 +30,8 @@ mod progress;
 mod recorded;
 mod report;
 mod reports;
+mod sessions;
+mod stores;
 mod stream;
 mod table;
 mod threads;
@@ -42,6 +44,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use args::{Args, Command};
+pub use stores::{LocalStores, Stores};
 pub use stream::Stream;
 use stream::Terminal;
 use trouble::Trouble;
@@ -73,12 +76,20 @@ pub fn run<I>(args: I, out: &mut dyn Stream, err: &mut dyn Stream) -> Exit
 where
     I: IntoIterator<Item: Into<OsString> + Clone>,
 {
+    run_with(args, out, err, &LocalStores)
+}
+
+/// The same with stores of training runs that somebody else opens.
+pub fn run_with<I>(args: I, out: &mut dyn Stream, err: &mut dyn Stream, stores: &dyn Stores) -> Exit
+where
+    I: IntoIterator<Item: Into<OsString> + Clone>,
+{
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let color = args::color_in(&args);
     let outcome = match Args::try_parse_from(args) {
         Ok(args) => {
             let terminal = Terminal { out, err, color: args.color };
-            dispatch(args.command, terminal)
+            dispatch(args.command, terminal, stores)
         }
         Err(usage) => Err(Trouble::Usage(args::with_owner(usage))),
     };
@@ -88,7 +99,7 @@ where
     }
 }
 
-fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Trouble> {
+fn dispatch(command: Command, mut terminal: Terminal<'_>, stores: &dyn Stores) -> Result<Exit, Trouble> {
     match command {
         Command::Inspect(options) => inspect::run(&options, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
@@ -98,6 +109,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>) -> Result<Exit, Troubl
         Command::Plot(options) => plot::run(&options, &mut terminal),
         Command::Report(options) => report::run(&options, &mut terminal),
         Command::Preview(options) => preview::run(&options, &mut terminal),
+        Command::Sessions(options) => sessions::run(&options, stores, &mut terminal),
         Command::Limits => {
             writeln!(terminal.out, "{}", limits::list())?;
             Ok(Exit::Done)

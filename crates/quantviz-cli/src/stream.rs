@@ -128,7 +128,7 @@ impl Terminal<'_> {
 }
 
 /// The few styles there are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Paint {
     on: bool,
 }
@@ -150,6 +150,18 @@ impl Paint {
     /// For what is wrong.
     pub(crate) fn alarm(self, text: &str) -> String {
         self.with(AnsiColor::Red.on_default(), text)
+    }
+
+    /// For what is more or less, from 0 to 4.
+    pub(crate) fn heat(self, level: u8, text: &str) -> String {
+        let style = match level {
+            0 => AnsiColor::Blue.on_default(),
+            1 => AnsiColor::Cyan.on_default(),
+            2 => AnsiColor::Green.on_default(),
+            3 => AnsiColor::Yellow.on_default(),
+            _ => AnsiColor::BrightYellow.on_default().bold(),
+        };
+        self.with(style, text)
     }
 
     fn with(self, style: Style, text: &str) -> String {

@@ -75,7 +75,9 @@ fn rendered(usage: &clap::Error, stream: &dyn Stream, color: Color) -> String {
 /// The error in one line: with the absolute path that was tried, and with the option that helps.
 fn describe(path: &Path, error: &Error) -> String {
     let file = error.file().unwrap_or(path);
-    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let is_url = file.to_string_lossy().contains("://");
+    let absolute = if is_url { None } else { std::path::absolute(file).ok() };
+    let absolute = absolute.unwrap_or_else(|| file.to_owned());
     let hint = match error.kind() {
         ErrorKind::UnknownName => "; 'quantviz layers' lists all of them".to_owned(),
         _ => limits::hint(error),

@@ -105,6 +105,7 @@ fn manual_pages() {
             "preview",
             "report",
             "plot",
+            "sessions",
             "limits",
             "completions",
             "man"

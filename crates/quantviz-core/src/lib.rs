@@ -200,13 +200,13 @@ pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};
 pub use session::{
     ArrayElement, ArraySlot, ArrayWriter, Arrays, Budget, CaptureCost, Cell, Cursor, EmbeddingState, Entry,
-    History, Opening, Plan, PlanHeader, PlannedEmbedding, PlannedParameter, Pruning, Quantity, Rank, Record,
-    RecordId, RecordKind, Run, RunNote, RunState, Scalar, ScalarBatch, Segment, SegmentHeader, Series,
-    SessionId, SessionInfo, Snapshot, SnapshotHeader, SnapshotStore, StateMessage, Timeline, Track, Writer,
-    WrittenArrays, index_name,
+    History, Opening, Plan, PlanHeader, PlannedEmbedding, PlannedParameter, Pruning, Quantity, Rank,
+    RankSnapshot, Record, RecordId, RecordKind, Run, RunNote, RunState, Scalar, ScalarBatch, Segment,
+    SegmentHeader, Series, SessionId, SessionInfo, Snapshot, SnapshotHeader, SnapshotStore, StateMessage,
+    Timeline, Track, Writer, WrittenArrays, index_name,
 };
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};
 pub use summary::RangeSummary;
-pub use text::one_line;
+pub use text::{is_like, one_line};
 pub use transformer::TransformerPart;

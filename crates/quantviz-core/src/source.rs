@@ -125,8 +125,9 @@ pub trait ParameterSource {
             let range = index..index.saturating_add(1);
             #[expect(clippy::cast_possible_truncation, reason = "a gathered sample is in f32")]
             let mut sink = |block: Block<'_>| {
-                block.elements.for_each(|value| *out = value as f32);
-                ControlFlow::Continue(())
+                // Whoever delivers more than was asked for is not listened to.
+                block.elements.slice(0..block.elements.len().min(1)).for_each(|value| *out = value as f32);
+                ControlFlow::Break(())
             };
             let _ = self.read(id, part, range, &mut sink)?;
         }

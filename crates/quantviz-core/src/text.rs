@@ -21,6 +21,36 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// Whether a name fits a pattern, in which `*` stands for any text and `?` for one character.
+///
+/// ```
+/// use quantviz_core::is_like;
+///
+/// assert!(is_like("h.*.weight", "h.0.attn.c_attn.weight"));
+/// assert!(!is_like("h.?.weight", "h.10.weight"));
+/// ```
+pub fn is_like(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut at, mut read) = (0, 0);
+    // The last star, and how much of the name it stands for so far.
+    let mut star: Option<(usize, usize)> = None;
+    while read < name.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(&wanted) if wanted == '?' || wanted == name[read] => (at, read) = (at + 1, read + 1),
+            _ => {
+                let Some((star_at, taken)) = star else { return false };
+                star = Some((star_at, taken + 1));
+                (at, read) = (star_at + 1, taken + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|&rest| rest == '*')
+}
+
 /// Marks that turn the direction of text around, or take no room: Unicode's category of format characters, what
 /// separates lines and paragraphs, and letters that are blank.
 fn is_invisible(c: char) -> bool {

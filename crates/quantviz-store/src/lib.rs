@@ -13,6 +13,11 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod clock;
 mod memory;
+mod objects;
+mod prune;
 
 pub use memory::MemoryStore;
+pub use objects::SessionStore;
+pub use prune::prune;

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use quantviz_core::{
     Budget, Cursor, Entry, Error, Opening, Rank, Record, RecordId, RecordKind, Result, SessionId,
     SessionInfo, SnapshotStore, Timeline, Writer,
 };
+
+use crate::clock::{Clock, system_clock};
 
 /// A store in memory. Clones are the same store.
 ///
@@ -16,7 +17,7 @@ use quantviz_core::{
 pub struct MemoryStore {
     sessions: Arc<Mutex<BTreeMap<SessionId, Session>>>,
     budget: Budget,
-    clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    clock: Clock,
 }
 
 #[derive(Default)]
@@ -46,9 +47,7 @@ impl MemoryStore {
 
     /// An empty one with a budget for each session.
     pub fn within(budget: Budget) -> Self {
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let clock = move || u64::try_from(now().as_millis()).unwrap_or(u64::MAX);
-        MemoryStore { sessions: Arc::default(), budget, clock: Arc::new(clock) }
+        MemoryStore { sessions: Arc::default(), budget, clock: system_clock() }
     }
 
     /// Tells the time by another clock, in milliseconds since 1970.

@@ -7,6 +7,7 @@
 //! - [`OnnxBuilder`], [`SafetensorsBuilder`] and [`GgufBuilder`] write model files, well-formed or hostile, byte for byte;
 //!   [`wire::Message`] writes any protobuf, [`pickle::Pickle`] any pickle, and [`pickle::TorchBuilder`] the files of torch.
 //! - [`hostile`] is the table of files that no reader may trust, with what has to become of each.
+//! - [`SmallGpt`] writes a training run that never happened.
 //! - [`mutations`] damages a valid file in ways that parsers get wrong.
 //!
 //! ```
@@ -26,6 +27,7 @@ mod pack;
 pub mod pickle;
 mod random;
 pub mod safetensors;
+mod sessions;
 pub mod strategies;
 pub mod wire;
 
@@ -35,3 +37,4 @@ pub use mutate::{mutate, mutations};
 pub use onnx::OnnxBuilder;
 pub use pack::pack;
 pub use safetensors::SafetensorsBuilder;
+pub use sessions::SmallGpt;

@@ -13,7 +13,8 @@
 //! This crate is a façade: `quantviz-core` has the vocabulary and the maths, and its documentation is the guide;
 //! `quantviz-formats` has the files, one feature for each format; [`insight`] has findings about quantized models, and
 //! [`view`] what the front ends show. With the feature `html` there are pictures (`draw`) and whole pages (`html`) of it,
-//! with `png` also pictures as PNG.
+//! with `png` also pictures as PNG; with `store` training runs are kept in folders (`store`), with `cloud` also in S3, GCS and
+//! Azure.
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
@@ -119,6 +120,37 @@ pub use quantviz_core::{
     UnmatchedTensor,
     compare_recordings,
 };
+pub use quantviz_core::{
+    // What is recorded of training runs, and how it is read.
+    Budget,
+    Cursor,
+    Entry,
+    History,
+    Opening,
+    Plan,
+    PlanHeader,
+    Pruning,
+    Quantity,
+    Rank,
+    Record,
+    RecordId,
+    RecordKind,
+    Run,
+    RunNote,
+    RunState,
+    Scalar,
+    ScalarBatch,
+    Series,
+    SessionId,
+    SessionInfo,
+    Snapshot,
+    SnapshotHeader,
+    SnapshotStore,
+    StateMessage,
+    Timeline,
+    Writer,
+    is_like,
+};
 pub use quantviz_formats::{
     BoxedSource, FORMATS, FormatEntry, Limits, ModelGroup, Variant, folder_of_models_in, format_of,
     group_models, model_groups, models_among, models_in, open, open_importance, open_recordings, open_with,
@@ -144,4 +176,16 @@ pub mod draw {
 #[cfg(feature = "html")]
 pub mod html {
     pub use quantviz_html::*;
+}
+
+/// Recording a network while it is trained.
+#[cfg(feature = "record")]
+pub mod record {
+    pub use quantviz_record::*;
+}
+
+/// Where training runs are kept.
+#[cfg(feature = "store")]
+pub mod store {
+    pub use quantviz_store::*;
 }

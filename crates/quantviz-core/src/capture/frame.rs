@@ -252,7 +252,7 @@ fn nearest_rotation(matrix: &[f64]) -> [f64; 9] {
 /// A unit vector that is at right angles to these, of which there are fewer than three.
 fn any_other(others: &[Vec<f64>]) -> Vec<f64> {
     for axis in 0..3 {
-        let mut vector = vec![0.0; 3];
+        let mut vector = [0.0; 3];
         vector[axis] = 1.0;
         for other in others {
             let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::text::is_like;
 use crate::{DType, DTypeClass, Error, LayerKind, Model, Parameter, ParameterId, Result, Role};
 
 /// A parameter that can be rounded.
@@ -46,26 +47,7 @@ impl FromStr for AxisRule {
 impl AxisRule {
     /// Whether it is about a parameter of this name.
     pub fn fits(&self, name: &str) -> bool {
-        let (pattern, name): (Vec<char>, Vec<char>) =
-            (self.pattern.chars().collect(), name.chars().collect());
-        let (mut at, mut read) = (0, 0);
-        // The last star, and how much of the name it stands for so far.
-        let mut star: Option<(usize, usize)> = None;
-        while read < name.len() {
-            match pattern.get(at) {
-                Some('*') => {
-                    star = Some((at, read));
-                    at += 1;
-                }
-                Some(&wanted) if wanted == '?' || wanted == name[read] => (at, read) = (at + 1, read + 1),
-                _ => {
-                    let Some((star_at, taken)) = star else { return false };
-                    star = Some((star_at, taken + 1));
-                    (at, read) = (star_at + 1, taken + 1);
-                }
-            }
-        }
-        pattern[at..].iter().all(|&rest| rest == '*')
+        is_like(&self.pattern, name)
     }
 
     /// The axis that it gives a parameter.

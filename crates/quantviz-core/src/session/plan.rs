@@ -151,6 +151,35 @@ impl PlanHeader {
     }
 }
 
+impl PlannedEmbedding {
+    /// So many rows of a width, of a place in the catalogue, before anything is known of where they lie.
+    pub fn new(parameter: u32, rows: u32, width: u32) -> Self {
+        PlannedEmbedding {
+            parameter,
+            rows,
+            width,
+            labels: Vec::new(),
+            scale: 1.0,
+            basis_step: 0,
+            turns: 0,
+            turned_because: None,
+        }
+    }
+
+    /// Where its rows are shown: what the largest position stands for, at which step the basis was taken, how often it has
+    /// turned before, and why it is not what it was.
+    #[must_use]
+    pub fn shown_in(self, scale: f32, basis_step: u64, turns: u32, turned_because: Option<String>) -> Self {
+        PlannedEmbedding { scale, basis_step, turns, turned_because, ..self }
+    }
+
+    /// With what rows are called.
+    #[must_use]
+    pub fn with_labels(self, labels: Vec<String>) -> Self {
+        PlannedEmbedding { labels, ..self }
+    }
+}
+
 impl Plan {
     /// Writes a plan with its arrays; returns it with its bytes.
     pub fn write(header: PlanHeader, arrays: ArrayWriter) -> Result<(Self, WrittenArrays)> {

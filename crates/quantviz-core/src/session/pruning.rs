@@ -86,6 +86,22 @@ impl Budget {
     }
 }
 
+impl Timeline {
+    /// The steps with whole snapshots around insights: the nearest to where each begins and ends, and their neighbours, so
+    /// that what was noticed can be looked at.
+    pub fn steps_around_insights(&self) -> BTreeSet<u64> {
+        let steps = self.snapshot_steps();
+        let insights = self.alive().filter(|it| it.kind == super::RecordKind::Insight);
+        let ends = insights.flat_map(|it| [it.first_step, it.step]);
+        ends.flat_map(|at| {
+            let before = steps.range(..at).rev().take(1);
+            let there = steps.range(at..).take(2);
+            before.chain(there).copied().collect::<Vec<_>>()
+        })
+        .collect()
+    }
+}
+
 /// Steps on a logarithmic scale, of which those go first that leave the smallest gap.
 struct Spacing {
     steps: Vec<Spaced>,
@@ -172,5 +188,24 @@ impl Spacing {
             }
             return Some(step);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Entry, Rank, Record, RecordKind};
+
+    #[test]
+    fn steps_around_an_insight_stay() {
+        let snapshot = |step: u64| Record::of(&Entry::snapshot(step, step + 1, [0; 10], 2), Rank::ONLY, 1, 0);
+        let insight = Entry::new(RecordKind::Insight, 42, 1000, *b"{}");
+        let records = (0..=100).step_by(10).map(snapshot).chain([Record::of(&insight, Rank::ONLY, 1, 0)]);
+        let timeline = Timeline::of(records);
+        assert_eq!(timeline.steps_around_insights(), BTreeSet::from([40, 50, 60]));
+        let budget = Budget { snapshots: Some(5), ..Budget::ALL };
+        let pruning = budget.prune(&timeline, &timeline.steps_around_insights(), 0);
+        let thinned: Vec<u64> = pruning.thin.iter().map(|id| id.seq - 1).collect();
+        assert_eq!(thinned, [10, 20, 30, 70, 80, 90]);
     }
 }

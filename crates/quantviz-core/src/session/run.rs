@@ -219,6 +219,13 @@ impl<'a> Run<'a> {
         Snapshot::parse(bytes).map_err(|it| self.in_record(it, id))
     }
 
+    /// The summaries of several.
+    pub(super) fn summaries(&self, records: &[&Record]) -> Result<Vec<Snapshot>> {
+        let ids: Vec<RecordId> = records.iter().map(|record| record.id).collect();
+        let read = ids.iter().zip(self.store.summaries(&self.id, &ids)?);
+        read.map(|(&id, bytes)| Snapshot::parse(bytes?).map_err(|it| self.in_record(it, id))).collect()
+    }
+
     /// Everything that was said beside the parameters, by name. Where several ranks say the same, that of the first one
     /// counts; what a resumed run has written again, counts as the last time.
     pub fn scalars(&self) -> Result<BTreeMap<String, Series>> {

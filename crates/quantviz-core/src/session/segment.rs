@@ -61,8 +61,10 @@ impl Segment {
         for name in first.arrays().names() {
             let slot = first.arrays().slot(name);
             // Rows that are of other parameters in every snapshot cannot lie together.
-            let index = index_name(name);
-            if name.ends_with(".of") || snapshots.iter().any(|(_, it)| it.arrays().slot(&index).is_some()) {
+            let group = name.split_once('.').map_or(name, |(group, _)| group);
+            let indices = [index_name(name), index_name(group)];
+            let takes_turns = |it: &Snapshot| indices.iter().any(|index| it.arrays().slot(index).is_some());
+            if name.ends_with(".of") || snapshots.iter().any(|(_, it)| takes_turns(it)) {
                 continue;
             }
             if others.iter().any(|(_, other)| {

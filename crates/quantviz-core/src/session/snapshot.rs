@@ -157,7 +157,10 @@ impl Snapshot {
 
     /// Where in an array something is that has this place in the plan.
     fn covered(&self, name: &str, at: usize) -> Option<usize> {
-        match self.arrays.get::<u32>(&index_name(name)) {
+        let of_group =
+            || name.split_once('.').and_then(|(group, _)| self.arrays.get::<u32>(&index_name(group)));
+        let is_own = name.ends_with(".hist");
+        match self.arrays.get::<u32>(&index_name(name)).or_else(|| if is_own { None } else { of_group() }) {
             Some(covered) => covered.iter().position(|&it| it as usize == at),
             None => Some(at),
         }
@@ -173,7 +176,8 @@ impl Snapshot {
     }
 }
 
-/// The name of the array that says which parameters another covers, where it does not cover all.
+/// The name of the array that says which parameters another covers, or all arrays of a group such as `w`, where they do not
+/// cover all.
 pub fn index_name(array: &str) -> String {
     format!("{array}.of")
 }

@@ -17,7 +17,6 @@ pub(super) fn check_parameter(source: &dyn ParameterSource, id: ParameterId) {
         stored
             .require(values == earlier.values, || "it differs from the parameter that it shares with".into());
     }
-    Subject { part: Part::Gradient, ..stored }.check_gradient();
     let derived = [Part::Codes, Part::Scales, Part::OuterScales, Part::ZeroPoints, Part::Offsets]
         .map(|part| Subject { part, ..stored });
     match &source.model().parameter(id).quantization {
@@ -31,6 +30,7 @@ pub(super) fn check_parameter(source: &dyn ParameterSource, id: ParameterId) {
         }
         None => derived[1..].iter().for_each(Subject::check_absent),
     }
+    Subject { part: Part::Gradient, ..stored }.check_gradient();
 }
 
 /// One part of one parameter.

@@ -1,0 +1,217 @@
+//! What can be said of a recording before it begins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quantviz_core::{Error, Rank, Result, SessionId, SnapshotStore, TransformerPart};
+
+use crate::pace::Every;
+use crate::recorder::Recorder;
+
+/// A recording that is being described: see [`Recorder::builder`].
+#[must_use]
+pub struct RecorderBuilder {
+    pub(crate) session: String,
+    pub(crate) options: Options,
+    pub(crate) stores: Vec<Arc<dyn SnapshotStore>>,
+}
+
+/// Hears of what goes wrong: one line.
+pub(crate) type Trouble = Arc<dyn Fn(&str) + Send + Sync>;
+
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) name: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) every: Every,
+    pub(crate) share: f64,
+    pub(crate) bytes: usize,
+    pub(crate) patterns: Vec<String>,
+    pub(crate) gradients: bool,
+    pub(crate) tokens: Vec<String>,
+    pub(crate) labels: BTreeMap<String, Vec<String>>,
+    pub(crate) rows: Vec<u64>,
+    pub(crate) seed: u64,
+    pub(crate) rank: Rank,
+    pub(crate) resume: bool,
+    pub(crate) patience: Duration,
+    pub(crate) trouble: Trouble,
+}
+
+/// A snapshot takes at most this.
+const MOST_BYTES: usize = 1_000_000;
+const USUAL_BYTES: usize = 256 * 1024;
+const LEAST_BYTES: usize = 16 * 1024;
+const MOST_SHARE: f64 = 0.05;
+
+impl RecorderBuilder {
+    pub(crate) fn new(session: impl Into<String>) -> Self {
+        let session = session.into();
+        let options = Options {
+            name: session.clone(),
+            tags: BTreeMap::new(),
+            every: Every::Steps(10),
+            share: 0.01,
+            bytes: USUAL_BYTES,
+            patterns: Vec::new(),
+            gradients: true,
+            tokens: Vec::new(),
+            labels: BTreeMap::new(),
+            rows: Vec::new(),
+            seed: 0,
+            rank: Rank::ONLY,
+            resume: false,
+            patience: Duration::from_secs(10),
+            trouble: Arc::new(to_stderr),
+        };
+        RecorderBuilder { session, options, stores: Vec::new() }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    /// What people call the run; its session id, if this is not said.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        self.with(|it| it.name = name.into())
+    }
+
+    /// Says something else of the run.
+    pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.with(|it| drop(it.tags.insert(name.into(), value.into())))
+    }
+
+    /// A snapshot every so many steps: ten, if nothing is said. Where steps are so short that one could not be taken in its
+    /// share of time, there are fewer.
+    pub fn every_steps(self, steps: u64) -> Self {
+        self.with(|it| it.every = Every::Steps(steps.max(1)))
+    }
+
+    /// A snapshot every so many seconds.
+    pub fn every_seconds(self, seconds: f64) -> Self {
+        self.with(|it| it.every = Every::Seconds(if seconds.is_finite() { seconds.max(0.01) } else { 0.01 }))
+    }
+
+    /// The share of time that recording may take: 0.01, if nothing is said, and at most 0.05.
+    pub fn share(self, share: f64) -> Self {
+        self.with(|it| it.share = if share.is_finite() { share.clamp(1e-4, MOST_SHARE) } else { MOST_SHARE })
+    }
+
+    /// The bytes that a snapshot may take: 256 KiB, if nothing is said, and at most 1 MB.
+    pub fn bytes(self, bytes: usize) -> Self {
+        self.with(|it| it.bytes = bytes.clamp(LEAST_BYTES, MOST_BYTES))
+    }
+
+    /// Records only parameters whose names match one of these patterns, in which `*` stands for any characters.
+    pub fn parameters<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Self {
+        self.with(|it| it.patterns.extend(patterns.into_iter().map(Into::into)))
+    }
+
+    /// Whether gradients are recorded: they are, if nothing is said and the source has them.
+    pub fn gradients(self, gradients: bool) -> Self {
+        self.with(|it| it.gradients = gradients)
+    }
+
+    /// What the rows of the token embedding are called.
+    pub fn tokens<S: Into<String>>(self, tokens: impl IntoIterator<Item = S>) -> Self {
+        self.with(|it| it.tokens = tokens.into_iter().map(Into::into).collect())
+    }
+
+    /// What the rows of another embedding are called, by the name of the parameter.
+    pub fn labels<S: Into<String>>(
+        self,
+        parameter: impl Into<String>,
+        labels: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.with(|it| drop(it.labels.insert(parameter.into(), labels.into_iter().map(Into::into).collect())))
+    }
+
+    /// Rows of embeddings that are shown in any case, where there are too many to show all.
+    pub fn rows(self, rows: impl IntoIterator<Item = u64>) -> Self {
+        self.with(|it| it.rows = rows.into_iter().collect())
+    }
+
+    /// What the sample is drawn by. Ranks of one run have to agree on it.
+    pub fn seed(self, seed: u64) -> Self {
+        self.with(|it| it.seed = seed)
+    }
+
+    /// Which of several processes this is that train together.
+    pub fn rank(self, rank: Rank) -> Self {
+        self.with(|it| it.rank = rank)
+    }
+
+    /// Takes a session over from whoever still seems to write it, as after a crash. What is there of steps before the first
+    /// one that is recorded stays true.
+    pub fn resume(self) -> Self {
+        self.with(|it| it.resume = true)
+    }
+
+    /// How long [`Recorder::finish`] waits for stores: ten seconds, if nothing is said.
+    pub fn patience(self, patience: Duration) -> Self {
+        self.with(|it| it.patience = patience)
+    }
+
+    /// Hears of what goes wrong, one line each time something goes wrong that did not before. Nothing said, the lines go to
+    /// the standard error output.
+    pub fn on_trouble(self, hear: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.with(|it| it.trouble = Arc::new(hear))
+    }
+
+    /// Records to a store, one of several.
+    pub fn to(mut self, store: impl SnapshotStore + 'static) -> Self {
+        self.stores.push(Arc::new(store));
+        self
+    }
+
+    /// Begins.
+    ///
+    /// # Errors
+    /// Where the session cannot be called so, or there is nowhere to record to. Nothing that happens later is an error.
+    pub fn start(self) -> Result<Recorder> {
+        let session: SessionId = self.session.parse()?;
+        if self.stores.is_empty() {
+            return Err(Error::malformed(format!("session {session}: say with `to` where it is recorded")));
+        }
+        Ok(Recorder::start(session, self.options, self.stores))
+    }
+}
+
+impl Options {
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| matches(pattern, name))
+    }
+
+    pub(crate) fn labels_of(&self, name: &str, part: Option<TransformerPart>) -> Option<&Vec<String>> {
+        let tokens = || {
+            (part == Some(TransformerPart::TokenEmbedding) && !self.tokens.is_empty()).then_some(&self.tokens)
+        };
+        self.labels.get(name).or_else(tokens)
+    }
+}
+
+/// Whether a name is like a pattern, in which `*` stands for any characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(name) = name.strip_prefix(before) else { return false };
+    (0..=name.len()).filter(|&at| name.is_char_boundary(at)).any(|at| matches(rest, &name[at..]))
+}
+
+fn to_stderr(line: &str) {
+    use std::io::Write;
+    // Whoever has no standard error output cannot be told.
+    let _ = writeln!(std::io::stderr(), "quantviz: {line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        assert!(matches("*", "h.0.weight") && matches("h.*.weight", "h.0.attn.weight"));
+        assert!(!matches("h.*.weight", "h.0.bias") && !matches("h", "h.0") && matches("h", "h"));
+    }
+}

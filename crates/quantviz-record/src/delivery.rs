@@ -1,0 +1,184 @@
+//! From the recorder's thread to one store: a thread of its own, so that a store that stands still holds nobody up.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use quantviz_core::{
+    Cursor, Entry, ErrorKind, Opening, RecordKind, Result, SessionId, SnapshotStore, Writer,
+};
+
+use crate::builder::{Options, Trouble};
+use crate::encode::Piece;
+use crate::queue::{Queue, Taken};
+
+/// Snapshots that wait for a store at most.
+const WAITING: usize = 16;
+/// A writer says that it lives.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long a store is left alone after it refused something, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What is written, with its place.
+#[derive(Clone)]
+pub(crate) struct Parcel {
+    pub(crate) seq: u64,
+    /// The run has gone back to this step: an epoch begins.
+    pub(crate) begins: Option<u64>,
+    pub(crate) piece: Arc<Piece>,
+}
+
+/// A store that is written to.
+pub(crate) struct Delivery {
+    queue: Arc<Queue<Parcel>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Courier {
+    store: Arc<dyn SnapshotStore>,
+    session: SessionId,
+    options: Options,
+    writer: Option<Writer>,
+    trouble: Trouble,
+    last_trouble: Option<String>,
+    /// The place of the parcel that the epoch began with.
+    begun: Option<u64>,
+}
+
+impl Delivery {
+    pub(crate) fn start(store: Arc<dyn SnapshotStore>, session: SessionId, options: Options) -> Self {
+        let queue = Arc::new(Queue::new(WAITING, |it: &Parcel| it.piece.kind == RecordKind::Snapshot));
+        let trouble = options.trouble.clone();
+        let mut courier =
+            Courier { store, session, options, writer: None, trouble, last_trouble: None, begun: None };
+        let incoming = queue.clone();
+        let work = move || courier.run(&incoming);
+        let thread = std::thread::Builder::new().name("quantviz-store".into()).spawn(work).ok();
+        Delivery { queue, thread }
+    }
+
+    /// Never waits.
+    pub(crate) fn send(&self, parcel: Parcel) {
+        drop(self.queue.push(parcel));
+    }
+
+    /// How many snapshots were lost on the way.
+    pub(crate) fn lost(&self) -> u64 {
+        self.queue.lost()
+    }
+
+    /// Whether all of it is there by then.
+    pub(crate) fn finish(&mut self, until: Instant) -> bool {
+        self.queue.close();
+        let is_whole = self.queue.wait_until_empty(until);
+        if !is_whole {
+            self.queue.abandon();
+        }
+        // A store that stands still is not waited for: its thread ends with the process.
+        if let Some(thread) = self.thread.take().filter(|_| is_whole) {
+            let _ = thread.join();
+        }
+        is_whole
+    }
+}
+
+impl Courier {
+    fn run(&mut self, queue: &Queue<Parcel>) {
+        loop {
+            match queue.take(BEAT) {
+                Taken::One(parcel) => {
+                    if !self.deliver(&parcel, queue) {
+                        queue.abandon();
+                        return;
+                    }
+                }
+                Taken::Nothing => {
+                    if let Some(writer) = &self.writer {
+                        // Whether it is heard shows when there is something to write.
+                        let _ = self.store.beat(writer);
+                    }
+                }
+                Taken::Closed => return,
+            }
+        }
+    }
+
+    /// Tries until it is kept, or nobody waits for it any more. `false` where the session is somebody else's.
+    fn deliver(&mut self, parcel: &Parcel, queue: &Queue<Parcel>) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.write(parcel) {
+                Ok(()) => {
+                    self.last_trouble = None;
+                    return true;
+                }
+                Err(error) => error,
+            };
+            let line = error.to_string();
+            if self.last_trouble.as_ref() != Some(&line) {
+                let ends = if error.kind() == ErrorKind::Refused {
+                    "; nothing more is recorded to this store"
+                } else {
+                    ""
+                };
+                (self.trouble)(&format!("{}{ends}", of_session(&self.session, &line)));
+                self.last_trouble = Some(line);
+            }
+            if error.kind() == ErrorKind::Refused {
+                return false;
+            }
+            if queue.is_closed() && pause > FIRST_PAUSE * 8 {
+                return true;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn write(&mut self, parcel: &Parcel) -> Result<()> {
+        // Tried again, it has its epoch already.
+        if parcel.begins.is_some() && self.begun != Some(parcel.seq) {
+            self.writer = None;
+        }
+        let writer = match &self.writer {
+            Some(writer) => writer,
+            None => {
+                let opening = match parcel.begins {
+                    Some(step) => Opening::Resume { step },
+                    None => self.opening(parcel.piece.first_step)?,
+                };
+                self.begun = Some(parcel.seq);
+                self.writer.insert(self.store.open(&self.session, self.options.rank, opening)?)
+            }
+        };
+        let Piece { kind, step, first_step, bytes, summary_len } = &*parcel.piece;
+        let entry = match kind {
+            RecordKind::Snapshot => Entry::snapshot(*step, parcel.seq, bytes.clone(), *summary_len),
+            kind => Entry::new(*kind, *step, parcel.seq, bytes.clone()).from_step(*first_step),
+        };
+        self.store.append(writer, &entry).map(drop)
+    }
+
+    /// A run that does not begin with its first step goes on from there: what was recorded of steps before stays true.
+    fn opening(&self, first_step: u64) -> Result<Opening> {
+        let resume = Opening::Resume { step: first_step };
+        if self.options.resume {
+            return Ok(resume);
+        }
+        if first_step <= 1 {
+            return Ok(Opening::New);
+        }
+        let records = self.store.records(&self.session, &Cursor::default())?;
+        let rank = self.options.rank.index();
+        let last = records.iter().filter(|it| it.id.rank == rank).map(|it| it.time_ms).max();
+        let now = crate::recorder::now_ms();
+        let is_silent = last.is_some_and(|last| now.saturating_sub(last) > Opening::ALIVE_MS);
+        Ok(if is_silent { resume } else { Opening::New })
+    }
+}
+
+/// A line about a session; some say of which already.
+fn of_session(session: &SessionId, line: &str) -> String {
+    if line.starts_with("session ") { line.to_owned() } else { format!("session {session}: {line}") }
+}

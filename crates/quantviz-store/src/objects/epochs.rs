@@ -1,0 +1,137 @@
+//! Who may write a rank.
+
+use bytes::Bytes;
+use quantviz_core::{Error, ErrorKind, Opening, Rank, Result, SessionId, Writer};
+
+use super::keys::{FORMAT, last_number};
+use super::listing::Listing;
+
+/// The most that a marker, a claim or a beat may take.
+const SMALL: u64 = 1000;
+/// How often somebody else may be faster, before that is no accident.
+const LAPS: u32 = 100;
+
+/// The writers of one session.
+#[derive(Clone, Debug)]
+pub(super) struct Epochs {
+    pub(super) session: SessionId,
+    pub(super) listing: Listing,
+}
+
+impl Epochs {
+    /// Whether there is a session, and in a format that is known here.
+    pub(super) async fn is_there(&self) -> Result<bool> {
+        let Listing { place, keys } = &self.listing;
+        let Some((bytes, _)) = place.read(&keys.marker(), SMALL).await? else { return Ok(false) };
+        let session = &self.session;
+        match bytes.strip_suffix(b"\n").and_then(|it| it.split_at_checked(FORMAT.len() - 1)) {
+            Some(_) if bytes[..] == marker()[..] => Ok(true),
+            Some((family, version)) if FORMAT.as_bytes().starts_with(family) => {
+                let version = String::from_utf8_lossy(version);
+                Err(Error::unsupported(format!(
+                    "session {session} is kept as quantviz-session/{version}, and this quantviz reads {FORMAT}: update quantviz"
+                )))
+            }
+            _ => Err(Error::malformed(format!(
+                "session {session}: its object \"format\" does not say {FORMAT:?}; it is damaged, or no session of quantviz"
+            ))),
+        }
+    }
+
+    /// Claims the next epoch; `nonce` tells this claim from all others.
+    pub(super) async fn claim(&self, rank: Rank, opening: Opening, now: u64, nonce: u64) -> Result<Writer> {
+        self.begin().await?;
+        for _ in 0..LAPS {
+            let latest = self.latest(rank.index()).await?;
+            if let (Opening::New, Some(epoch)) = (opening, latest) {
+                let silent_ms = now.saturating_sub(self.heard(rank.index(), epoch).await?);
+                if silent_ms < Opening::ALIVE_MS {
+                    return Err(opening.refused(&self.session, rank, silent_ms));
+                }
+            }
+            let next = latest.unwrap_or(0).checked_add(1);
+            let next =
+                next.ok_or_else(|| Error::limit(format!("session {}: no epochs are left", self.session)))?;
+            if self.claim_epoch(rank.index(), next, now, nonce).await? {
+                return Ok(Writer::new(self.session.clone(), rank, next));
+            }
+        }
+        let session = &self.session;
+        Err(Error::refused(format!("session {session}: others keep opening it; take another name")))
+    }
+
+    async fn begin(&self) -> Result<()> {
+        let Listing { place, keys } = &self.listing;
+        if !self.is_there().await? && !place.create(&keys.marker(), marker()).await? {
+            self.is_there().await?;
+        }
+        Ok(())
+    }
+
+    async fn claim_epoch(&self, rank: u32, epoch: u32, now: u64, nonce: u64) -> Result<bool> {
+        let Listing { place, keys } = &self.listing;
+        let claim = Bytes::from(format!("{now} {nonce:016x}\n"));
+        let key = keys.claim(rank, epoch);
+        if place.create(&key, claim.clone()).await? {
+            return Ok(true);
+        }
+        // It may be this very claim, sent twice over a bad line.
+        Ok(place.read(&key, SMALL).await?.is_some_and(|(found, _)| found == claim))
+    }
+
+    /// The last epoch that was claimed, or of which records are left.
+    async fn latest(&self, rank: u32) -> Result<Option<u32>> {
+        let Listing { place, keys } = &self.listing;
+        let claimed = place.keys(&keys.claims(rank), None).await?;
+        let claimed = claimed.iter().filter_map(last_number).max();
+        Ok(claimed.max(self.listing.last_epoch(rank).await?))
+    }
+
+    /// When the writer of an epoch was last heard from.
+    async fn heard(&self, rank: u32, epoch: u32) -> Result<u64> {
+        let Listing { place, keys } = &self.listing;
+        let mut heard = self.listing.last_in(rank, epoch).await?.map_or(0, |last| last.time_ms);
+        for key in [keys.claim(rank, epoch), keys.beat(rank, epoch)] {
+            let told = place.read(&key, SMALL).await?;
+            heard = heard.max(told.and_then(|(bytes, _)| time_in(&bytes)).unwrap_or(0));
+        }
+        Ok(heard)
+    }
+
+    pub(super) async fn beat(&self, writer: &Writer, now: u64) -> Result<()> {
+        self.check(writer).await?;
+        let Listing { place, keys } = &self.listing;
+        place.overwrite(&keys.beat(writer.rank.index(), writer.epoch), Bytes::from(format!("{now}\n"))).await
+    }
+
+    /// Whether this writer may still write.
+    pub(super) async fn check(&self, writer: &Writer) -> Result<()> {
+        let Listing { place, keys } = &self.listing;
+        let rank = writer.rank.index();
+        let before = keys.claim(rank, writer.epoch.saturating_sub(1));
+        let claims = place.keys(&keys.claims(rank), Some(&before)).await?;
+        let claimed = || claims.iter().filter_map(last_number);
+        let session = &self.session;
+        match claimed().max() {
+            Some(last) if last > writer.epoch => Err(Error::refused(format!(
+                "session {session}, rank {rank}: somebody has opened it again, as epoch {last}, and epoch {} may no longer write",
+                writer.epoch
+            ))),
+            _ if claimed().any(|epoch| epoch == writer.epoch) => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("session {session}, rank {rank}: nobody has opened it, or it was removed"),
+            )),
+        }
+    }
+}
+
+fn marker() -> Bytes {
+    Bytes::from(format!("{FORMAT}\n"))
+}
+
+/// The number at the beginning of a line; `None` where the line does not end, because something cut it off.
+fn time_in(line: &[u8]) -> Option<u64> {
+    let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
+    line.split(' ').next()?.parse().ok()
+}

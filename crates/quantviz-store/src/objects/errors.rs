@@ -1,0 +1,52 @@
+//! What the library below complains of, in one line.
+
+use std::error::Error as _;
+use std::io;
+
+use object_store::path::Path;
+use quantviz_core::{Error, ErrorKind};
+
+/// An error about an object; `place` is where the store is.
+pub(super) fn error_at(place: &str, key: &Path, error: &object_store::Error) -> Error {
+    let told = match error {
+        object_store::Error::NotFound { .. } => Error::not_found("there is no such object"),
+        _ => match innermost_io(error) {
+            Some(io) => Error::new(ErrorKind::Io, of_system(io)),
+            None => Error::new(ErrorKind::Io, of_service(error)),
+        },
+    };
+    told.in_file(format!("{place}/{key}"))
+}
+
+fn of_system(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("{error}: make room, or prune a session")
+        }
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            format!("{error}: choose a folder that may be written")
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn of_service(error: &object_store::Error) -> String {
+    match error {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            format!(
+                "the service refused it; are the credentials in the environment those of this place? {error}"
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn innermost_io(error: &object_store::Error) -> Option<&io::Error> {
+    let mut next = error.source();
+    let mut found = None;
+    while let Some(cause) = next {
+        found = cause.downcast_ref::<io::Error>().or(found);
+        next = cause.source();
+    }
+    found
+}

@@ -1,0 +1,14 @@
+//! Sessions as objects that never change: in a folder, or wherever `object_store` can write.
+
+mod epochs;
+mod errors;
+mod keys;
+mod leftovers;
+mod listing;
+mod log;
+mod place;
+mod runtime;
+mod store;
+mod url;
+
+pub use store::SessionStore;

@@ -1,0 +1,169 @@
+//! Where a store is, and the few things that are done there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use quantviz_core::{Error, Result};
+
+use super::errors::error_at;
+
+/// A folder, or a part of a bucket.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    objects: Arc<dyn ObjectStore>,
+    /// All keys begin with it.
+    pub(super) root: Path,
+    /// As users name it.
+    name: Arc<str>,
+    /// Where it is a folder.
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// File systems tell no times apart that are nearer than this: FAT counts in steps of two seconds.
+const COARSE: Duration = Duration::from_secs(3);
+
+impl Place {
+    /// Objects wherever they are; `name` is for errors.
+    pub(super) fn new(objects: Arc<dyn ObjectStore>, root: Path, name: impl Into<Arc<str>>) -> Self {
+        Place { objects, root, name: name.into(), folder: None }
+    }
+
+    /// A folder that exists. What is written there outlives a power cut.
+    pub(super) fn folder(folder: &FilePath) -> Result<Self> {
+        let path = fs::canonicalize(folder).map_err(|error| Error::io(folder, error))?;
+        if !path.is_dir() {
+            return Err(Error::io(folder, io::ErrorKind::NotADirectory.into()));
+        }
+        let name = folder.display().to_string();
+        let files = LocalFileSystem::new_with_prefix(&path)
+            .map_err(|error| error_at(&name, &Path::default(), &error))?
+            .with_automatic_cleanup(true)
+            .with_fsync(true);
+        Ok(Place { folder: Some(path), ..Place::new(Arc::new(files), Path::default(), name) })
+    }
+
+    pub(super) fn error(&self, key: &Path, error: &object_store::Error) -> Error {
+        let key = key.prefix_match(&self.root).map_or_else(|| key.clone(), Iterator::collect);
+        error_at(&self.name, &key, error)
+    }
+
+    /// Writes an object that is not there; `false` if it is.
+    pub(super) async fn create(&self, key: &Path, bytes: Bytes) -> Result<bool> {
+        match self.put(key, bytes, PutMode::Create).await {
+            Ok(()) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(self.error(key, &error)),
+        }
+    }
+
+    pub(super) async fn overwrite(&self, key: &Path, bytes: Bytes) -> Result<()> {
+        self.put(key, bytes, PutMode::Overwrite).await.map_err(|error| self.error(key, &error))
+    }
+
+    async fn put(&self, key: &Path, bytes: Bytes, mode: PutMode) -> object_store::Result<()> {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.objects.put_opts(key, PutPayload::from(bytes), options).await.map(drop)
+    }
+
+    /// The first bytes of an object, or fewer where it has fewer, and how many it has; `None` where there is none.
+    pub(super) async fn read(&self, key: &Path, at_most: u64) -> Result<Option<(Bytes, u64)>> {
+        let whole = match self.get(key).await {
+            Ok(Some(whole)) => whole,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(self.error(key, &error)),
+        };
+        let size = whole.meta.size;
+        let bytes = match size {
+            // There are no ranges of nothing.
+            _ if size == 0 || at_most == 0 => Ok(Bytes::new()),
+            _ if size <= at_most => whole.bytes().await,
+            _ => self.objects.get_range(key, 0..at_most).await,
+        };
+        match bytes {
+            Ok(bytes) => Ok(Some((bytes, size))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(self.error(key, &error)),
+        }
+    }
+
+    async fn get(&self, key: &Path) -> object_store::Result<Option<GetResult>> {
+        match self.objects.get_opts(key, GetOptions::default()).await {
+            Ok(result) => Ok(Some(result)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All keys below another one, those behind `after` if there is one; in their order but for folders. What is no key of
+    /// ours is left out.
+    pub(super) async fn keys(&self, below: &Path, after: Option<&Path>) -> Result<Vec<Path>> {
+        let listed = match after {
+            None => self.objects.list(Some(below)),
+            Some(after) => self.objects.list_with_offset(Some(below), after),
+        };
+        let keys = listed.filter_map(async |object| match object {
+            Ok(object) => Some(Ok(object.location)),
+            Err(object_store::Error::InvalidPath { .. }) => None,
+            Err(error) => Some(Err(error)),
+        });
+        keys.try_collect().await.map_err(|error| self.error(below, &error))
+    }
+
+    /// The folders in one, by name.
+    pub(super) async fn folders(&self, below: &Path) -> Result<Vec<Path>> {
+        let listed = self.objects.list_with_delimiter(Some(below)).await;
+        let mut folders = listed.map_err(|error| self.error(below, &error))?.common_prefixes;
+        folders.sort_unstable();
+        Ok(folders)
+    }
+
+    /// Deletes objects, in no order; those that are gone already are no error. All are tried.
+    pub(super) async fn delete(&self, keys: Vec<Path>) -> Result<()> {
+        let folders: BTreeSet<Path> = keys.iter().filter_map(Path::parent).collect();
+        let deleted = self.objects.delete_stream(stream::iter(keys).map(Ok).boxed());
+        let failed = |outcome: object_store::Result<Path>| match outcome {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => None,
+            Err(error) => Some(error),
+        };
+        let errors: Vec<object_store::Error> = deleted.filter_map(async |it| failed(it)).collect().await;
+        match errors.first() {
+            Some(error) => Err(self.error(&Path::default(), error)),
+            None => self.settle(&folders),
+        }
+    }
+
+    /// What was deleted in folders stays deleted, whatever happens next.
+    fn settle(&self, folders: &BTreeSet<Path>) -> Result<()> {
+        let Some(root) = self.folder.as_deref().filter(|_| cfg!(unix)) else { return Ok(()) };
+        let paths: BTreeSet<PathBuf> = folders
+            .iter()
+            .filter_map(|folder| {
+                // A folder goes with the last object in it.
+                let path = root.join(folder.as_ref());
+                path.ancestors().find(|it| it.is_dir()).map(FilePath::to_owned)
+            })
+            .collect();
+        let settle = |path: &PathBuf| match fs::File::open(path).and_then(|folder| folder.sync_all()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path, error)),
+            _ => Ok(()),
+        };
+        paths.iter().try_for_each(settle)
+    }
+
+    /// Whether what was just listed of a folder is all that was there at one moment. Services promise that; files that are
+    /// made and deleted while their folder is read may each be seen or not.
+    pub(super) fn was_still(&self, folder: &Path) -> bool {
+        let Some(root) = &self.folder else { return true };
+        let changed = fs::metadata(root.join(folder.as_ref())).and_then(|it| it.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > COARSE))
+    }
+}

@@ -1,0 +1,289 @@
+//! The parameters of a run by layer and by kind, coloured by what a step says of them.
+
+use std::collections::BTreeMap;
+
+use quantviz_core::{Plan, PlannedParameter, Quantity, Scalar, Snapshot, TransformerPart, one_line};
+use serde::Serialize;
+
+/// A table of layers and kinds: the same place for the same thing at every step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SessionGrid {
+    /// What cells say: the name of a quantity.
+    pub measure: String,
+    /// The kinds, from left to right.
+    pub columns: Vec<String>,
+    /// The layers, from the input to the output.
+    pub rows: Vec<GridRow>,
+}
+
+/// A layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct GridRow {
+    /// What it is called.
+    pub label: String,
+    /// What of each kind there is in it.
+    pub cells: Vec<GridCell>,
+}
+
+/// All parameters of one kind in one layer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct GridCell {
+    /// Their names.
+    pub parameters: Vec<String>,
+    /// What is known of them.
+    pub state: GridState,
+    /// What is measured, of all of them: the smallest of smallest values, the sum of counts, else the mean, every weight
+    /// counting once.
+    pub value: Option<Scalar>,
+    /// How much that is beside other cells, from 0 to 4, on a scale of ratios where everything is above zero.
+    pub level: Option<u8>,
+}
+
+/// What is known of a cell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum GridState {
+    /// There are no such parameters.
+    #[default]
+    None,
+    /// They have been measured.
+    Measured,
+    /// They are not trained.
+    Frozen,
+    /// They have not been measured at this step.
+    Missing,
+}
+
+const LEVELS: f64 = 5.0;
+/// Where a kind stands that only layers have, or only what is around them.
+const KINDS: [(&str, &[TransformerPart]); 8] = [
+    ("emb", &[TransformerPart::TokenEmbedding, TransformerPart::PositionEmbedding]),
+    ("QKV", &[TransformerPart::QueryKeyValue]),
+    ("proj", &[TransformerPart::Projection]),
+    ("MLP in", &[TransformerPart::MlpIn]),
+    ("MLP out", &[TransformerPart::MlpOut]),
+    ("conv", &[TransformerPart::Convolution]),
+    ("norm", &[TransformerPart::Norm]),
+    ("head", &[TransformerPart::Head]),
+];
+const OTHER: &str = "other";
+
+/// Where a row stands, and what it is called.
+type RowKey = (u8, String, u64, String);
+
+impl SessionGrid {
+    /// Of a snapshot, or of the statistics that are left of one.
+    pub fn of(plan: &Plan, snapshot: &Snapshot, measure: Quantity) -> Self {
+        let parameters = &plan.header().parameters;
+        let is_transformer = parameters.iter().any(|it| it.part.is_some_and(is_of_transformers));
+        let mut places: BTreeMap<(RowKey, usize), Vec<usize>> = BTreeMap::new();
+        let mut columns: Vec<String> = match is_transformer {
+            true => KINDS.iter().map(|(name, _)| (*name).to_owned()).chain([OTHER.to_owned()]).collect(),
+            false => Vec::new(),
+        };
+        for (at, parameter) in parameters.iter().enumerate() {
+            let key = if is_transformer {
+                (transformer_row(parameter), kind_of(parameter))
+            } else {
+                let (row, column) = module_and_name(&parameter.name);
+                let column = columns.iter().position(|it| *it == column).unwrap_or_else(|| {
+                    columns.push(column);
+                    columns.len() - 1
+                });
+                // Modules stay in the order of the plan.
+                let first = parameters.iter().position(|it| module_and_name(&it.name).0 == row);
+                ((1, String::new(), first.unwrap_or(at) as u64, row), column)
+            };
+            places.entry(key).or_default().push(at);
+        }
+        let used: Vec<usize> =
+            (0..columns.len()).filter(|column| places.keys().any(|(_, it)| it == column)).collect();
+        let mut keys: Vec<&RowKey> = places.keys().map(|(row, _)| row).collect();
+        keys.dedup();
+        let rows = keys.iter().map(|&key| {
+            let of_column = |column: &usize| match places.get(&(key.clone(), *column)) {
+                Some(which) => cell(parameters, which, snapshot, measure),
+                None => GridCell::default(),
+            };
+            GridRow { label: one_line(&key.3), cells: used.iter().map(of_column).collect() }
+        });
+        let mut rows: Vec<GridRow> = rows.collect();
+        set_levels(&mut rows);
+        let columns = used.iter().map(|&at| one_line(&columns[at])).collect();
+        SessionGrid { measure: measure.name().to_owned(), columns, rows }
+    }
+}
+
+fn is_of_transformers(part: TransformerPart) -> bool {
+    !matches!(part, TransformerPart::Norm | TransformerPart::Convolution)
+}
+
+fn kind_of(parameter: &PlannedParameter) -> usize {
+    let of_part = |part| KINDS.iter().position(|(_, parts)| parts.contains(&part));
+    parameter.part.and_then(of_part).unwrap_or(KINDS.len())
+}
+
+fn transformer_row(parameter: &PlannedParameter) -> RowKey {
+    let modules: Vec<&str> = parameter.name.split(['.', '/']).collect();
+    let number = modules.iter().enumerate().find_map(|(at, it)| Some((at, it.parse::<u64>().ok()?)));
+    match (parameter.part, number) {
+        (Some(TransformerPart::TokenEmbedding), _) => (0, String::new(), 0, "tokens".into()),
+        (Some(TransformerPart::PositionEmbedding), _) => (0, String::new(), 1, "positions".into()),
+        (Some(TransformerPart::Head), _) => (2, String::new(), 1, "head".into()),
+        (_, Some((at, number))) => {
+            let stack = modules[..at].iter().find(|it| matches!(**it, "encoder" | "decoder"));
+            let label = stack.map_or(format!("layer {number}"), |stack| format!("{stack} {number}"));
+            (1, stack.copied().unwrap_or_default().to_owned(), number, label)
+        }
+        (Some(TransformerPart::Norm), None) => (2, String::new(), 0, "around".into()),
+        _ => (2, String::new(), 2, OTHER.into()),
+    }
+}
+
+/// `fc.weight` is the `weight` of `fc`.
+fn module_and_name(name: &str) -> (String, String) {
+    match name.rsplit_once(['.', '/']) {
+        Some((module, own)) => (module.to_owned(), own.to_owned()),
+        None => ("(root)".to_owned(), name.to_owned()),
+    }
+}
+
+fn cell(
+    parameters: &[PlannedParameter],
+    which: &[usize],
+    snapshot: &Snapshot,
+    measure: Quantity,
+) -> GridCell {
+    let names = which.iter().map(|&at| parameters[at].name.clone()).collect();
+    let gradient = |&at: &usize| snapshot.quantity(Quantity::GradientState, at);
+    let measured: Vec<(f64, f64)> = which
+        .iter()
+        .filter_map(|&at| {
+            let parameter = &parameters[at];
+            let place = if measure.is_of_matrices() { parameter.matrix? as usize } else { at };
+            #[expect(clippy::cast_precision_loss, reason = "a weight")]
+            let weight = parameter.elements() as f64;
+            Some((f64::from(snapshot.quantity(measure, place)?), weight))
+        })
+        .collect();
+    let is_of_steps =
+        matches!(measure, Quantity::UpdateRatio | Quantity::Change) || measure.name().starts_with("g.");
+    if is_of_steps && which.iter().all(|at| gradient(at) == Some(FROZEN)) {
+        return GridCell { parameters: names, state: GridState::Frozen, ..GridCell::default() };
+    }
+    let Some(value) = together(&measured, measure) else {
+        return GridCell { parameters: names, state: GridState::Missing, ..GridCell::default() };
+    };
+    GridCell { parameters: names, state: GridState::Measured, value: Some(Scalar(value)), level: None }
+}
+
+/// What a snapshot says of the gradient of a parameter that is not trained.
+pub(crate) const FROZEN: f32 = 1.0;
+
+fn together(measured: &[(f64, f64)], measure: Quantity) -> Option<f64> {
+    let values = || measured.iter().map(|(value, _)| *value);
+    let with_nan = |fold: fn(f64, f64) -> f64| {
+        values().reduce(|a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { fold(a, b) })
+    };
+    match measure {
+        Quantity::Min | Quantity::GradientMin => with_nan(f64::min),
+        Quantity::Max | Quantity::GradientMax => with_nan(f64::max),
+        Quantity::NonFinite | Quantity::GradientNonFinite | Quantity::DeadRows | Quantity::DeadColumns => {
+            values().reduce(|a, b| a + b)
+        }
+        Quantity::AsOf | Quantity::GradientAsOf | Quantity::FeaturesAsOf => with_nan(f64::min),
+        _ => {
+            let weights: f64 = measured.iter().map(|(_, weight)| weight).sum();
+            let sum: f64 = measured.iter().map(|(value, weight)| value * weight).sum();
+            (!measured.is_empty()).then(|| if weights > 0.0 { sum / weights } else { f64::NAN })
+        }
+    }
+}
+
+fn set_levels(rows: &mut [GridRow]) {
+    let values = || rows.iter().flat_map(|row| &row.cells).filter_map(|cell| Some(cell.value?.0));
+    let finite = || values().filter(|value| value.is_finite());
+    let is_ratio = finite().all(|value| value >= 0.0);
+    let scale = |value: f64| if is_ratio { value.ln() } else { value };
+    let scaled = || finite().map(scale).filter(|it| it.is_finite());
+    let (Some(low), Some(high)) = (scaled().reduce(f64::min), scaled().reduce(f64::max)) else { return };
+    for cell in rows.iter_mut().flat_map(|row| &mut row.cells) {
+        let Some(value) = cell.value.map(|it| it.0).filter(|it| it.is_finite()) else { continue };
+        let share = if high > low { (scale(value) - low) / (high - low) } else { 0.5 };
+        // Zero is the least there is of a ratio.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 4")]
+        let level = (share.clamp(0.0, 1.0) * LEVELS).floor().min(LEVELS - 1.0) as u8;
+        cell.level = Some(level);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quantviz_core::{
+        ArrayWriter, DType, Format, Model, Parameter, PlanHeader, Rank, Shape, SnapshotHeader, Track,
+        role_from_name,
+    };
+
+    use super::*;
+
+    /// A plan of these parameters, of four elements each but for the last, of forty; and a snapshot with these numbers.
+    fn grid(names: &[&str], ratios: &[f32], states: &[u8]) -> SessionGrid {
+        let mut model = Model::new(Format::Memory);
+        for (at, name) in names.iter().enumerate() {
+            let shape = Shape::new([2, if at + 1 == names.len() { 20 } else { 2 }]).expect("small");
+            let role = role_from_name(name, &shape).unwrap_or(quantviz_core::Role::Weight);
+            model.parameters.push(Parameter::new(*name, DType::F32, shape, role));
+        }
+        let chosen: Vec<_> = model.parameter_ids().collect();
+        let header = PlanHeader::new("run", &model, &chosen);
+        let (plan, _) = Plan::write(header, ArrayWriter::default()).expect("written");
+        let mut arrays = ArrayWriter::default();
+        arrays.push(Track::Light, Quantity::UpdateRatio.name(), &[ratios.len()], ratios);
+        arrays.push(Track::Light, Quantity::GradientState.name(), &[states.len()], states);
+        let header = SnapshotHeader::new("run", Rank::ONLY, 7, plan.id());
+        let snapshot = Snapshot::parse(header.write(arrays).expect("written").bytes).expect("read");
+        SessionGrid::of(&plan, &snapshot, Quantity::UpdateRatio)
+    }
+
+    #[test]
+    fn layers_and_kinds_of_a_transformer() {
+        let names = [
+            "wte.weight",
+            "h.0.attn.c_attn.weight",
+            "h.10.mlp.c_fc.weight",
+            "h.2.mlp.c_fc.weight",
+            "ln_f.weight",
+            "h.0.attn.c_attn.bias",
+        ];
+        let grid = grid(&names, &[1e-3, 1e-4, f32::NAN, 1e-2, 0.0, 3e-4], &[3, 3, 3, 3, 1, 3]);
+        assert_eq!(grid.columns, ["emb", "QKV", "MLP in", "norm"]);
+        let labels: Vec<&str> = grid.rows.iter().map(|row| &*row.label).collect();
+        assert_eq!(labels, ["tokens", "layer 0", "layer 2", "layer 10", "around"]);
+        let qkv = &grid.rows[1].cells[1];
+        assert_eq!(qkv.parameters, ["h.0.attn.c_attn.weight", "h.0.attn.c_attn.bias"]);
+        // A tenth of the weights moves by 1e-4, the rest by 3e-4.
+        let expected = (4.0 * 1e-4 + 40.0 * 3e-4) / 44.0;
+        assert!((qkv.value.expect("measured").0 - expected).abs() < 1e-9);
+        assert_eq!(grid.rows[1].cells[0].state, GridState::None);
+        assert_eq!(grid.rows[4].cells[3].state, GridState::Frozen);
+        let levels = [&grid.rows[0].cells[0], qkv, &grid.rows[2].cells[2]].map(|cell| cell.level);
+        assert_eq!(levels, [Some(1), Some(0), Some(4)]);
+        // Not a number is measured, and has no level.
+        let broken = &grid.rows[3].cells[2];
+        assert!(broken.state == GridState::Measured && broken.level.is_none());
+    }
+
+    #[test]
+    fn other_networks_have_a_row_for_each_module() {
+        let grid = grid(&["b.weight", "odd", "a.gain"], &[1.0, 1.0], &[]);
+        assert_eq!(grid.columns, ["weight", "odd", "gain"]);
+        let labels: Vec<&str> = grid.rows.iter().map(|row| &*row.label).collect();
+        assert_eq!(labels, ["b", "(root)", "a"]);
+        assert_eq!(grid.rows[2].cells[2].state, GridState::Missing);
+        assert_eq!(grid.rows[0].cells[0].level, Some(2), "all the same is the middle");
+    }
+}

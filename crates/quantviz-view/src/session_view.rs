@@ -1,0 +1,217 @@
+//! A whole run: what it has learnt, how its parameters grew, which of them move, what recording them costs.
+
+use std::collections::BTreeMap;
+
+use quantviz_core::{Plan, Quantity, Result, Run, RunNote, RunState, Scalar, Series, Snapshot};
+use serde::Serialize;
+
+use crate::learning::{Learning, median};
+use crate::session_grid::{FROZEN, SessionGrid};
+use crate::session_list::snapshots;
+use crate::session_step::StepView;
+
+/// A run: what `quantviz sessions show --json` prints.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SessionView {
+    /// The version of this document.
+    pub schema: &'static str,
+    /// The name of the session.
+    pub session: String,
+    /// What people call the run.
+    pub name: String,
+    /// What else they say of it.
+    pub tags: BTreeMap<String, String>,
+    /// How it is doing.
+    pub state: RunState,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it began, in milliseconds since 1970.
+    pub begun_ms: u64,
+    /// When it was heard from last.
+    pub last_ms: u64,
+    /// The last step that anything tells of.
+    pub last_step: u64,
+    /// How many processes train together.
+    pub ranks: u32,
+    /// Steps with snapshots, thinned ones included.
+    pub snapshots: u64,
+    /// Of those, how many have statistics only.
+    pub thinned: u64,
+    /// How often it takes a snapshot, as it was asked for.
+    pub every: String,
+    /// What the session takes.
+    pub bytes: u64,
+    /// How many parameters are recorded, and how many numbers they have.
+    pub parameters: u64,
+    /// See `parameters`.
+    pub elements: u64,
+    /// What the loss does; null where none was told.
+    pub learning: Option<Learning>,
+    /// Everything that was said beside the parameters.
+    pub scalars: Vec<SeriesView>,
+    /// The root mean square of all weights, and of all gradients where there are such, at up to 200 steps.
+    pub norms: Vec<SeriesView>,
+    /// Parameters by how much one step moves them, those that move most first.
+    pub moved: Vec<MovedView>,
+    /// The parameters by layer and by kind at the step that is shown; null without snapshots.
+    pub grid: Option<SessionGrid>,
+    /// What the step has that was asked for; null where none was.
+    pub at: Option<StepView>,
+    /// The median time that a capture has taken of the training, in milliseconds, over those that were looked at.
+    pub cost_ms: Option<Scalar>,
+    /// The share of time that recording takes, at the last capture.
+    pub cost_share: Option<Scalar>,
+    /// What there was no room for in the last snapshot.
+    pub left_out: Vec<String>,
+    /// What was written on the way.
+    pub notes: Vec<RunNote>,
+}
+
+/// Numbers over steps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SeriesView {
+    /// What they are called.
+    pub name: String,
+    /// The steps.
+    pub steps: Vec<u64>,
+    /// A value for each.
+    pub values: Vec<Scalar>,
+}
+
+/// How much a parameter moves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct MovedView {
+    /// Its name.
+    pub parameter: String,
+    /// What one step of the optimizer changes by what there is, both as root mean squares.
+    pub update_ratio: Scalar,
+    /// The change since the snapshot before, as a root mean square; null where it was not taken.
+    pub change: Option<Scalar>,
+    /// Whether it is not trained.
+    pub frozen: bool,
+}
+
+/// Norms are computed at so many steps: a curve has no more columns.
+const NORM_STEPS: usize = 200;
+
+impl SeriesView {
+    fn of(name: impl Into<String>, series: &[(u64, f64)]) -> Self {
+        let steps = series.iter().map(|(step, _)| *step).collect();
+        SeriesView { name: name.into(), steps, values: series.iter().map(|(_, it)| Scalar(*it)).collect() }
+    }
+
+    /// Steps and values together.
+    pub fn points(&self) -> Series {
+        self.steps.iter().zip(&self.values).map(|(&step, value)| (step, value.0)).collect()
+    }
+}
+
+impl SessionView {
+    /// The version that is written.
+    pub const SCHEMA: &'static str = "quantviz.session/1";
+
+    /// Of a run at this time; with the step that is nearest to one, if one is asked for. Cells of the grid say what is
+    /// measured.
+    pub fn of(run: &Run<'_>, step: Option<u64>, measure: Quantity, now_ms: u64) -> Result<Self> {
+        let state = run.state(now_ms)?;
+        let scalars = run.scalars()?;
+        let notes = run.notes()?;
+        let records = || run.timeline().records();
+        let header = run.plan().map(|plan| plan.header());
+        let mut walk = Walk::default();
+        run.each_statistics(NORM_STEPS, &mut |step, snapshot, plan| walk.see(step, snapshot, plan))?;
+        let shown = run.statistics_near(step.unwrap_or(u64::MAX))?;
+        let first = shown.as_ref().and_then(|(_, ranks)| ranks.first());
+        let (snapshots, thinned) = snapshots(run);
+        Ok(SessionView {
+            schema: SessionView::SCHEMA,
+            session: run.id().as_str().to_owned(),
+            name: header.map(|it| it.name.clone()).unwrap_or_default(),
+            tags: header.map(|it| it.tags.clone()).unwrap_or_default(),
+            state: state.state,
+            reason: state.reason,
+            begun_ms: records().map(|it| it.time_ms).min().unwrap_or(0),
+            last_ms: records().map(|it| it.time_ms).max().unwrap_or(0),
+            last_step: run.timeline().alive().map(|it| it.step).max().unwrap_or(0),
+            ranks: run.timeline().ranks(),
+            snapshots,
+            thinned,
+            every: header.map(|it| it.every.clone()).unwrap_or_default(),
+            bytes: records().map(|it| if it.is_thinned { it.summary_bytes } else { it.bytes }).sum(),
+            parameters: header.map_or(0, |it| it.parameters.len() as u64),
+            elements: header
+                .map_or(0, |it| it.parameters.iter().map(|it| it.elements()).fold(0, u64::saturating_add)),
+            learning: Learning::of(&scalars),
+            scalars: scalars.iter().map(|(name, series)| SeriesView::of(name, series)).collect(),
+            norms: walk.norms(),
+            moved: first.map(|it| moved(&it.snapshot, &it.plan)).unwrap_or_default(),
+            grid: first.map(|it| SessionGrid::of(&it.plan, &it.snapshot, measure)),
+            at: step.map(|step| StepView::of(run, step, &notes)).transpose()?.flatten(),
+            cost_ms: (!walk.costs.is_empty()).then(|| Scalar(median(&walk.costs))),
+            cost_share: walk.share.map(Scalar),
+            left_out: walk.left_out,
+            notes,
+        })
+    }
+}
+
+/// What is gathered from snapshot to snapshot.
+#[derive(Default)]
+struct Walk {
+    weights: Series,
+    gradients: Series,
+    costs: Vec<f64>,
+    share: Option<f64>,
+    left_out: Vec<String>,
+}
+
+impl Walk {
+    fn see(&mut self, step: u64, snapshot: &Snapshot, plan: &Plan) {
+        let rms = |mean, std| overall_rms(snapshot, plan, mean, std);
+        self.weights.extend(rms(Quantity::Mean, Quantity::Std).map(|value| (step, value)));
+        self.gradients.extend(rms(Quantity::GradientMean, Quantity::GradientStd).map(|value| (step, value)));
+        let header = snapshot.header();
+        self.costs.push(f64::from(header.cost.ms));
+        self.share = Some(f64::from(header.cost.share));
+        self.left_out.clone_from(&header.left_out);
+    }
+
+    fn norms(&self) -> Vec<SeriesView> {
+        let all = [("weight_rms", &self.weights), ("gradient_rms", &self.gradients)];
+        let taken = all.into_iter().filter(|(_, series)| !series.is_empty());
+        taken.map(|(name, series)| SeriesView::of(name, series)).collect()
+    }
+}
+
+/// The root mean square of all elements of all parameters, of which a snapshot has the mean and the deviation.
+fn overall_rms(snapshot: &Snapshot, plan: &Plan, mean: Quantity, std: Quantity) -> Option<f64> {
+    let (mut squares, mut elements) = (0.0, 0.0);
+    for (at, parameter) in plan.header().parameters.iter().enumerate() {
+        let (Some(mean), Some(std)) = (snapshot.quantity(mean, at), snapshot.quantity(std, at)) else {
+            continue;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a weight")]
+        let count = parameter.elements() as f64;
+        squares += count * (f64::from(mean).powi(2) + f64::from(std).powi(2));
+        elements += count;
+    }
+    (elements > 0.0).then(|| (squares / elements).sqrt())
+}
+
+fn moved(snapshot: &Snapshot, plan: &Plan) -> Vec<MovedView> {
+    let all = plan.header().parameters.iter().enumerate().filter_map(|(at, parameter)| {
+        Some(MovedView {
+            parameter: parameter.name.clone(),
+            update_ratio: Scalar(f64::from(snapshot.quantity(Quantity::UpdateRatio, at)?)),
+            change: snapshot.quantity(Quantity::Change, at).map(|it| Scalar(f64::from(it))),
+            frozen: snapshot.quantity(Quantity::GradientState, at) == Some(FROZEN),
+        })
+    });
+    let mut all: Vec<MovedView> = all.collect();
+    // What is not a number comes first: that is worth a look.
+    all.sort_by(|a, b| b.update_ratio.0.abs().total_cmp(&a.update_ratio.0.abs()));
+    all
+}

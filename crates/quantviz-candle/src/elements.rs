@@ -92,12 +92,18 @@ pub(crate) fn gather(tensor: &Tensor, at: &[u64], out: &mut [f32]) -> Result<()>
     let place = place_of(layout);
     let places = at.iter().map(|&index| place(index as usize)).zip(out);
     for_stored!(storage,
-        slice => Ok(places.for_each(|(place, out)| *out = slice[place].to_f64() as f32)),
-        codes as dtype => Ok(places.for_each(|(place, out)| {
-            let code = [codes(place)];
-            let elements = Elements::from_bytes(dtype, &code, 0, 1);
-            elements.iter().for_each(|it| it.for_each(|value| *out = value as f32));
-        }))
+        slice => {
+            places.for_each(|(place, out)| *out = slice[place].to_f64() as f32);
+            Ok(())
+        },
+        codes as dtype => {
+            places.for_each(|(place, out)| {
+                let code = [codes(place)];
+                let elements = Elements::from_bytes(dtype, &code, 0, 1);
+                elements.iter().for_each(|it| it.for_each(|value| *out = value as f32));
+            });
+            Ok(())
+        }
     )
 }
 

@@ -22,5 +22,5 @@ mod transformer;
 pub use catalogue::{CATALOGUE, Entry, VERSION};
 pub use file::{File, Piece};
 pub use noise::{Field, Noise};
-pub use training::Training;
+pub use training::{Training, work};
 pub use transformer::{GPT_J, GPT2, GPT2_LARGE, MANY_TENSORS, Tensor, Transformer};

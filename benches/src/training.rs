@@ -70,7 +70,7 @@ impl Training {
 }
 
 /// Multiplies numbers in the nearest cache, as often as it takes idle: so the time is that of work, not of waiting.
-fn work(compute: Duration) {
+pub fn work(compute: Duration) {
     /// What a round takes on an idle core, measured once.
     static ROUNDS_PER_MS: std::sync::OnceLock<f64> = std::sync::OnceLock::new();
     let mut values = [1.000_1f32; 1024];

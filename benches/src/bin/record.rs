@@ -218,9 +218,14 @@ fn stalled() {
         .start();
     let mut recording = recording.unwrap_or_else(|error| panic!("{error}"));
     let compute = Duration::from_millis(15);
-    let mut times = Vec::new();
+    let (mut times, mut noise) = (Vec::new(), Vec::new());
     for step in 0..u64::MAX {
         training.step(compute);
+        // What the same time of plain work takes in the same place: the noise of the machine.
+        let begun = Instant::now();
+        quantviz_benches::work(Duration::from_micros(700));
+        noise.push(begun.elapsed().as_secs_f64());
+        std::thread::sleep(Duration::from_millis(1));
         let begun = Instant::now();
         recording.record(step, &training, &[("loss", 1.0)]);
         let took = begun.elapsed();
@@ -235,6 +240,15 @@ fn stalled() {
     standing.store(false, Ordering::SeqCst);
     let state = recording.finish();
     times.sort_by(f64::total_cmp);
+    noise.sort_by(f64::total_cmp);
+    let (usual, noisiest) = (noise[noise.len() / 2], noise[noise.len() - 1]);
+    println!(
+        "plain work of {:.2} ms took {:.2} times as long once, and more than 1.5 times as long {} times of {}",
+        usual * 1e3,
+        noisiest / usual,
+        noise.iter().filter(|&&it| it > 1.5 * usual).count(),
+        noise.len()
+    );
     println!("the time of {} captures by what each was allowed, {} snapshots lost:", times.len(), state.lost);
     for (low, high) in [
         (0.0, 0.25),

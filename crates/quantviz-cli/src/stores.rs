@@ -13,6 +13,14 @@ pub trait Stores {
     /// [`NotFound`](quantviz::ErrorKind::NotFound) where there is none.
     fn open(&self, place: &str) -> Result<Box<dyn SnapshotStore>>;
 
+    /// The store at a path or a URL, which is made if it is not there.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    fn create(&self, place: &str) -> Result<Box<dyn SnapshotStore>> {
+        self.open(place)
+    }
+
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -28,5 +36,9 @@ pub struct LocalStores;
 impl Stores for LocalStores {
     fn open(&self, place: &str) -> Result<Box<dyn SnapshotStore>> {
         Ok(Box::new(SessionStore::at(place)?))
+    }
+
+    fn create(&self, place: &str) -> Result<Box<dyn SnapshotStore>> {
+        Ok(Box::new(SessionStore::create(place)?))
     }
 }

@@ -8,6 +8,7 @@ mod memory;
 mod model;
 mod optimizer;
 mod random;
+mod recording;
 mod sample;
 mod text;
 
@@ -42,6 +43,21 @@ struct Options {
     /// Chooses the first weights, and what is read when
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A snapshot every so many steps; 0 records nothing
+    #[arg(long, default_value_t = 10)]
+    every: u64,
+    /// Where the run is recorded: a folder
+    #[arg(long, default_value = "quantviz-runs")]
+    store: String,
+    /// What the session is called; if nothing is said, char-gpt and the time
+    #[arg(long)]
+    session: Option<String>,
+    /// Of the time, the share that recording may take
+    #[arg(long, default_value_t = 0.01)]
+    share: f64,
+    /// Records every other 25 steps only, and says at the end what recording costs
+    #[arg(long)]
+    alternate: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -54,6 +70,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let count: usize = gpt.parameters.iter().map(|(_, it)| it.elem_count()).sum();
     println!("{count} parameters in {} tensors, {} characters", gpt.parameters.len(), size.characters);
 
+    let named = gpt.parameters.iter().map(|(name, variable)| (name.as_str(), variable.as_tensor()));
+    let network = quantviz_candle::Network::new(named)?;
+    let mut recording = recording::begin(&options, &text.characters)?;
+    let mut cost = recording::Cost::default();
     let mut optimizer =
         Optimizer::new(gpt.parameters.iter().map(|(_, it)| it.clone()).collect(), options.steps)?;
     let limit = options.seconds.map(Duration::from_secs_f64);
@@ -65,6 +85,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut gradients = loss.backward()?;
         let length = optimizer.step(step, &mut gradients)?;
         let loss = loss.to_scalar::<f32>()?;
+        let is_recorded = !options.alternate || cost.is_recorded(step);
+        if let Some(recording) = recording.as_mut().filter(|_| is_recorded) {
+            let rate = learning_rate(step, options.steps);
+            let scalars = [("loss", f64::from(loss)), ("gradient_norm", length), ("learning_rate", rate)];
+            recording.record(step, &network.with_gradients(&gradients), &scalars);
+        }
+        cost.step_ended(step);
         since.1 += 1;
         since.2 += f64::from(loss);
 
@@ -79,16 +106,30 @@ fn main() -> Result<(), Box<dyn Error>> {
                 learning_rate(step, options.steps),
                 start.elapsed().as_secs_f64(),
             );
+            if let Some(recording) = &mut recording {
+                recording.note(step, "test loss", &format!("{test:.4}"));
+            }
             since = (Instant::now(), 0, 0.0);
+            cost.paused();
         }
         if step > 0 && step % SAMPLE_EVERY == 0 || is_last {
             let written = sample::write(&gpt, &text, PROMPT, 240, &mut Random::new(options.seed))?;
             println!("{}\n", written.trim_end());
+            if let Some(recording) = &mut recording {
+                recording.note(step, "sample", &written);
+            }
+            cost.paused();
             since.0 = Instant::now();
         }
         if is_last {
             break;
         }
+    }
+    if let Some(recording) = recording {
+        recording::end(recording, &options);
+    }
+    if options.alternate {
+        cost.print();
     }
     Ok(())
 }

@@ -1,0 +1,2 @@
+//! stub
+fn main() { let _ = quantviz::SessionStore::at("x"); }

@@ -83,7 +83,8 @@ impl Segment {
             return Err(Error::malformed("a segment of no snapshots"));
         };
         let all = || snapshots.iter().map(|(_, snapshot)| snapshot);
-        let names = all().flat_map(|it| it.arrays().names().filter(|name| it.arrays().number(name, 0).is_some()));
+        let names =
+            all().flat_map(|it| it.arrays().names().filter(|name| it.arrays().number(name, 0).is_some()));
         let mut left_out = BTreeSet::new();
         for name in names.collect::<BTreeSet<&str>>() {
             let shape = |it: &Snapshot| it.arrays().slot(name).map(|it| (it.dtype.clone(), it.shape.clone()));

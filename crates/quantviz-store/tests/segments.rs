@@ -13,7 +13,6 @@ use quantviz_core::{
     SessionInfo, SnapshotHeader, SnapshotStore, Track, Writer, bf16,
 };
 use quantviz_store::SessionStore;
-use quantviz_testkit::Random;
 
 /// A store that keeps no columns.
 struct Plain<'a>(&'a SessionStore);
@@ -48,6 +47,22 @@ impl SnapshotStore for Plain<'_> {
     }
     fn remove_session(&self, session: &SessionId) -> Result<()> {
         self.0.remove_session(session)
+    }
+}
+
+/// Marsaglia's xorshift.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Self {
+        Random(seed | 1)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
     }
 }
 

@@ -160,8 +160,11 @@ proptest! {
         let (store, known) = long();
         let mut random = Random::new(seed);
         let which: Vec<RecordId> = (0..count)
-            .map(|_| known[random.below(known.len() as u64) as usize])
-            .map(|id| if random.below(50) == 0 { RecordId { epoch: id.epoch + 9, ..id } } else { id })
+            .map(|_| {
+                let id = known[random.below(known.len() as u64) as usize];
+                let is_there = random.below(50) > 0;
+                RecordId { epoch: if is_there { id.epoch } else { id.epoch + 9 }, ..id }
+            })
             .collect();
         let all = cells();
         let some: Vec<Cell> = (0..of_cells).map(|_| all[random.below(all.len() as u64) as usize].clone()).collect();

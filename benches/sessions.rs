@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use criterion::Criterion;
 use quantviz::store::SessionStore;
 use quantviz::{
     ArrayWriter, Cell, Cursor, Entry, Opening, Rank, RecordId, RecordKind, SessionId, SnapshotHeader,
@@ -127,7 +128,7 @@ fn long_run() -> SessionStore {
     open(&place)
 }
 
-fn reading() {
+fn reading(criterion: &mut Criterion) {
     let store = long_run();
     let begun = Instant::now();
     let records = store.records(&session(), &Cursor::default()).expect("listed");
@@ -136,12 +137,15 @@ fn reading() {
     println!("listing {} records: {:.0} ms", records.len(), ms(begun.elapsed()));
 
     let seek = |at: usize| {
-        let begun = Instant::now();
         let read = store.read(&session(), &[ids[at * 7919 % ids.len()]]).expect("readable");
         assert!(read[0].is_ok());
-        begun.elapsed()
     };
-    let (middle, worst) = middle_and_worst((0..200).map(seek).collect());
+    let seeks = (0..200).map(|at| {
+        let begun = Instant::now();
+        seek(at);
+        begun.elapsed()
+    });
+    let (middle, worst) = middle_and_worst(seeks.collect());
     println!("seek to any of {}: {middle:.1} ms, at worst {worst:.1} (under 20 ms)", ids.len());
 
     let history = |store: &SessionStore, at: u32| {
@@ -171,10 +175,22 @@ fn reading() {
         "history over {}: {again:.1} ms, at worst {again_worst:.1}; of a store just opened {first:.1}, at worst {first_worst:.1} (under 50 ms)",
         ids.len()
     );
+    let mut group = criterion.benchmark_group("sessions");
+    let mut at = 0;
+    group.bench_function("seek", |bencher| {
+        bencher.iter(|| {
+            at += 1;
+            seek(at);
+        });
+    });
+    group.bench_function("history", |bencher| bencher.iter(|| history(&store, 7)));
+    group.finish();
 }
 
 fn main() {
     println!("cargo bench -p quantviz-benches --bench sessions");
     appending();
-    reading();
+    let mut criterion = Criterion::default().configure_from_args().sample_size(20);
+    reading(&mut criterion);
+    criterion.final_summary();
 }

@@ -71,14 +71,15 @@ proptest! {
             prop_assert_eq!(read.number(&name, values.len()), None);
             prop_assert_eq!(read.number(&name, usize::MAX), None);
             // An `Arc<[u8]>` begins at a multiple of eight: two counters are before its bytes.
-            prop_assert!(match kind {
+            let is_view = match kind {
                 1 => is_view::<f32>(&read, &name),
                 2 => is_view::<u32>(&read, &name),
                 3 => is_view::<bf16>(&read, &name),
                 4 => is_view::<u16>(&read, &name),
                 5 => is_view::<i16>(&read, &name),
                 _ => is_view::<u8>(&read, &name),
-            });
+            };
+            prop_assert!(is_view);
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use quantviz::store::SessionStore;
-use quantviz::{
+use quantviz_core::{
     ArrayWriter, Cell, Cursor, Entry, Opening, Rank, RecordId, RecordKind, SessionId, SnapshotHeader,
     SnapshotStore, Track,
 };

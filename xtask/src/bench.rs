@@ -16,6 +16,8 @@ const BOUNDS: &[(&str, Nanoseconds)] = &[
     ("opening/", 10.0 * MILLISECOND),
     ("opening-20000-tensors/", 200.0 * MILLISECOND),
     ("cold-start/", 20.0 * MILLISECOND),
+    ("sessions/seek", 20.0 * MILLISECOND),
+    ("sessions/history", 50.0 * MILLISECOND),
 ];
 
 /// As criterion counts: a fraction of one is a time too, so `Duration` will not do.

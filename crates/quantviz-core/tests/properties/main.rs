@@ -1,5 +1,6 @@
 //! What must hold for all tensors, against references that are written from the definitions.
 
+mod arrays;
 mod blocks;
 mod calibrating;
 mod comparing;
@@ -10,6 +11,7 @@ mod histograms;
 mod normalised;
 mod outliers;
 mod reference;
+mod segments;
 mod sessions;
 mod sources;
 mod stacked;

@@ -5,7 +5,7 @@
 //! shakespeare/claims/00000/0000000001                   epoch 1 of rank 0 was claimed
 //! shakespeare/beats/00000/0000000001                    when its writer said that it lives
 //! shakespeare/log/00000/0000000001/00000000000000000/00000000000000000017.snapshot.from120.step120.…
-//! shakespeare/segments/                                 for what can be computed from the rest
+//! shakespeare/segments/00000/0000000001/00000000000000000002.to257.holds256.time…   can be computed from the rest
 //! ```
 //!
 //! The key of a record is all that is known of it without reading it, so a listing is a timeline. Numbers are as wide as they
@@ -22,9 +22,10 @@ pub(super) const FORMAT: &str = "quantviz-session/1";
 /// The object in which they do.
 pub(super) const MARKER: &str = "format";
 /// What there may be in a session beside the marker, in the order in which it is removed: without claims nobody writes.
-pub(super) const PARTS: [&str; 4] = [CLAIMS, "beats", LOG, "segments"];
+pub(super) const PARTS: [&str; 4] = [CLAIMS, "beats", LOG, SEGMENTS];
 const CLAIMS: &str = "claims";
 const LOG: &str = "log";
+const SEGMENTS: &str = "segments";
 const THINNED: &str = "thinned";
 
 /// The keys of one session.
@@ -83,6 +84,50 @@ impl Keys {
     pub(super) fn record(&self, record: &Record) -> Path {
         self.folder(record.id).join(name_of(record))
     }
+
+    /// Where the segments of an epoch are.
+    pub(super) fn segments(&self, rank: u32, epoch: u32) -> Path {
+        self.part(SEGMENTS).join(wide_rank(rank)).join(wide_epoch(epoch))
+    }
+
+    pub(super) fn segment(&self, covered: &Covered) -> Path {
+        let Covered { first, last, count, time_ms } = covered;
+        let name = format!("{}.to{last}.holds{count}.time{time_ms}", wide_seq(first.seq));
+        self.segments(first.rank, first.epoch).join(name)
+    }
+}
+
+/// The records that a segment covers: all snapshots of an epoch from one to another. Records never come back, so those of
+/// the same ends and the same number are the same; the time tells them from those of a session that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Covered {
+    /// The first one.
+    pub(super) first: RecordId,
+    /// The place of the last one.
+    pub(super) last: u64,
+    /// How many there are.
+    pub(super) count: u64,
+    /// When the first one was kept.
+    pub(super) time_ms: u64,
+}
+
+impl Covered {
+    pub(super) fn has(&self, id: RecordId) -> bool {
+        let RecordId { rank, epoch, seq } = self.first;
+        (rank, epoch) == (id.rank, id.epoch) && (seq..=self.last).contains(&id.seq)
+    }
+}
+
+/// What the segment covers that has this key, among those of an epoch; `None` where no segment has.
+pub(super) fn covered_by(key: &Path, rank: u32, epoch: u32) -> Option<Covered> {
+    let name = key.filename()?;
+    let mut fields = name.split('.');
+    let first = fields.next()?;
+    let seq = first.parse().ok().filter(|&seq| first == wide_seq(seq))?;
+    let [last, count, time_ms] = ["to", "holds", "time"].map(|name| number(fields.next(), name));
+    let covered =
+        Covered { first: RecordId { rank, epoch, seq }, last: last?, count: count?, time_ms: time_ms? };
+    (fields.next().is_none() && seq <= covered.last).then_some(covered)
 }
 
 fn wide_rank(rank: u32) -> String {
@@ -176,6 +221,26 @@ mod tests {
             .map(|record| [keys().record(&record), keys().behind(record.id)])
             .collect();
         assert!(keys.as_flattened().is_sorted(), "{keys:#?}");
+    }
+
+    #[test]
+    fn the_key_of_a_segment_says_what_it_covers() {
+        let first = RecordId { rank: 3, epoch: 2, seq: 17 };
+        let covered = Covered { first, last: 300, count: 256, time_ms: 1_764_300_000_000 };
+        let key = keys().segment(&covered);
+        assert_eq!(covered_by(&key, 3, 2), Some(covered));
+        for spoilt in [
+            "17.to300.holds256.time1",
+            "00000000000000000017.to16.holds1.time1",
+            "00000000000000000017.to300.holds256.time1#1",
+            "00000000000000000017.to300.holds256",
+            "00000000000000000017.to300.holds256.time1.more",
+        ] {
+            assert_eq!(covered_by(&Path::from(spoilt), 3, 2), None, "{spoilt}");
+        }
+        let has = |rank, epoch, seq| covered.has(RecordId { rank, epoch, seq });
+        assert!(has(3, 2, 17) && has(3, 2, 300));
+        assert!(!has(3, 2, 16) && !has(3, 2, 301) && !has(3, 1, 17) && !has(2, 2, 17));
     }
 
     #[test]

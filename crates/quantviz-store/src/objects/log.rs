@@ -113,6 +113,12 @@ impl Log {
         Ok(answers.buffered(AT_ONCE).collect().await)
     }
 
+    /// Which of these are there.
+    pub(super) async fn found(&self, which: &[RecordId]) -> Result<BTreeSet<RecordId>> {
+        let found = self.listing().find(which).await?;
+        Ok(which.iter().copied().filter(|id| found.contains_key(id)).collect())
+    }
+
     async fn whole(&self, record: &Record) -> Result<Bytes> {
         if record.is_thinned {
             return Err(self.only_the_summary(record.id));

@@ -1,5 +1,7 @@
 //! Sessions as objects that never change: in a folder, or wherever `object_store` can write.
 
+mod columns;
+mod compaction;
 mod epochs;
 mod errors;
 mod keys;
@@ -8,6 +10,7 @@ mod listing;
 mod log;
 mod place;
 mod runtime;
+mod segments;
 mod store;
 mod url;
 

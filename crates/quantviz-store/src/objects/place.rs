@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,11 @@ impl Place {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.error(key, &error)),
         }
+    }
+
+    /// Some runs of the bytes of an object, those near each other in one request.
+    pub(super) async fn read_ranges(&self, key: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.objects.get_ranges(key, ranges).await.map_err(|error| self.error(key, &error))
     }
 
     async fn get(&self, key: &Path) -> object_store::Result<Option<GetResult>> {

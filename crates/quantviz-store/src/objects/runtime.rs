@@ -14,15 +14,26 @@ const WORKERS: usize = 2;
 /// Does some work elsewhere and waits for it on a channel: so this works from any thread, also from one that belongs to
 /// another runtime.
 pub(super) fn wait<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    let runtime = RUNTIME.get_or_init(start).as_ref().map_err(Clone::clone)?;
     let (sender, receiver) = mpsc::sync_channel(1);
-    runtime.spawn(async move {
+    in_background(async move {
         // Whoever waits is there until this comes.
         let _ = sender.send(work.await);
-    });
+    })?;
     receiver
         .recv()
         .unwrap_or_else(|_| Err(broke_off("a store's own work broke off; this is a bug of quantviz")))
+}
+
+/// Does some work that nobody waits for. It may never come to its end: the process may.
+pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    RUNTIME.get_or_init(start).as_ref().map_err(Clone::clone)?.spawn(work);
+    Ok(())
+}
+
+/// What a processor is busy with for a while, where no request waits behind it.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(broke_off("a store's own work broke off; this is a bug of quantviz")))
 }
 
 fn start() -> Result<Runtime> {

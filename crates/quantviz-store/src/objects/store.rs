@@ -9,17 +9,20 @@ use futures_util::{StreamExt, stream};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use quantviz_core::{
-    Cursor, Entry, Error, ErrorKind, Opening, Rank, Record, RecordId, RecordKind, Result, SessionId,
+    Cell, Cursor, Entry, Error, ErrorKind, Opening, Rank, Record, RecordId, RecordKind, Result, SessionId,
     SessionInfo, SnapshotStore, Writer,
 };
 
+use super::columns::Columns;
+use super::compaction::{FULL, compact};
 use super::epochs::Epochs;
 use super::keys::{Keys, PARTS};
 use super::leftovers;
 use super::listing::{AT_ONCE, Listing};
 use super::log::{Log, What};
 use super::place::Place;
-use super::runtime::wait;
+use super::runtime::{in_background, wait};
+use super::segments::{Headers, Segments};
 use super::url::{self, is_url};
 use crate::clock::{Clock, system_clock};
 
@@ -54,11 +57,14 @@ use crate::clock::{Clock, system_clock};
 ///   superseded in any case ([`Timeline`](quantviz_core::Timeline)); before them it is what that run did.
 /// - A [`Writer`] is for one store value at a time. Where two use one at once, and write different entries in one place, all
 ///   readers take the same one of the two.
+/// - Of every 256 snapshots of a writer their statistics are kept once more, turned into columns, so that a history is a few
+///   reads. This is done in the background, by whoever appends or reads; nothing depends on it.
 #[derive(Clone)]
 pub struct SessionStore {
     place: Place,
     clock: Clock,
     memory: Arc<Mutex<Memory>>,
+    headers: Headers,
 }
 
 /// What need not be asked again.
@@ -67,6 +73,10 @@ struct Memory {
     /// Sessions whose format is known to be ours.
     known: BTreeSet<SessionId>,
     writing: HashMap<(SessionId, u32, u32), Arc<Mutex<Writing>>>,
+    /// Sessions that are being compacted.
+    compacting: BTreeSet<SessionId>,
+    /// Those of which a reader could not compact anything: readers do not try again.
+    compact: BTreeSet<SessionId>,
 }
 
 /// Where a writer is.
@@ -76,6 +86,8 @@ struct Writing {
     last: Option<u64>,
     /// The place and time of what may or may not have been written. Sent again, it gets the same key.
     sent: Option<(u64, u64)>,
+    /// How many snapshots came since some were compacted.
+    loose: usize,
 }
 
 impl std::fmt::Debug for SessionStore {
@@ -112,7 +124,7 @@ impl SessionStore {
     }
 
     fn of(place: Place) -> Self {
-        SessionStore { place, clock: system_clock(), memory: Arc::default() }
+        SessionStore { place, clock: system_clock(), memory: Arc::default(), headers: Headers::default() }
     }
 
     /// Tells the time by another clock, in milliseconds since 1970.
@@ -127,6 +139,38 @@ impl SessionStore {
         Ok(self.listed()?.into_iter().filter_map(|(id, records)| Some((id, records.err()?))).collect())
     }
 
+    /// Keeps the statistics of snapshots once more, as columns, wherever that is not done yet, and returns when it is done.
+    /// Whoever appends or reads does the same in the background; this is for those who have just written a whole session, or
+    /// are about to read one often. Returns how many objects were written.
+    pub fn compact(&self, session: &SessionId) -> Result<usize> {
+        let segments = self.segments(session);
+        let written = self.within(session, |log| async move { compact(&log, &segments, None).await })?;
+        Ok(written.unwrap_or(0))
+    }
+
+    /// The same, and nobody waits for it: of an epoch, or of all. What goes wrong matters to nobody: reading is slower without.
+    fn compact_in_background(&self, session: &SessionId, epoch: Option<RecordId>) {
+        let mut memory = self.lock();
+        let is_vain = epoch.is_none() && memory.compact.contains(session);
+        if is_vain || !memory.compacting.insert(session.clone()) {
+            return;
+        }
+        drop(memory);
+        let (store, id) = (self.clone(), session.clone());
+        let (log, segments) = (self.log(session), self.segments(session));
+        let started = in_background(async move {
+            let written = compact(&log, &segments, epoch).await.unwrap_or(0);
+            let mut memory = store.lock();
+            memory.compacting.remove(&id);
+            if written == 0 && epoch.is_none() {
+                memory.compact.insert(id);
+            }
+        });
+        if started.is_err() {
+            self.lock().compacting.remove(session);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Memory> {
         // Whoever panicked has changed nothing by halves.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -135,6 +179,11 @@ impl SessionStore {
     fn log(&self, session: &SessionId) -> Log {
         let (place, keys) = (self.place.clone(), Keys::new(&self.place.root, session));
         Log { epochs: Epochs { session: session.clone(), listing: Listing { place, keys } } }
+    }
+
+    fn segments(&self, session: &SessionId) -> Segments {
+        let keys = Keys::new(&self.place.root, session);
+        Segments { place: self.place.clone(), keys, headers: self.headers.clone() }
     }
 
     /// Does something in a session; `None` where there is no such session.
@@ -182,6 +231,7 @@ impl SessionStore {
     fn forget(&self, session: &SessionId) {
         let mut memory = self.lock();
         memory.known.remove(session);
+        memory.compact.remove(session);
         memory.writing.retain(|(whose, ..), _| whose != session);
     }
 }
@@ -210,7 +260,7 @@ impl SnapshotStore for SessionStore {
             log.keep(&writer, &opened, now).await?;
             Ok(writer)
         })?;
-        let writing = Writing { last: Some(0), sent: None };
+        let writing = Writing { last: Some(0), ..Writing::default() };
         let who = (session.clone(), rank.index(), writer.epoch);
         self.lock().writing.insert(who, Arc::new(Mutex::new(writing)));
         Ok(writer)
@@ -239,9 +289,14 @@ impl SnapshotStore for SessionStore {
             };
             Ok((record, last))
         })?;
-        if record.is_ok() {
+        if let Ok(record) = &record {
             writing.sent = None;
             writing.last = Some(last.max(entry.seq));
+            writing.loose += usize::from(record.is_whole_snapshot());
+            if writing.loose >= FULL {
+                writing.loose = 0;
+                self.compact_in_background(&writer.session, Some(record.id));
+            }
         }
         record
     }
@@ -269,6 +324,21 @@ impl SnapshotStore for SessionStore {
         Ok(read.unwrap_or_else(|| none_of(session, which)))
     }
 
+    fn columns(&self, session: &SessionId, which: &[RecordId], cells: &[Cell]) -> Result<Vec<Vec<f32>>> {
+        let mut columns = Columns::new(which.to_vec(), cells.to_vec());
+        let segments = self.segments(session);
+        let read = self.within(session, |log| async move {
+            let loose = columns.ask_segments(&segments).await?;
+            columns.ask_summaries(&log).await?;
+            Ok((columns.finish(), loose))
+        })?;
+        let Some((numbers, loose)) = read else { return Ok(vec![vec![f32::NAN; which.len()]; cells.len()]) };
+        if loose >= FULL {
+            self.compact_in_background(session, None);
+        }
+        Ok(numbers)
+    }
+
     fn thin(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
         let which = which.to_vec();
         self.within(session, |log| async move { log.thin(which).await }).map(drop)
@@ -276,7 +346,14 @@ impl SnapshotStore for SessionStore {
 
     fn remove(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
         let which = which.to_vec();
-        self.within(session, |log| async move { log.remove(which).await }).map(drop)
+        let segments = self.segments(session);
+        let removed = self.within(session, |log| async move {
+            // Twice: if this is killed, none is left of records that are gone, nor one that somebody writes meanwhile.
+            segments.remove(&which).await?;
+            log.remove(which.clone()).await?;
+            segments.remove(&which).await
+        });
+        removed.map(drop)
     }
 
     fn remove_session(&self, session: &SessionId) -> Result<()> {

@@ -35,17 +35,18 @@ pub fn cloud(embedding: &EmbeddingView, moment: &EmbeddingMoment) -> Picture {
         SIZE - 1.0,
         SIZE - 1.0
     ));
-    picture.lines("qv-grid", [
-        ([MARGIN, TOP + middle], [SIZE - MARGIN, TOP + middle]),
-        ([middle, TOP + MARGIN], [middle, TOP + SIZE - MARGIN]),
-    ]);
+    picture.lines(
+        "qv-grid",
+        [
+            ([MARGIN, TOP + middle], [SIZE - MARGIN, TOP + middle]),
+            ([middle, TOP + MARGIN], [middle, TOP + SIZE - MARGIN]),
+        ],
+    );
     let is_named = moment.rows.len() <= NAMED;
     let mut order: Vec<usize> = (0..moment.rows.len()).collect();
     // The nearest come last, over the others; they have their names first.
     order.sort_by(|&a, &b| moment.rows[a].at[2].total_cmp(&moment.rows[b].at[2]));
-    let place = |at: [f32; 3]| {
-        [middle + reach * f64::from(at[0]), TOP + middle - reach * f64::from(at[1])]
-    };
+    let place = |at: [f32; 3]| [middle + reach * f64::from(at[0]), TOP + middle - reach * f64::from(at[1])];
     let mut taken: Vec<[f64; 4]> = Vec::new();
     let mut names: Vec<Option<[f64; 2]>> = vec![None; moment.rows.len()];
     for &at in order.iter().rev().filter(|_| is_named) {
@@ -54,7 +55,8 @@ pub fn cloud(embedding: &EmbeddingView, moment: &EmbeddingMoment) -> Picture {
         let wide = LETTER[0] * row.name.chars().count().min(LONGEST) as f64;
         let x = x.clamp(wide / 2.0 + 2.0, SIZE - wide / 2.0 - 2.0);
         let here = [x - wide / 2.0, y - LETTER[1] / 2.0, x + wide / 2.0, y + LETTER[1] / 2.0];
-        let is_free = |it: &[f64; 4]| here[2] <= it[0] || it[2] <= here[0] || here[3] <= it[1] || it[3] <= here[1];
+        let is_free =
+            |it: &[f64; 4]| here[2] <= it[0] || it[2] <= here[0] || here[3] <= it[1] || it[3] <= here[1];
         if !row.name.trim().is_empty() && taken.iter().all(is_free) {
             taken.push(here);
             names[at] = Some([x, y + 4.0]);

@@ -7,7 +7,7 @@ use quantviz_view::{RunCurve, count};
 use crate::picture::{End, Picture, fitted, short};
 
 const LEFT: f64 = 56.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 18.0;
 const TOP: f64 = 30.0;
 const FOOT: f64 = 22.0;
 
@@ -29,6 +29,7 @@ pub fn curve(curve: &RunCurve, width: f64, height: f64) -> Picture {
     picture.line("qv-zero", [LEFT, foot], [LEFT + wide, foot]);
     let across = curve.across.iter().map(|it| (LEFT + wide * it.at, it.label.as_str()));
     picture.labels_across(foot + 15.0, across);
+    picture.text("qv-end", LEFT - 14.0, foot + 15.0, "step");
     match &curve.curve {
         Some(it) => {
             let each = wide / it.columns.len().max(1) as f64;
@@ -52,7 +53,10 @@ pub fn curve(curve: &RunCurve, width: f64, height: f64) -> Picture {
                 pen = 'L';
             }
             if !odd.is_empty() {
-                picture.add(format_args!("<path class=\"qv-odd\" stroke-width=\"{}\" d=\"{odd}\"/>", short(each + 0.5)));
+                picture.add(format_args!(
+                    "<path class=\"qv-odd\" stroke-width=\"{}\" d=\"{odd}\"/>",
+                    short(each + 0.5)
+                ));
             }
             picture.add(format_args!("<path class=\"qv-curve\" d=\"{path}\"/>"));
         }

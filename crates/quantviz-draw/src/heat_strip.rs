@@ -7,6 +7,8 @@ use crate::picture::{End, Picture, fitted, short};
 use crate::style::{STEPS, step};
 
 const WIDTH: f64 = 960.0;
+/// What half of the last step's number takes.
+const RIGHT: f64 = 22.0;
 const LEFT: f64 = 64.0;
 const TOP: f64 = 34.0;
 const PLOT: f64 = 160.0;
@@ -28,11 +30,14 @@ pub fn heat_strip(strip: &HistogramStrip) -> Picture {
         picture.text("qv-end", WIDTH - 4.0, 14.0, &fitted(remark, 90, End::First));
     }
     let count = strip.columns.len().max(1) as f64;
-    let each = ((WIDTH - LEFT - 4.0) / count).min(WIDEST);
+    let each = ((WIDTH - LEFT - RIGHT) / count).min(WIDEST);
     let (wide, foot) = (each * count, TOP + PLOT);
     let ticks = &strip.axis.ticks;
     picture.labels_up(LEFT - 6.0, ticks.iter().map(|it| (foot - PLOT * it.at, it.label.as_str())));
-    picture.lines("qv-grid", ticks.iter().map(|it| ([LEFT - 4.0, foot - PLOT * it.at], [LEFT, foot - PLOT * it.at])));
+    picture.lines(
+        "qv-grid",
+        ticks.iter().map(|it| ([LEFT - 4.0, foot - PLOT * it.at], [LEFT, foot - PLOT * it.at])),
+    );
     cells(&mut picture, strip, each);
     for (at, column) in strip.columns.iter().enumerate() {
         let x = LEFT + each * at as f64;
@@ -61,7 +66,8 @@ fn cells(picture: &mut Picture, strip: &HistogramStrip, each: f64) {
             let shade = step(f64::from(share.max(0.0)).sqrt());
             let top = TOP + PLOT - high * (y + 1) as f64;
             let left = LEFT + each * x as f64;
-            let rect = format!("M{} {}h{}v{}h-{}z", short(left), short(top), short(each), short(high), short(each));
+            let rect =
+                format!("M{} {}h{}v{}h-{}z", short(left), short(top), short(each), short(high), short(each));
             shades[usize::from(shade)].push_str(&rect);
         }
     }

@@ -31,10 +31,12 @@ pub fn run_grid(grid: &SessionGrid, caption: &str) -> Picture {
         let name = fitted(&row.label, 16, End::Last);
         picture.text_explained("qv-text", [0.0, y + 17.0], &name, &row.label);
         for (column, it) in row.cells.iter().enumerate().filter(|(_, it)| it.state != GridState::None) {
-            cell(&mut picture, it, &format!("{}, {}", row.label, grid.columns[column]), [
-                LEFT + CELL[0] * column as f64,
-                y,
-            ]);
+            cell(
+                &mut picture,
+                it,
+                &format!("{}, {}", row.label, grid.columns[column]),
+                [LEFT + CELL[0] * column as f64, y],
+            );
         }
     }
     legend(&mut picture, height + 10.0);
@@ -48,7 +50,9 @@ fn cell(picture: &mut Picture, cell: &GridCell, place: &str, [x, y]: [f64; 2]) {
             let level = usize::from(level).min(LEVELS - 1);
             (format!("qv-m{}", COLOURS[level]), ink(level), number(value.0))
         }
-        (GridState::Measured, _, Some(value)) => ("qv-empty".to_owned(), "qv-look", format!("▲ {}", number(value.0))),
+        (GridState::Measured, _, Some(value)) => {
+            ("qv-empty".to_owned(), "qv-look", format!("▲ {}", number(value.0)))
+        }
         _ => ("qv-empty".to_owned(), "qv-quiet", "–".to_owned()),
     };
     let named = cell.parameters.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -64,7 +64,7 @@ fn curves(all: &[RunCurve], id: &str) -> Markup {
         @if let Some(first) = all.first() {
             section aria-labelledby={ (id) "-curves" } {
                 h2 id={ (id) "-curves" } { "Step by step" }
-                figure class="qv-fits" { (PreEscaped(curve(first, 960.0, 240.0).inline("img"))) }
+                figure { (PreEscaped(curve(first, 960.0, 240.0).inline("img"))) }
                 @if !small.is_empty() {
                     div class="qv-two" {
                         @for one in small {

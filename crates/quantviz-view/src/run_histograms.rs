@@ -74,22 +74,27 @@ impl HistogramStrip {
         });
         let (low, high) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
         let axis = Axis::between(low, high);
-        let grids: Vec<(u64, (f64, f64))> =
-            columns.iter().filter_map(|(step, read)| Some((*step, (read.as_ref()?.0, read.as_ref()?.1)))).collect();
+        let grids: Vec<(u64, (f64, f64))> = columns
+            .iter()
+            .filter_map(|(step, read)| Some((*step, (read.as_ref()?.0, read.as_ref()?.1))))
+            .collect();
         let changed: Vec<String> =
             grids.windows(2).filter(|pair| pair[0].1 != pair[1].1).map(|pair| count(pair[1].0)).collect();
         let mut columns: Vec<StripColumn> = columns
             .into_iter()
             .map(|(step, read)| StripColumn {
                 step,
-                shares: read.map(|(low, width, shares)| rebinned(low, width, &shares, &axis)).unwrap_or_default(),
+                shares: read
+                    .map(|(low, width, shares)| rebinned(low, width, &shares, &axis))
+                    .unwrap_or_default(),
             })
             .collect();
         let most = columns.iter().flat_map(|it| &it.shares).copied().fold(0.0f32, f32::max);
         columns.iter_mut().flat_map(|it| &mut it.shares).for_each(|it| *it /= most.max(f32::MIN_POSITIVE));
         let last = columns.len().saturating_sub(1).max(1);
         let marked = [0, last / 2, last].into_iter().filter_map(|at| Some((at, columns.get(at)?)));
-        let steps = marked.map(|(at, it)| Tick { at: at as f64 / last as f64, label: count(it.step) }).collect();
+        let steps =
+            marked.map(|(at, it)| Tick { at: at as f64 / last as f64, label: count(it.step) }).collect();
         let remark = (!changed.is_empty()).then(|| {
             let more = if changed.len() > 4 { " and later" } else { "" };
             let steps = changed[..changed.len().min(4)].join(", ");

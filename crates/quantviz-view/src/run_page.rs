@@ -120,7 +120,7 @@ impl RunPage {
         let measure = Quantity::UpdateRatio;
         let view = SessionView::of(run, Some(step.unwrap_or(u64::MAX)), measure, now_ms)?;
         let (verdict, mood) = verdict(&view);
-        let moving: Vec<&str> = view.moved.iter().filter(|it| !it.frozen).map(|it| &*it.parameter).collect();
+        let moving = of_each_kind(&view);
         let (notes, notes_left_out) = notes(&view.notes);
         Ok(RunPage {
             title: match &view.name {
@@ -135,7 +135,7 @@ impl RunPage {
             curves: curves(&view),
             grid: view.grid.clone().map(|grid| RunGrid {
                 caption: format!(
-                    "update by size, at step {}",
+                    "Update by size, at step {}",
                     count(view.at.as_ref().map_or(view.last_step, |it| it.step))
                 ),
                 meaning: "How much one step of the optimizer changes the weights, by how large they are. About \
@@ -158,6 +158,20 @@ impl RunPage {
     pub fn of_session(store: &dyn SnapshotStore, session: &str, now_ms: u64) -> Result<Self> {
         RunPage::of(&Run::open(store, &session.parse()?)?, None, now_ms)
     }
+}
+
+/// What moves most of each kind, names that differ in numbers only being of one kind; matrices first.
+fn of_each_kind(view: &SessionView) -> Vec<&str> {
+    let is_matrix = |name: &str| {
+        let at = view.at.as_ref().and_then(|at| at.parameters.iter().find(|it| it.name == name));
+        at.is_some_and(|it| it.shape.len() > 1)
+    };
+    let mut kinds = std::collections::BTreeSet::new();
+    let moving = view.moved.iter().filter(|it| !it.frozen).map(|it| it.parameter.as_str());
+    let is_first = |name: &&str| kinds.insert(name.replace(|c: char| c.is_ascii_digit(), ""));
+    let (matrices, others): (Vec<&str>, Vec<&str>) =
+        moving.filter(is_first).partition(|name| is_matrix(name));
+    [matrices, others].concat()
 }
 
 fn verdict(view: &SessionView) -> (String, Mood) {
@@ -184,10 +198,22 @@ fn sentences(view: &SessionView) -> Vec<String> {
         all.push(format!("{first}{}.", letters.as_str()));
     }
     if let (Some(ms), Some(share)) = (view.cost_ms, view.cost_share) {
-        let (ms, share) = (number(ms.0), number(share.0 * 100.0));
-        all.push(format!("Recording costs {share} % of the time, {ms} ms a snapshot."));
+        all.push(format!(
+            "Recording costs {} % of the time, {} ms a snapshot.",
+            rough(share.0 * 100.0),
+            rough(ms.0)
+        ));
     }
     all
+}
+
+/// A number of which nobody needs to know more than the first digits.
+fn rough(value: f64) -> String {
+    match value.abs() {
+        at_least if at_least >= 10.0 => format!("{value:.0}"),
+        at_least if at_least >= 1.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
 }
 
 fn facts(view: &SessionView, now_ms: u64) -> Vec<String> {
@@ -202,7 +228,7 @@ fn facts(view: &SessionView, now_ms: u64) -> Vec<String> {
     facts.push(format!("{} parameters with {} numbers", count(view.parameters), count(view.elements)));
     facts.push(match &*view.every {
         "" => format!("{} snapshots{thinned}", count(view.snapshots)),
-        every => format!("{} snapshots, every {every}{thinned}", count(view.snapshots)),
+        every => format!("{} snapshots, {every}{thinned}", count(view.snapshots)),
     });
     facts.push(quantviz_core::bytes(view.bytes));
     facts.push(format!("begun {} UTC", date(view.begun_ms)));
@@ -239,8 +265,7 @@ impl RunCurve {
             Some(((_, only), _)) => number(*only),
             None => String::new(),
         };
-        #[expect(clippy::cast_precision_loss, reason = "places on a picture")]
-        let across = ends.map(|(first, last)| Axis::between(first.0 as f64, last.0 as f64).ticks);
+        let across = ends.map(|(first, last)| steps_between(first.0, last.0));
         let up = curve.as_ref().map(|it| match it.range {
             (low, high) if low < high => Axis::between(low, high).ticks,
             (only, _) => vec![Tick { at: 0.5, label: number(only) }],
@@ -248,7 +273,7 @@ impl RunCurve {
         RunCurve {
             name: name.to_owned(),
             caption,
-            across: across.unwrap_or_default().into_iter().map(steps_have_no_parts).collect(),
+            across: across.unwrap_or_default(),
             up: up.unwrap_or_default(),
             not_finite: odd().next().map(|(step, _)| (*step, odd().count())),
             curve,
@@ -256,12 +281,20 @@ impl RunCurve {
     }
 }
 
-/// Steps are whole: a tick between two of them says nothing.
-fn steps_have_no_parts(tick: Tick) -> Tick {
-    match tick.label.contains('.') {
-        true => Tick { label: String::new(), ..tick },
-        false => tick,
+/// Round steps. They are whole: what lies between two of them is no step.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "on a picture"
+)]
+fn steps_between(first: u64, last: u64) -> Vec<Tick> {
+    if first == last {
+        return vec![Tick { at: 0.5, label: count(first) }];
     }
+    let axis = Axis::between(first as f64, last as f64);
+    let whole = axis.round_numbers().filter(|step| step.fract() == 0.0);
+    whole.map(|step| Tick { at: axis.place(step), label: count(step as u64) }).collect()
 }
 
 fn moved(view: &SessionView) -> Vec<RunMoved> {

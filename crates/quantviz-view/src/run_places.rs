@@ -120,7 +120,11 @@ fn shown(snapshot: &Snapshot, at: usize) -> String {
     let Some(state) = snapshot.header().embeddings.get(at) else { return String::new() };
     let share = f64::from(state.shares.iter().sum::<f32>()) * 100.0;
     let best = f64::from(state.best) * 100.0;
-    let mut caption = format!("shows {share:.0} % of the variation; three directions can show {best:.0} %");
+    // More than there can be is a share of a variation that was measured earlier.
+    let mut caption = match share <= best * 1.01 + 0.5 {
+        true => format!("shows {share:.0} % of the variation, at best {best:.0} %"),
+        false => "its share of the variation is not known yet".to_owned(),
+    };
     if state.as_of != snapshot.step() {
         caption.push_str(&format!("; as of step {}", count(state.as_of)));
     }

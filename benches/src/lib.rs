@@ -16,9 +16,11 @@ mod noise;
 pub mod onnx;
 pub mod safetensors;
 pub mod torch;
+mod training;
 mod transformer;
 
 pub use catalogue::{CATALOGUE, Entry, VERSION};
 pub use file::{File, Piece};
 pub use noise::{Field, Noise};
+pub use training::{Training, work};
 pub use transformer::{GPT_J, GPT2, GPT2_LARGE, MANY_TENSORS, Tensor, Transformer};

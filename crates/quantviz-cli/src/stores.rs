@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use quantviz::store::SessionStore;
 use quantviz::{Result, SnapshotStore};
 
 /// Opens stores, and tells the time: for programs, and tests, that have stores of their own.
@@ -11,6 +12,14 @@ pub trait Stores {
     /// # Errors
     /// [`NotFound`](quantviz::ErrorKind::NotFound) where there is none.
     fn open(&self, place: &str) -> Result<Box<dyn SnapshotStore>>;
+
+    /// The store at a path or a URL, which is made if it is not there.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    fn create(&self, place: &str) -> Result<Box<dyn SnapshotStore>> {
+        self.open(place)
+    }
 
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64 {
@@ -26,11 +35,10 @@ pub struct LocalStores;
 
 impl Stores for LocalStores {
     fn open(&self, place: &str) -> Result<Box<dyn SnapshotStore>> {
-        open(place)
+        Ok(Box::new(SessionStore::at(place)?))
     }
-}
 
-/// The one line that knows what a place is.
-fn open(place: &str) -> Result<Box<dyn SnapshotStore>> {
-    Ok(Box::new(quantviz::store::SessionStore::at(place)?))
+    fn create(&self, place: &str) -> Result<Box<dyn SnapshotStore>> {
+        Ok(Box::new(SessionStore::create(place)?))
+    }
 }

@@ -40,6 +40,13 @@ pub struct Progress {
     pub total: u64,
 }
 
+impl Progress {
+    /// So much of so much.
+    pub fn of(done: u64, total: u64) -> Self {
+        Progress { done, total }
+    }
+}
+
 /// What a scan found out about one parameter.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quantviz_core::{Error, Rank, Result, SessionId, SnapshotStore, TransformerPart};
 
+use crate::import::Import;
 use crate::pace::Every;
 use crate::recorder::Recorder;
 
@@ -171,11 +172,25 @@ impl RecorderBuilder {
     /// # Errors
     /// Where the session cannot be called so, or there is nowhere to record to. Nothing that happens later is an error.
     pub fn start(self) -> Result<Recorder> {
+        let session = self.checked()?;
+        Ok(Recorder::start(session, self.options, self.stores))
+    }
+
+    /// Begins to make a session of checkpoints that are there already.
+    ///
+    /// # Errors
+    /// As of [`start`](Self::start).
+    pub fn import(self) -> Result<Import> {
+        let session = self.checked()?;
+        Ok(Import::new(session, self.options, self.stores))
+    }
+
+    fn checked(&self) -> Result<SessionId> {
         let session: SessionId = self.session.parse()?;
         if self.stores.is_empty() {
             return Err(Error::malformed(format!("session {session}: say with `to` where it is recorded")));
         }
-        Ok(Recorder::start(session, self.options, self.stores))
+        Ok(session)
     }
 }
 

@@ -16,12 +16,14 @@ use crate::selection::Selection;
 const ROWS_FOR_RANK: u64 = 128;
 /// So many captures pass before the rank of a matrix is told again.
 const CAPTURES_BETWEEN_RANKS: u64 = 10;
+/// Estimates are taken for so much more, since processors are sometimes slow.
+const SPARE: f64 = 1.25;
 /// Elements between two looks at the clock.
-const PIECE: usize = 1 << 16;
+const PIECE: usize = 1 << 14;
 /// What is guessed to be the time for an element, before any was looked at.
 const NANOSECONDS: f64 = 1.0;
 /// Where a capture has taken so much of its budget, it ends at once.
-const AT_MOST: f64 = 1.5;
+const AT_MOST: f64 = 1.2;
 
 /// Counts, range and moments of a parameter or of its gradient, and when they were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -284,7 +286,7 @@ impl Capturer {
         for parameter in order {
             let elements = self.selection.header.parameters[parameter].elements();
             let looks = if self.gradients { 2.0 } else { 1.0 };
-            let needed = Duration::from_secs_f64(elements as f64 * looks * self.nanoseconds * 1e-9);
+            let needed = Duration::from_secs_f64(elements as f64 * looks * self.nanoseconds * 1e-9 * SPARE);
             let left = clock.left();
             let share = match clock.budget {
                 Some(_) if needed <= left => 1.0,

@@ -23,6 +23,7 @@ mod builder;
 mod capture;
 mod delivery;
 mod encode;
+mod import;
 mod pace;
 mod placed;
 mod queue;
@@ -31,4 +32,5 @@ mod selection;
 mod worker;
 
 pub use builder::RecorderBuilder;
+pub use import::Import;
 pub use recorder::{Recorder, RecorderState};

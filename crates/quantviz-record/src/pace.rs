@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) enum Every {
     Steps(u64),
     Seconds(f64),
+    /// As there are checkpoints: nothing decides that here.
+    Checkpoints,
 }
 
 impl Every {
@@ -15,6 +17,7 @@ impl Every {
             Every::Steps(1) => "every step".to_owned(),
             Every::Steps(steps) => format!("every {steps} steps"),
             Every::Seconds(seconds) => format!("every {seconds} s"),
+            Every::Checkpoints => "every checkpoint".to_owned(),
         }
     }
 }
@@ -68,6 +71,7 @@ impl Pace {
         let asked = match self.every {
             Every::Steps(steps) => steps as f64,
             Every::Seconds(seconds) => (seconds / step).ceil(),
+            Every::Checkpoints => 1.0,
         };
         let worth_it = SHORTEST.as_secs_f64() / (self.share * step);
         // What a capture takes at least may be more than its share: then there are fewer.

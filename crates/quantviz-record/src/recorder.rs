@@ -67,6 +67,7 @@ pub struct Recorder {
     failures: u64,
     last_trouble: Option<String>,
     longest: Duration,
+    budget: Option<Duration>,
 }
 
 /// How a recording goes.
@@ -87,6 +88,8 @@ pub struct RecorderState {
     pub share: f64,
     /// The longest call.
     pub longest: Duration,
+    /// What the last call might have taken, if parameters were looked at in it.
+    pub budget: Option<Duration>,
 }
 
 impl Recorder {
@@ -117,6 +120,7 @@ impl Recorder {
             failures: 0,
             last_trouble: None,
             longest: Duration::ZERO,
+            budget: None,
         }
     }
 
@@ -142,6 +146,7 @@ impl Recorder {
             drop(self.queue.push(Job::Resumed(step)));
         }
         let due = self.pace.due(step);
+        self.budget = due;
         if self.scalars.len() < MOST_SCALARS {
             self.scalars.push((step, scalars));
         }
@@ -268,6 +273,7 @@ impl Recorder {
             spent,
             share: spent.as_secs_f64() / self.begun.elapsed().as_secs_f64().max(1e-9),
             longest: self.longest,
+            budget: self.budget,
         }
     }
 

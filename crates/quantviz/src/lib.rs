@@ -20,6 +20,7 @@
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+pub use quantviz_core::role_from_name;
 pub use quantviz_core::{
     // A model without its values.
     Activation,
@@ -181,6 +182,7 @@ pub mod html {
 /// Recording a network while it is trained.
 #[cfg(feature = "record")]
 pub mod record {
+    pub use quantviz_core::{Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal};
     pub use quantviz_record::*;
 }
 

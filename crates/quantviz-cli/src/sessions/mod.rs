@@ -2,6 +2,7 @@
 
 mod chart;
 mod grid;
+mod import;
 mod list;
 mod prune;
 mod remove;
@@ -42,6 +43,7 @@ Examples:
   quantviz sessions show shakespeare
   quantviz sessions show shakespeare --step 1000
   quantviz sessions show shakespeare --measure std
+  quantviz sessions import out/checkpoints --session shakespeare
   quantviz sessions prune shakespeare --snapshots 200 --dry-run
   quantviz sessions rm shakespeare --store /data/runs";
 
@@ -49,6 +51,7 @@ Examples:
 enum SessionsCommand {
     List(list::ListOptions),
     Show(show::ShowOptions),
+    Import(import::ImportOptions),
     Rm(remove::RemoveOptions),
     Prune(prune::PruneOptions),
 }
@@ -66,7 +69,9 @@ pub(crate) fn run(
     terminal: &mut Terminal<'_>,
 ) -> Result<Exit, Trouble> {
     let place = options.store.clone();
-    let store = stores.open(&place).map_err(|error| {
+    let is_import = matches!(options.command, SessionsCommand::Import(_));
+    let store = if is_import { stores.create(&place) } else { stores.open(&place) };
+    let store = store.map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::NotFound => Error::not_found(
                 "there are no sessions here; --store names the folder that they were recorded to",
@@ -79,6 +84,7 @@ pub(crate) fn run(
     match &options.command {
         SessionsCommand::List(options) => list::run(options, &opened, terminal),
         SessionsCommand::Show(options) => show::run(options, &opened, terminal),
+        SessionsCommand::Import(options) => import::run(options, opened, terminal),
         SessionsCommand::Rm(options) => remove::run(options, &opened, terminal),
         SessionsCommand::Prune(options) => prune::run(options, &opened, terminal),
     }

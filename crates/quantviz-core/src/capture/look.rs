@@ -10,7 +10,7 @@ pub const THUMBNAIL: usize = 24;
 /// Rows whose sums are in `f32`: so few that rounding costs no digit that a summary shows.
 const ROWS_AT_ONCE: usize = 128;
 /// Rows that are looked at together, so that sums of columns are fetched once for all of them.
-const ROWS: usize = 4;
+const ROWS: usize = 8;
 const LANES: usize = 16;
 
 /// A matrix that is being looked at, row after row.
@@ -246,11 +246,12 @@ impl ColumnSums {
         let whole = columns / LANES * LANES;
         let mut begin = 0;
         while begin < whole {
-            let sum: &mut [f32; LANES] = lanes(&mut self.sum, begin);
-            let squares = lanes(&mut self.squares, begin);
-            let low = lanes(&mut self.low, begin);
-            let high = lanes(&mut self.high, begin);
-            let zeros = lanes(&mut self.zeros, begin);
+            // Copies, which stay in registers while the rows go by.
+            let mut sum = *lanes(&mut self.sum, begin);
+            let mut squares = *lanes(&mut self.squares, begin);
+            let mut low = *lanes(&mut self.low, begin);
+            let mut high = *lanes(&mut self.high, begin);
+            let mut zeros = *lanes(&mut self.zeros, begin);
             for (row, of_row) in rows.iter().zip(&mut row_squares) {
                 let Some(values) = row[begin..].first_chunk::<LANES>() else { break };
                 for lane in 0..LANES {
@@ -264,6 +265,11 @@ impl ColumnSums {
                     zeros[lane] += if value == 0.0 { 1.0 } else { 0.0 };
                 }
             }
+            *lanes(&mut self.sum, begin) = sum;
+            *lanes(&mut self.squares, begin) = squares;
+            *lanes(&mut self.low, begin) = low;
+            *lanes(&mut self.high, begin) = high;
+            *lanes(&mut self.zeros, begin) = zeros;
             begin += LANES;
         }
         for column in whole..columns {

@@ -82,6 +82,58 @@ pub trait SnapshotStore: Send + Sync {
     fn remove_session(&self, session: &SessionId) -> Result<()>;
 }
 
+macro_rules! delegate {
+    ($($pointer:ty),*) => {$(
+        impl<S: SnapshotStore + ?Sized> SnapshotStore for $pointer {
+            fn sessions(&self) -> Result<Vec<SessionInfo>> {
+                (**self).sessions()
+            }
+
+            fn open(&self, session: &SessionId, rank: Rank, opening: Opening) -> Result<Writer> {
+                (**self).open(session, rank, opening)
+            }
+
+            fn append(&self, writer: &Writer, entry: &Entry) -> Result<Record> {
+                (**self).append(writer, entry)
+            }
+
+            fn beat(&self, writer: &Writer) -> Result<()> {
+                (**self).beat(writer)
+            }
+
+            fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {
+                (**self).records(session, after)
+            }
+
+            fn read(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
+                (**self).read(session, which)
+            }
+
+            fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
+                (**self).summaries(session, which)
+            }
+
+            fn columns(&self, session: &SessionId, which: &[RecordId], cells: &[Cell]) -> Result<Vec<Vec<f32>>> {
+                (**self).columns(session, which, cells)
+            }
+
+            fn thin(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
+                (**self).thin(session, which)
+            }
+
+            fn remove(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
+                (**self).remove(session, which)
+            }
+
+            fn remove_session(&self, session: &SessionId) -> Result<()> {
+                (**self).remove_session(session)
+            }
+        }
+    )*};
+}
+
+delegate!(&S, Box<S>, Arc<S>);
+
 /// What is known of a session without reading it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -1,0 +1,303 @@
+//! What recording costs: figures with the command that prints each.
+//!
+//! `cargo run --release -p quantviz-benches --bin record -- [snapshot] [look] [overhead] [stalled] [endless]`
+#![allow(clippy::print_stdout, reason = "it prints figures")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use quantviz::record::{MatrixLook, Recorder};
+use quantviz::store::MemoryStore;
+use quantviz::{
+    Budget, Cursor, Entry, Opening, Plan, Quantity, Rank, Record, RecordId, RecordKind, Result, Run,
+    SessionId, SessionInfo, Snapshot, SnapshotStore, Writer,
+};
+use quantviz_benches::{GPT2, Training, Transformer};
+
+const NAMES: [&str; 5] = ["snapshot", "look", "overhead", "stalled", "endless"];
+/// About a million numbers.
+const SMALL: Transformer = Transformer { layers: 4, width: 128, vocabulary: 256, positions: 64 };
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    for name in NAMES.iter().filter(|name| asked.is_empty() || asked.iter().any(|it| it == *name)) {
+        println!("\n# cargo run --release -p quantviz-benches --bin record -- {name}");
+        match *name {
+            "snapshot" => snapshot(),
+            "look" => look(),
+            "overhead" => overhead(),
+            "stalled" => stalled(),
+            _ => endless(),
+        }
+    }
+}
+
+fn recorder(store: impl SnapshotStore + 'static, every: u64, share: f64) -> Recorder {
+    let recorder = Recorder::builder("bench").every_steps(every).share(share).to(store).start();
+    recorder.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn id() -> SessionId {
+    "bench".parse().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Figure 3: what a snapshot of a GPT-2-small is.
+fn snapshot() {
+    let mut training = Training::new(&GPT2);
+    let store = MemoryStore::within(Budget::ALL);
+    let mut recording = recorder(store.clone(), 1, 0.05);
+    for step in 0..40 {
+        training.step(Duration::from_millis(500));
+        recording.record(step, &training, &[("loss", 1.0)]);
+    }
+    recording.finish();
+    let run = Run::open(&store, &id()).unwrap_or_else(|error| panic!("{error}"));
+    let last = run.snapshots().last().map(|it| it.id).unwrap_or_else(|| panic!("no snapshot"));
+    let bytes = bytes_of(&store, last);
+    let begun = Instant::now();
+    const TIMES: u32 = 200;
+    let mut sum = 0.0f32;
+    for _ in 0..TIMES {
+        let snapshot = Snapshot::parse(bytes.clone()).unwrap_or_else(|error| panic!("{error}"));
+        for name in snapshot.arrays().names() {
+            // What a page does: views of what is there.
+            sum += snapshot.arrays().number(name, 0).unwrap_or(0.0);
+        }
+    }
+    std::hint::black_box(sum);
+    let decode = begun.elapsed() / TIMES;
+    let snapshot = Snapshot::parse(bytes.clone()).unwrap_or_else(|error| panic!("{error}"));
+    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 8])) + 8;
+    let plan = run.timeline().alive().filter(|it| it.kind == RecordKind::Plan).map(|it| it.id).max();
+    let plan_bytes = plan.map_or(0, |id| bytes_of(&store, id).len());
+    println!("arrays           {:>9}   (at most 64)", snapshot.arrays().names().count());
+    println!("bytes            {:>9}   (at most 262144)", bytes.len());
+    println!("header           {:>8.2}%   (under 4 % of 256 KiB)", 100.0 * header as f64 / 262_144.0);
+    println!("light track      {:>9}   bytes", run.snapshots().last().map_or(0, |it| it.summary_bytes));
+    println!("plan             {plan_bytes:>9}   bytes, {} of them", run.plans().count());
+    println!("decode           {:>9.3}   ms", decode.as_secs_f64() * 1e3);
+    println!("left out         {:?}", snapshot.header().left_out);
+    let plan = plan.and_then(|id| Plan::parse(bytes_of(&store, id)).ok());
+    let count = plan.map_or(0, |plan| plan.header().parameters.len());
+    let ages = (0..count).filter_map(|at| snapshot.quantity(Quantity::AsOf, at)).map(|as_of| 39.0 - as_of);
+    let coverage = (0..count).filter_map(|at| snapshot.quantity(Quantity::Coverage, at));
+    println!("oldest exact     {:>9}   captures ago", ages.fold(0.0f32, f32::max));
+    println!("least coverage   {:>9.3}", coverage.fold(1.0f32, f32::min));
+}
+
+fn bytes_of(store: &dyn SnapshotStore, id: RecordId) -> Arc<[u8]> {
+    let read = store.read(&self::id(), &[id]).unwrap_or_else(|error| panic!("{error}")).pop();
+    read.unwrap_or_else(|| panic!("no record")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Nanoseconds for an element, on one core, against reading and adding.
+fn look() {
+    let values: Vec<f32> =
+        (0..768 * 3072 * 8).map(|at| ((at * 2_654_435_761u64 as usize) % 1000) as f32 - 500.0).collect();
+    let mut looking = MatrixLook::default();
+    let (mut best, mut sum) = (f64::MAX, f64::MAX);
+    for _ in 0..9 {
+        let begun = Instant::now();
+        looking.begin(768 * 8, 3072);
+        looking.add(&values);
+        std::hint::black_box(looking.finish());
+        best = best.min(begun.elapsed().as_secs_f64() * 1e9 / values.len() as f64);
+        let begun = Instant::now();
+        let mut lanes = [0.0f32; 32];
+        for chunk in values.as_chunks::<32>().0 {
+            (0..32).for_each(|lane| lanes[lane] += chunk[lane]);
+        }
+        std::hint::black_box(lanes);
+        sum = sum.min(begun.elapsed().as_secs_f64() * 1e9 / values.len() as f64);
+    }
+    println!("a look           {best:>9.3}   ns an element (goal 0.7)");
+    println!("adding up        {sum:>9.3}   ns an element: what memory gives");
+}
+
+/// Figure 1 on a loop of 124 million parameters: with and without in turns, in one run, all cores busy.
+fn overhead() {
+    let mut training = Training::new(&GPT2);
+    println!("{} numbers; steps of half a second, all cores busy", training.elements());
+    for (every, share, bound) in [(10, 0.01, 1.0), (1, 0.05, 5.0)] {
+        let store = MemoryStore::new();
+        let mut recording = recorder(store.clone(), every, share);
+        let steps = 20;
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        let mut step = 0;
+        // The first steps set up.
+        for _ in 0..2 {
+            training.step(Duration::from_millis(400));
+            recording.record(step, &training, &[("loss", 1.0)]);
+            step += 1;
+        }
+        for _round in 0..5 {
+            let begun = Instant::now();
+            (0..steps).for_each(|_| training.step(Duration::from_millis(400)));
+            without.push(begun.elapsed().as_secs_f64());
+            let begun = Instant::now();
+            for _ in 0..steps {
+                training.step(Duration::from_millis(400));
+                recording.record(step, &training, &[("loss", 1.0)]);
+                step += 1;
+            }
+            with.push(begun.elapsed().as_secs_f64());
+        }
+        let state = recording.finish();
+        let mut ratios: Vec<f64> =
+            with.iter().zip(&without).map(|(with, without)| (with / without - 1.0) * 100.0).collect();
+        ratios.sort_by(f64::total_cmp);
+        let step = without.iter().sum::<f64>() / (without.len() * steps) as f64;
+        println!(
+            "every {every:>2} steps of {:.0} ms: {:>6.2} % more wall time in the median (at most {bound} %; all: {ratios:.2?}); {} snapshots, {} lost, longest call {:.1} ms",
+            step * 1e3,
+            ratios[ratios.len() / 2],
+            state.snapshots,
+            state.lost,
+            state.longest.as_secs_f64() * 1e3
+        );
+        let run = Run::open(&store, &id()).unwrap_or_else(|error| panic!("{error}"));
+        let Some(last) = run.snapshots().last().map(|it| it.id) else { continue };
+        let Ok(snapshot) = run.summary(last) else { continue };
+        let now = snapshot.step() as f32;
+        let ages = (0..148).filter_map(|at| snapshot.quantity(Quantity::AsOf, at)).map(|as_of| now - as_of);
+        println!("  the oldest exact value is {:.0} steps old", ages.fold(0.0f32, f32::max));
+    }
+}
+
+/// A store that stands still, as long as it is told to, and keeps nothing.
+struct Standing(Arc<AtomicBool>, MemoryStore);
+
+impl SnapshotStore for Standing {
+    fn sessions(&self) -> Result<Vec<SessionInfo>> {
+        self.1.sessions()
+    }
+    fn open(&self, session: &SessionId, rank: Rank, opening: Opening) -> Result<Writer> {
+        self.1.open(session, rank, opening)
+    }
+    fn append(&self, writer: &Writer, entry: &Entry) -> Result<Record> {
+        while self.0.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // Nothing is kept: what is measured is the recorder.
+        Ok(Record::of(entry, writer.rank, writer.epoch, 0))
+    }
+    fn beat(&self, writer: &Writer) -> Result<()> {
+        self.1.beat(writer)
+    }
+    fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {
+        self.1.records(session, after)
+    }
+    fn read(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
+        self.1.read(session, which)
+    }
+    fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
+        self.1.summaries(session, which)
+    }
+    fn thin(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
+        self.1.thin(session, which)
+    }
+    fn remove(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
+        self.1.remove(session, which)
+    }
+    fn remove_session(&self, session: &SessionId) -> Result<()> {
+        self.1.remove_session(session)
+    }
+}
+
+/// The time of each of 2,000 captures, beside a store that stands still.
+fn stalled() {
+    let standing = Arc::new(AtomicBool::new(true));
+    let mut training = Training::new(&SMALL);
+    let recording = Recorder::builder("bench")
+        .every_steps(1)
+        .share(0.05)
+        .patience(Duration::from_millis(10))
+        .on_trouble(|_| {})
+        .to(Standing(standing.clone(), MemoryStore::new()))
+        .start();
+    let mut recording = recording.unwrap_or_else(|error| panic!("{error}"));
+    let compute = Duration::from_millis(15);
+    let (mut times, mut noise) = (Vec::new(), Vec::new());
+    for step in 0..u64::MAX {
+        training.step(compute);
+        // What the same time of plain work takes in the same place: the noise of the machine.
+        let begun = Instant::now();
+        quantviz_benches::work(Duration::from_micros(700));
+        noise.push(begun.elapsed().as_secs_f64());
+        std::thread::sleep(Duration::from_millis(1));
+        let begun = Instant::now();
+        recording.record(step, &training, &[("loss", 1.0)]);
+        let took = begun.elapsed();
+        // The first is the set-up, once.
+        if let Some(budget) = recording.state().budget.filter(|_| step > 0) {
+            times.push(took.as_secs_f64() / budget.as_secs_f64());
+        }
+        if times.len() == 2_000 {
+            break;
+        }
+    }
+    standing.store(false, Ordering::SeqCst);
+    let state = recording.finish();
+    times.sort_by(f64::total_cmp);
+    noise.sort_by(f64::total_cmp);
+    let (usual, noisiest) = (noise[noise.len() / 2], noise[noise.len() - 1]);
+    println!(
+        "plain work of {:.2} ms took {:.2} times as long once, and more than 1.5 times as long {} times of {}",
+        usual * 1e3,
+        noisiest / usual,
+        noise.iter().filter(|&&it| it > 1.5 * usual).count(),
+        noise.len()
+    );
+    println!("the time of {} captures by what each was allowed, {} snapshots lost:", times.len(), state.lost);
+    for (low, high) in [
+        (0.0, 0.25),
+        (0.25, 0.5),
+        (0.5, 0.75),
+        (0.75, 1.0),
+        (1.0, 1.5),
+        (1.5, 2.0),
+        (2.0, 4.0),
+        (4.0, f64::MAX),
+    ] {
+        let count = times.iter().filter(|&&it| it >= low && it < high).count();
+        println!(
+            "  {low:>4} to {:<4} {count:>5} {}",
+            if high > 100.0 { "…".into() } else { high.to_string() },
+            "#".repeat(count.div_ceil(25))
+        );
+    }
+    println!(
+        "longest          {:>9.2}   of what it was allowed (at most 2)",
+        times.last().copied().unwrap_or(0.0)
+    );
+}
+
+/// Figure 2: 100,000 captures as fast as they come.
+fn endless() {
+    const CAPTURES: u64 = 100_000;
+    let training = Training::new(&Transformer { layers: 2, width: 32, vocabulary: 65, positions: 32 });
+    let mut recording = recorder(Standing(Arc::default(), MemoryStore::new()), 1, 0.05);
+    let mut tenths = Vec::new();
+    let mut begun = Instant::now();
+    for step in 0..CAPTURES {
+        // A step takes as long as makes every one of them worth a capture, in accelerated time.
+        recording.record(step * 1_000_000, &training, &[("loss", 1.0)]);
+        if (step + 1).is_multiple_of(CAPTURES / 10) {
+            tenths.push((begun.elapsed().as_secs_f64() / (CAPTURES / 10) as f64 * 1e6, resident_mb()));
+            begun = Instant::now();
+        }
+    }
+    let state = recording.finish();
+    println!("{CAPTURES} calls, {} snapshots, {} lost", state.snapshots, state.lost);
+    for (at, (micros, mb)) in tenths.iter().enumerate() {
+        println!("  tenth {:>2}  {micros:>8.1} µs a call  {mb:>7.1} MB resident", at + 1);
+    }
+}
+
+fn resident_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS"));
+    let kb = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kb| kb.parse::<f64>().ok());
+    kb.unwrap_or(0.0) / 1e3
+}

@@ -37,6 +37,16 @@ pub(crate) struct ModelOptions {
     limits: LimitOptions,
 }
 
+impl ModelOptions {
+    /// What was named, where that is one thing and there is no such file: it may be something else by that name.
+    pub(crate) fn one_that_is_no_file(&self) -> Option<&str> {
+        match &self.paths[..] {
+            [one] if !one.exists() => one.to_str(),
+            _ => None,
+        }
+    }
+}
+
 /// Bins of every histogram: as many as can be told apart in a third of a page.
 pub(crate) const BINS: usize = 64;
 

@@ -107,7 +107,7 @@ fn dispatch(command: Command, mut terminal: Terminal<'_>, stores: &dyn Stores) -
         Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
         Command::Plot(options) => plot::run(&options, &mut terminal),
-        Command::Report(options) => report::run(&options, &mut terminal),
+        Command::Report(options) => report::run(&options, stores, &mut terminal),
         Command::Preview(options) => preview::run(&options, &mut terminal),
         Command::Sessions(options) => sessions::run(&options, stores, &mut terminal),
         Command::Limits => {

@@ -5,12 +5,13 @@ use std::process::{Command, Stdio};
 
 use quantviz::draw::Heatmap;
 use quantviz::html::{Fragment, page};
-use quantviz::view::bytes;
-use quantviz::{Error, one_line};
+use quantviz::view::{RunPage, bytes};
+use quantviz::{Error, ErrorKind, Run, SessionId, one_line};
 
 use crate::Exit;
 use crate::claims::usage;
 use crate::gathered::{BINS, Gathered, ModelOptions};
+use crate::stores::Stores;
 use crate::stream::{Label, Terminal};
 use crate::trouble::Trouble;
 use crate::written::write_whole;
@@ -23,6 +24,9 @@ use crate::written::write_whole;
 /// PATH is a model; a float model and what was made of it; or a folder with these. A variant that cannot be read is named on
 /// the page, which shows the others.
 ///
+/// PATH is also a session that was recorded of a training run, where there is no file of that name: the page shows its loss, where
+/// its parameters change, how their values are spread step by step, and its embeddings. SESSION@STEP has the grid of that step.
+///
 /// Exit code 0: done. 2: bad input or usage, also where only a variant is damaged.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -34,6 +38,10 @@ pub(crate) struct ReportOptions {
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     output: PathBuf,
 
+    /// Where the sessions are
+    #[arg(long, value_name = "PATH", default_value = "./quantviz-runs")]
+    store: String,
+
     /// Open it in a browser, once it is there
     #[arg(long)]
     open: bool,
@@ -43,12 +51,25 @@ const EXAMPLES: &str = "\
 Examples:
   quantviz report models/
   quantviz report model.onnx model_int8.onnx -o int8.html --open
-  quantviz report model-Q4_K_M.gguf -o q4.html";
+  quantviz report model-Q4_K_M.gguf -o q4.html
+  quantviz report shakespeare -o run.html
+  quantviz report shakespeare@1000 --store /data/runs";
 
-pub(crate) fn run(options: &ReportOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
-    let to_file = options.output.as_os_str() != "-";
-    if options.open && !to_file {
+pub(crate) fn run(
+    options: &ReportOptions,
+    stores: &dyn Stores,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Trouble> {
+    if options.open && is_standard_output(options) {
         return Err(usage("--open needs a file; name one with --output"));
+    }
+    if let Some(named) = options.models.one_that_is_no_file()
+        && let Some(shown) = of_session(named, &options.store, stores)?
+    {
+        let html = page(&Fragment::of_run(&shown, "report"));
+        let summary = format!("{}: {}", one_line(&shown.title), shown.verdict.to_lowercase());
+        write(&html, &summary, options, terminal)?;
+        return Ok(Exit::Done);
     }
     let gathered = Gathered::of(&options.models, BINS, &options.output, terminal)?;
     let shown = gathered.page();
@@ -60,19 +81,55 @@ pub(crate) fn run(options: &ReportOptions, terminal: &mut Terminal<'_>) -> Resul
         );
         terminal.tell(Label::Warning, &shown.title, &line)?;
     }
-    let html = page(&Fragment::of(&shown, "report"));
-    if !to_file {
+    write(&page(&Fragment::of(&shown, "report")), &shown.summary(), options, terminal)?;
+    Ok(gathered.outcome.exit())
+}
+
+fn is_standard_output(options: &ReportOptions) -> bool {
+    options.output.as_os_str() == "-"
+}
+
+/// The page of a session by this name; `None` where it is none, so that it is a file that is missing.
+fn of_session(named: &str, place: &str, stores: &dyn Stores) -> Result<Option<RunPage>, Trouble> {
+    let (name, step) = match named.rsplit_once('@') {
+        Some((name, step)) => match step.parse::<u64>() {
+            Ok(step) => (name, Some(step)),
+            Err(_) => return Ok(None),
+        },
+        None => (named, None),
+    };
+    let Ok(id) = name.parse::<SessionId>() else { return Ok(None) };
+    let store = match stores.open(place) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        store => store.map_err(|error| Trouble::with(Path::new(place), error))?,
+    };
+    let run = match Run::open(&*store, &id) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        run => run,
+    };
+    let shown = run.and_then(|run| RunPage::of(&run, step, stores.now_ms()));
+    shown.map(Some).map_err(|error| Trouble::with(Path::new(place), error))
+}
+
+/// Writes a page to where it was asked for, and says so.
+fn write(
+    html: &str,
+    summary: &str,
+    options: &ReportOptions,
+    terminal: &mut Terminal<'_>,
+) -> Result<(), Trouble> {
+    if is_standard_output(options) {
         terminal.out.write_all(html.as_bytes())?;
-        return Ok(gathered.outcome.exit());
+        return Ok(());
     }
     let written = write_whole(&options.output, html.as_bytes());
     written.map_err(|error| Trouble::with(&options.output, Error::io(&options.output, error)))?;
     let path = one_line(&options.output.to_string_lossy());
-    writeln!(terminal.out, "{path}: {}, {}", bytes(html.len() as u64), shown.summary())?;
+    writeln!(terminal.out, "{path}: {}, {summary}", bytes(html.len() as u64))?;
     if options.open && !is_opened(&options.output) {
         terminal.tell(Label::Warning, &path, "no browser could be started: open the file yourself")?;
     }
-    Ok(gathered.outcome.exit())
+    Ok(())
 }
 
 /// Whether the system's own way to open a file was found.

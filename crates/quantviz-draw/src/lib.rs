@@ -3,6 +3,8 @@
 //! - [`Heatmap`]: the range of every weight of a model, a panel for each variant, all on one scale.
 //! - [`histograms`]: a weight beside what was made of it.
 //! - [`strip`]: what quantization cost each channel.
+//! - [`curve`], [`run_grid`], [`heat_strip`] and [`cloud`]: a training run; a number over steps, where its parameters change,
+//!   how their values are spread, and where the rows of its embeddings lie.
 //!
 //! Each makes a [`Picture`], which stands alone ([`Picture::document`]) or in a page ([`Picture::inline`]) that has
 //! [`STYLE`]. Colours are classes, so that the same picture is light or dark as the reader's system is; magnitude goes from
@@ -25,21 +27,29 @@
 //! # Ok::<(), quantviz_core::Error>(())
 //! ```
 
+mod cloud;
+mod curve;
 mod escape;
+mod heat_strip;
 mod heatmap;
 mod histograms;
 mod picture;
 #[cfg(feature = "png")]
 mod png;
 mod row_name;
+mod run_grid;
 mod strip;
 mod style;
 
+pub use cloud::cloud;
+pub use curve::curve;
 pub use escape::escaped;
+pub use heat_strip::heat_strip;
 pub use heatmap::Heatmap;
 pub use histograms::{Counts, Values, histograms, histograms_in_all_ways};
 pub use picture::Picture;
 #[cfg(feature = "png")]
 pub use png::NotPainted;
+pub use run_grid::run_grid;
 pub use strip::strip;
 pub use style::STYLE;

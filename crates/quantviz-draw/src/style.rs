@@ -15,12 +15,17 @@ pub const STYLE: &str = "\
 .qv-m0,.qv-m1,.qv-m2,.qv-m3,.qv-m4,.qv-m5,.qv-m6{stroke:#59636e;stroke-width:.6}.qv-fill{fill:#2171b5}.qv-fill-quantized{fill:#9a4f00}.qv-cells{fill:#b9792f}\
 .qv-m0{fill:#dbe9f6}.qv-m1{fill:#b7d4ea}.qv-m2{fill:#85bcdc}.qv-m3{fill:#529dcc}.qv-m4{fill:#2979b9}.qv-m5{fill:#0f529f}.qv-m6{fill:#08306b}\
 .qv-hit{fill:transparent}\
+.qv-curve{fill:none;stroke:#2171b5;stroke-width:1.6;stroke-linejoin:round}.qv-odd{fill:none;stroke:#f6c9c0}\
+.qv-empty{fill:none;stroke:#8c959f;stroke-dasharray:3 3}.qv-bare.qv-bare{stroke:none}.qv-dot{fill:#2171b5}\
+.qv-on-faint,.qv-on-full,.qv-row-name{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1f2328}.qv-on-full{fill:#fff}\
+.qv-row-name{text-anchor:middle}\
 .qv-log,.qv-codes{display:none}\
 @media (prefers-color-scheme:dark){\
 .qv-text,.qv-strong{fill:#e6edf3}.qv-quiet,.qv-none-text,.qv-end,.qv-mid{fill:#9da7b1}\
 .qv-poor{fill:#ff9a8a}.qv-look{fill:#e3b341}\
 .qv-grid{stroke:#30363d}.qv-zero,.qv-none{stroke:#6e7681}\
 .qv-m0,.qv-m1,.qv-m2,.qv-m3,.qv-m4,.qv-m5,.qv-m6{stroke:#9da7b1}.qv-fill{fill:#6aa9e0}.qv-fill-quantized{fill:#e0a458}.qv-cells{fill:#a8763a}\
+.qv-curve{stroke:#6aa9e0}.qv-odd{stroke:#5c2a24}.qv-empty{stroke:#6e7681}.qv-dot{fill:#6aa9e0}.qv-on-faint,.qv-row-name{fill:#e6edf3}.qv-on-full{fill:#0d1117}\
 .qv-m0{fill:#173350}.qv-m1{fill:#1f4a73}.qv-m2{fill:#2a659b}.qv-m3{fill:#3f84c0}.qv-m4{fill:#66a5db}.qv-m5{fill:#9acaf0}.qv-m6{fill:#d6ebfb}\
 }";
 

@@ -48,6 +48,9 @@
 //! :dep quantviz-evcxr = { path = "../crates/quantviz-evcxr", default-features = false, features = ["safetensors"] }
 //! ```
 //!
+//! With the feature `session`, which is not there by default, `show_session(&store, "shakespeare")` shows a training run that was
+//! recorded, of a store that the notebook brings (`quantviz-store` has one for folders).
+//!
 //! A file of a format that was left out is an error that names the feature.
 
 mod comparison;
@@ -57,6 +60,8 @@ mod models;
 mod parts;
 mod plain;
 mod progress;
+#[cfg(feature = "session")]
+mod session;
 mod show;
 mod which;
 
@@ -66,5 +71,7 @@ pub use models::{Models, open};
 pub use ndarray;
 pub use parts::{Histogram, Layer, Parameter};
 pub use quantviz_core::{Error, ErrorKind, Result};
+#[cfg(feature = "session")]
+pub use session::{Session, show_session};
 pub use show::Show;
 pub use which::Which;

@@ -28,6 +28,7 @@ mod layer;
 mod part;
 mod picker;
 mod ranges;
+mod run;
 mod style;
 
 pub use fragment::{Fragment, page};

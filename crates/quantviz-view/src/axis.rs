@@ -90,7 +90,7 @@ impl Axis {
     }
 
     /// Multiples of 1, 2 or 5 times a power of ten.
-    fn round_numbers(&self) -> impl Iterator<Item = f64> + use<> {
+    pub(crate) fn round_numbers(&self) -> impl Iterator<Item = f64> + use<> {
         let least = self.high / STEPS - self.low / STEPS;
         let power = 10f64.powf(least.log10().floor());
         let factor =

@@ -57,7 +57,7 @@ impl Placed {
         let Some(principal) = &self.principal else { return false };
         let best = principal.best_share();
         let mut has_changed = false;
-        let shares = self.frame.as_ref().map_or([0.0; 3], |frame| frame.shares(rows, principal));
+        let shares = self.frame.as_ref().map_or([0.0; 3], |frame| frame.shares(rows));
         let kept = if best > 0.0 { shares.iter().sum::<f32>() / best } else { 1.0 };
         self.short = if kept < FAIR { self.short + 1 } else { 0 };
         if is_first || kept < POOR || self.short >= LASTS {
@@ -70,7 +70,7 @@ impl Placed {
             (self.frame, self.basis_step, self.short, has_changed) = (Some(frame), step, 0, true);
         }
         let Some(frame) = &self.frame else { return false };
-        let shares = if has_changed { frame.shares(rows, principal) } else { shares };
+        let shares = if has_changed { frame.shares(rows) } else { shares };
         let places: Vec<[f32; 3]> = rows.chunks_exact(width.max(1)).map(|row| frame.place(row)).collect();
         let furthest = places.iter().flatten().fold(0.0f32, |furthest, it| furthest.max(it.abs()));
         if has_changed || furthest > self.scale {

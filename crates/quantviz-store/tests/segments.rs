@@ -128,7 +128,7 @@ fn check(store: &SessionStore, which: &[RecordId], cells: &[Cell]) {
     let expected = Plain(store).columns(&session(), which, cells).expect("readable");
     let columns = store.columns(&session(), which, cells).expect("readable");
     for (cell, pair) in cells.iter().zip(columns.iter().zip(&expected)) {
-        let (found, expected) = (bits(&[pair.0.clone()]), bits(&[pair.1.clone()]));
+        let (found, expected) = (bits(std::slice::from_ref(pair.0)), bits(std::slice::from_ref(pair.1)));
         assert_eq!(found, expected, "{cell:?}");
     }
     assert_eq!(columns.len(), cells.len());
@@ -257,7 +257,7 @@ fn written_by_whoever_appends_or_reads_and_damaged() {
     wait_for_a_segment(folder.path());
     assert_eq!(fs::read(&segments(folder.path())[0]).expect("readable"), whole);
     store.remove(&session(), &known[1..]).expect("removed");
-    assert_eq!(segments(folder.path()), [PathBuf::new(); 0]);
+    assert!(segments(folder.path()).is_empty());
 }
 
 #[test]

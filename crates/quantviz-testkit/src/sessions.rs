@@ -211,7 +211,7 @@ impl SmallGpt {
                 let counts: Vec<u32> = values.iter().map(|&value| value as u32).collect();
                 arrays.push(Track::Light, quantity.name(), &[len], &counts);
             } else if quantity == Quantity::GradientState {
-                let states: Vec<u8> = values.iter().map(|&value| value as u8).collect();
+                let states: Vec<u16> = values.iter().map(|&value| value as u16).collect();
                 arrays.push(Track::Light, quantity.name(), &[len], &states);
             } else {
                 arrays.push(Track::Light, quantity.name(), &[len], &values);

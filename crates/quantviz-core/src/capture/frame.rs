@@ -136,18 +136,24 @@ impl Frame {
     }
 
     /// Of all variance of rows, the share along each direction.
-    pub fn shares(&self, rows: &[f32], principal: &Principal) -> [f32; 3] {
-        let width = principal.mean.len();
+    pub fn shares(&self, rows: &[f32]) -> [f32; 3] {
+        let width = self.center.len();
         #[expect(clippy::cast_precision_loss, reason = "a few thousand rows")]
         let count = rows.len().checked_div(width).unwrap_or(1).max(1) as f64;
-        let means: [f64; 3] = std::array::from_fn(|axis| dot(&principal.mean, &self.directions[axis]));
-        let mut squares = [0.0; 3];
+        let (mut sums, mut squares, mut total) = ([0.0; 3], [0.0; 3], 0.0);
+        let (mut mean, mut centered) = (vec![0.0f32; width], vec![0.0f32; width]);
         for row in rows.chunks_exact(width.max(1)) {
+            centered.iter_mut().zip(row.iter().zip(&self.center)).for_each(|(to, (row, it))| *to = row - it);
+            total += dot(&centered, &centered);
+            add_scaled(&mut mean, &centered, 1.0);
             for axis in 0..3 {
-                squares[axis] += (dot(row, &self.directions[axis]) - means[axis]).powi(2);
+                let along = dot(&centered, &self.directions[axis]);
+                sums[axis] += along;
+                squares[axis] += along * along;
             }
         }
-        squares.map(|it| share(it / count, principal.total))
+        let variance = total / count - dot(&mean, &mean) / (count * count);
+        std::array::from_fn(|axis| share(squares[axis] / count - (sums[axis] / count).powi(2), variance))
     }
 }
 
@@ -294,7 +300,7 @@ mod tests {
         }
         assert!(principal.best_share() > 0.97);
         let frame = Frame::of(&principal, None);
-        let shares = frame.shares(&rows, &principal);
+        let shares = frame.shares(&rows);
         assert!((shares.iter().sum::<f32>() - principal.best_share()).abs() < 1e-3);
         let place = frame.place(&rows[..40]);
         assert!(place.iter().all(|it| it.abs() < 5.0), "the mean is in the middle: {place:?}");

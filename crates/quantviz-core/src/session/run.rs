@@ -26,6 +26,9 @@ pub struct Run<'a> {
     plans: BTreeMap<RecordId, Arc<Plan>>,
 }
 
+/// A step, and what each rank has of it, with its plan.
+type AtStep = (u64, Vec<(Snapshot, Arc<Plan>)>);
+
 /// Values at steps, in order.
 pub type Series = Vec<(u64, f64)>;
 
@@ -198,7 +201,7 @@ impl<'a> Run<'a> {
 
     /// The snapshot at a step, or the nearest there is: of every rank that has one, with its plan. `None` where there are
     /// no snapshots at all.
-    pub fn nearest(&self, step: u64) -> Result<Option<(u64, Vec<(Snapshot, Arc<Plan>)>)>> {
+    pub fn nearest(&self, step: u64) -> Result<Option<AtStep>> {
         let Some(step) = self.timeline.nearest_step(step) else { return Ok(None) };
         let ids: Vec<RecordId> = self.timeline.snapshots_at(step).iter().map(|it| it.id).collect();
         let read = self.store.read(&self.id, &ids)?;

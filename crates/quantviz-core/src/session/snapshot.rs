@@ -147,7 +147,9 @@ impl Snapshot {
 
     /// A quantity, by the place of its parameter (or matrix) in the plan; `None` where it was not taken.
     pub fn quantity(&self, quantity: Quantity, at: usize) -> Option<f32> {
-        self.element(quantity.name(), at)
+        // A change needs two looks, and the first snapshot has only one.
+        let is_change = matches!(quantity, Quantity::UpdateRatio | Quantity::Change);
+        self.element(quantity.name(), at).filter(|value| !(is_change && value.is_nan()))
     }
 
     /// The element of an array that belongs to a place in the plan.

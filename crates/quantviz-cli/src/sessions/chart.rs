@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(text, "loss\n1 |       ***\n  |   ****\n0 |***\n   step 0 100\n");
         let room = Room { draws: true, ..room };
         let text = chart("loss", &series, room, Paint::default());
-        assert_eq!(text, "loss\n1 │       ⣀⡠⠊\n  │   ⢀⡠⠔⠊\n0 │⡠⠔⠊⠁\n   step 0 100\n");
+        assert_eq!(text, "loss\n1 │      ⢀⡠⠔⠊\n  │   ⢀⠤⠒⠁\n0 │⡠⠔⠊⠁\n   step 0 100\n");
     }
 
     #[test]

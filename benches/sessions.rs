@@ -2,6 +2,7 @@
 //!
 //! Snapshots have the shape of a GPT-2-small: 148 parameters, 50 matrices, 15 KB of statistics. Beside every figure stands
 //! what it has to be.
+#![allow(clippy::print_stdout, reason = "it prints figures")]
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -272,9 +272,9 @@ mod tests {
         assert_eq!(grid.rows[4].cells[3].state, GridState::Frozen);
         let levels = [&grid.rows[0].cells[0], qkv, &grid.rows[2].cells[2]].map(|cell| cell.level);
         assert_eq!(levels, [Some(1), Some(0), Some(4)]);
-        // Not a number is measured, and has no level.
+        // A change that is no number was not taken.
         let broken = &grid.rows[3].cells[2];
-        assert!(broken.state == GridState::Measured && broken.level.is_none());
+        assert!(broken.state == GridState::Missing && broken.level.is_none());
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn run(
     if list.sessions.is_empty() {
         writeln!(
             terminal.out,
-            "no sessions in {}; what a recorder writes there is listed, --store names another place",
+            "no sessions in {}; recorders write there, --store names another place",
             quantviz::one_line(&opened.place)
         )?;
         return Ok(Exit::Done);

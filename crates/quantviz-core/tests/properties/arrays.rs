@@ -65,8 +65,8 @@ proptest! {
                 continue;
             }
             prop_assert_eq!(read.numbers(&name), Some(numbers.clone()));
-            for at in 0..values.len() {
-                prop_assert_eq!(read.number(&name, at), Some(numbers[at]));
+            for (at, number) in numbers.iter().enumerate() {
+                prop_assert_eq!(read.number(&name, at), Some(*number));
             }
             prop_assert_eq!(read.number(&name, values.len()), None);
             prop_assert_eq!(read.number(&name, usize::MAX), None);

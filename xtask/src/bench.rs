@@ -157,6 +157,8 @@ mod tests {
             ("opening/b", 10.0),
             ("opening-20000-tensors/a", 199.0),
             ("cold-start/a", 19.0),
+            ("sessions/seek", 19.0),
+            ("sessions/history", 49.0),
             ("elsewhere", 1e9),
         ];
         assert_eq!(problems(&good), "");

@@ -30,7 +30,7 @@ impl Curve {
     /// ```
     /// use quantviz_view::Curve;
     ///
-    /// let curve = Curve::of(&[(0, 4.0), (50, 8.0), (51, f64::NAN), (100, 0.0)], 2).ok_or("nothing finite")?;
+    /// let curve = Curve::of(&[(0, 4.0), (51, 8.0), (52, f64::NAN), (100, 0.0)], 2).ok_or("nothing finite")?;
     /// assert_eq!((curve.steps, curve.range), ((0, 100), (0.0, 8.0)));
     /// assert_eq!(curve.columns[0].span, Some((0.5, 0.5)));
     /// assert_eq!((curve.columns[1].span, curve.columns[1].not_finite), (Some((0.0, 1.0)), 1));

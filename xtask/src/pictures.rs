@@ -38,18 +38,27 @@ const PICTURES: &[Picture] = &[
         rows: 60,
         command: "quantviz compare fixtures/resnet8/resnet8.pt fixtures/resnet8/resnet8_int8.onnx",
     },
+    Picture {
+        name: "cli-sessions",
+        columns: 90,
+        rows: 60,
+        command: "quantviz sessions show char-gpt --store fixtures/runs",
+    },
 ];
 
 /// The page of a report, light, as high as its beginning is worth.
 struct PagePicture {
     name: &'static str,
-    models: &'static str,
+    /// What `report` is given.
+    of: &'static [&'static str],
     width: u32,
     height: u32,
 }
 
-const PAGES: &[PagePicture] =
-    &[PagePicture { name: "report", models: "fixtures/resnet8", width: 1140, height: 952 }];
+const PAGES: &[PagePicture] = &[
+    PagePicture { name: "report", of: &["fixtures/resnet8"], width: 1140, height: 952 },
+    PagePicture { name: "run", of: &["char-gpt", "--store", "fixtures/runs"], width: 1140, height: 1100 },
+];
 
 const FOLDER: &str = "docs/pictures";
 
@@ -113,7 +122,7 @@ impl Picture {
 impl PagePicture {
     fn take(&self, quantviz: &Path, scratch: &Path) -> Result {
         let page = scratch.join(format!("{}.html", self.name));
-        show(Command::new(quantviz).args(["report", self.models, "-o"]).arg(&page))?;
+        show(Command::new(quantviz).arg("report").args(self.of).arg("-o").arg(&page))?;
         let raw = shoot(&page, [self.width, self.height])?;
         finish(self.name, &raw, "#ffffff")
     }

@@ -4,7 +4,7 @@ use quantviz_core::{Error, PlanHeader, Run};
 use serde::Serialize;
 
 use super::Result;
-use super::pieces::{PlanOf, Pieces};
+use super::pieces::{Pieces, PlanOf};
 
 pub(super) const SCHEMA: &str = "quantviz.session_export/1";
 
@@ -47,7 +47,8 @@ impl<'a> About<'a> {
     }
 
     pub(super) fn to_json(&self) -> Result<String> {
-        let odd = |error| Error::malformed(format!("what is known of the session cannot be written: {error}"));
+        let odd =
+            |error| Error::malformed(format!("what is known of the session cannot be written: {error}"));
         serde_json::to_string(self).map_err(|error| odd(error).into())
     }
 }

@@ -50,7 +50,8 @@ impl Table for Csv<'_> {
                 }
                 write!(self.out, ",{}", cell(name))?;
                 for (&quantity, value) in Quantity::ALL.iter().zip(*values) {
-                    let text = value.map(|value| known_as(text::quantity(quantity, value))).unwrap_or_default();
+                    let text =
+                        value.map(|value| known_as(text::quantity(quantity, value))).unwrap_or_default();
                     write!(self.out, ",{text}")?;
                 }
                 self.out.write_all(&vec![b','; self.scalars])?;

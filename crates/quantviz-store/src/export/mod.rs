@@ -1,11 +1,18 @@
 //! A session as a file that other programs read: rows for tables, or arrays stacked over steps.
 
 mod about;
+mod arrays;
 mod csv;
 mod json;
+mod kept;
+mod npz;
+mod parquet;
 mod pieces;
 mod rows;
+mod safetensors;
+mod stacked;
 mod text;
+mod thrift;
 
 use std::io::{self, Seek, Write};
 use std::ops::{ControlFlow, RangeInclusive};
@@ -19,7 +26,13 @@ use pieces::Pieces;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportFormat {
+    /// Arrays `PARAMETER/QUANTITY` stacked over `steps`, with the plan.
+    Safetensors,
+    /// The same for numpy.
+    Npz,
     /// A row for each step and parameter.
+    Parquet,
+    /// The same as text.
     Csv,
     /// The same as one document, `quantviz.session_export/1`.
     Json,
@@ -27,11 +40,20 @@ pub enum ExportFormat {
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: &[ExportFormat] = &[ExportFormat::Csv, ExportFormat::Json];
+    pub const ALL: &[ExportFormat] = &[
+        ExportFormat::Safetensors,
+        ExportFormat::Npz,
+        ExportFormat::Parquet,
+        ExportFormat::Csv,
+        ExportFormat::Json,
+    ];
 
     /// The name, which is what such files end in.
     pub fn name(self) -> &'static str {
         match self {
+            ExportFormat::Safetensors => "safetensors",
+            ExportFormat::Npz => "npz",
+            ExportFormat::Parquet => "parquet",
             ExportFormat::Csv => "csv",
             ExportFormat::Json => "json",
         }
@@ -122,8 +144,10 @@ pub struct Exported {
     pub parameters: u64,
     /// How many scalars there are.
     pub scalars: u64,
-    /// Rows of a table, or arrays.
-    pub pieces: u64,
+    /// How many rows there are, of a table.
+    pub rows: u64,
+    /// How many arrays there are, of stacked ones.
+    pub arrays: u64,
     /// What was left out, and why.
     pub left_out: Vec<String>,
 }
@@ -159,6 +183,10 @@ impl Export {
         match self.format {
             ExportFormat::Csv => rows::write(self, &pieces, &mut csv::Csv::new(out), hear),
             ExportFormat::Json => rows::write(self, &pieces, &mut json::Json::new(out), hear),
+            other => {
+                let message = format!("{} cannot be written to a pipe", other.name());
+                Err(Error::unsupported(message).into())
+            }
         }
     }
 
@@ -167,7 +195,20 @@ impl Export {
     /// # Errors
     /// Where the session cannot be read or has nothing of what is wanted, and where it cannot be written.
     pub fn write(&self, run: &Run<'_>, out: &mut dyn WriteSeek, hear: Hear<'_>) -> Result<Exported> {
-        self.stream(run, out, hear)
+        if self.format.is_text() {
+            return self.stream(run, out, hear);
+        }
+        if self.format == ExportFormat::Parquet {
+            return rows::write(self, &self.pieces(run, false)?, &mut parquet::Parquet::new(out), hear);
+        }
+        let pieces = self.pieces(run, true)?;
+        let mut safetensors = safetensors::Safetensors::default();
+        let mut npz = npz::Npz::default();
+        let container: &mut dyn arrays::Container = match self.format {
+            ExportFormat::Npz => &mut npz,
+            _ => &mut safetensors,
+        };
+        stacked::write(self, &pieces, container, out, hear)
     }
 
     fn wants(&self, parameter: &str) -> bool {

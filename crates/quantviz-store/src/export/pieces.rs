@@ -65,10 +65,8 @@ impl<'a> Pieces<'a> {
         let mut snapshots: Vec<Record> = run.snapshots().into_iter().copied().collect();
         snapshots.retain(|it| steps.contains(&it.step));
         let bytes = |it: &Record| if whole && !it.is_thinned { it.bytes } else { it.summary_bytes };
-        let mut events: Vec<Event> = snapshots
-            .iter()
-            .map(|it| Event { step: it.step, is_snapshot: true, bytes: bytes(it) })
-            .collect();
+        let mut events: Vec<Event> =
+            snapshots.iter().map(|it| Event { step: it.step, is_snapshot: true, bytes: bytes(it) }).collect();
         let batches = run.timeline().alive().filter(|it| it.kind == RecordKind::Scalars);
         let batches = batches.filter(|it| it.first_step <= *steps.end() && it.step >= *steps.start());
         let mut first = snapshots.first().map(|it| it.step);
@@ -200,6 +198,9 @@ mod tests {
             }
         }
         assert_eq!((next, step), (11, 0));
-        assert!(parts.iter().any(|part| part.steps.is_none()), "three snapshots of a step are more than fits");
+        assert!(
+            parts.iter().any(|part| part.steps.is_none()),
+            "three snapshots of a step are more than fits"
+        );
     }
 }

@@ -89,7 +89,8 @@ pub(super) fn write(
         snapshots: steps.len() as u64,
         parameters: writing.parameters.len() as u64,
         scalars: writing.head.scalars.len() as u64,
-        pieces: writing.rows,
+        rows: writing.rows,
+        arrays: 0,
         left_out: Vec::new(),
     })
 }
@@ -136,7 +137,8 @@ impl Writing<'_> {
             let values: Vec<Option<f64>> =
                 Quantity::ALL.iter().map(|&quantity| statistics.value(quantity, at)).collect();
             let (rank, name) = (taken.record.id.rank, &parameter.name);
-            self.table.row(&Row { step: taken.record.step, of: Of::Parameter { rank, name, values: &values } })?;
+            self.table
+                .row(&Row { step: taken.record.step, of: Of::Parameter { rank, name, values: &values } })?;
             self.rows += 1;
             if !self.parameters.contains(name) {
                 self.parameters.insert(name.clone());

@@ -2,6 +2,8 @@
 
 mod screen;
 
+use std::path::Path;
+
 use quantviz::store::MemoryStore;
 use quantviz::{Budget, Error, ErrorKind, Opening, Rank, Result, SessionId, SnapshotStore, StateMessage};
 use quantviz_cli::{Exit, Stores, run_with};
@@ -228,14 +230,14 @@ fn exporting() {
     for format in ["safetensors", "npz"] {
         assert_eq!(export(format, &[])["left_out"], serde_json::json!([]));
     }
-    let model = quantviz::open(path("run.safetensors").as_ref()).expect("safetensors");
+    let model = quantviz::open(Path::new(&path("run.safetensors"))).expect("safetensors");
     let id =
         quantviz::ParameterSource::model(&model).parameter_named("lm_head.weight/std").expect("an array");
     let summary = quantviz::SourceExt::summary(&model, id).expect("readable");
     let matrix = gpt.model().parameters.len() - 1;
     let last = f64::from(gpt.value(quantviz::Quantity::Std, matrix, 200));
     assert_eq!((summary.count(), summary.max()), (5, Some(last)));
-    let recordings = quantviz::open_recordings(path("run.npz").as_ref(), &quantviz::Limits::default());
+    let recordings = quantviz::open_recordings(Path::new(&path("run.npz")), &quantviz::Limits::default());
     assert!(recordings.is_ok(), "{:?}", recordings.err());
     let mut screen = Screen::of(80);
     let streamed = ["export", "run@60", "--format", "csv", "-o", "-", "--parameters", "lm_head.weight"];
@@ -254,14 +256,16 @@ fn exports_that_fail() {
     let runs = Runs::new().with("run", &SmallGpt { steps: 100, ..SmallGpt::default() });
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("run.npz").to_string_lossy().into_owned();
-    let with = |rest: &[&str]| [&["export", "run", "--format", "npz", "-o", &path], rest].concat();
-    let line = runs.error(&with(&["--parameters", "nothing*"]));
+    fn with<'a>(path: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+        [&["export", "run", "--format", "npz", "-o", path], rest].concat()
+    }
+    let line = runs.error(&with(&path, &["--parameters", "nothing*"]));
     assert!(
         line.ends_with(
             "no parameter has a name like \"nothing*\"; the first is \"transformer.wte.weight\"\n"
         )
     );
-    let line = runs.error(&with(&["--steps", "200..300"]));
+    let line = runs.error(&with(&path, &["--steps", "200..300"]));
     assert!(
         line.ends_with("nothing was recorded from step 200 to 300; there are steps 0 to 100\n"),
         "{line}"
@@ -282,7 +286,7 @@ fn exports_that_fail() {
         line.contains("there is no format \"xlsx\"; there are safetensors, npz, parquet, csv, json"),
         "{line}"
     );
-    assert!(usage(&with(&["--steps", "3..1"])).contains("the first is behind the last"));
+    assert!(usage(&with(&path, &["--steps", "3..1"])).contains("the first is behind the last"));
     let line = usage(&["export", "run@3", "--format", "npz", "-o", &path, "--steps", "1.."]);
     assert!(line.contains("SESSION@STEP is one step; leave --steps out"), "{line}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0, "nothing is left");

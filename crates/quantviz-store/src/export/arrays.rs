@@ -63,6 +63,11 @@ impl Specs {
 
 /// A kind of file that arrays are in.
 pub(super) trait Container {
+    /// Whether it has words beside arrays.
+    fn has_metadata(&self) -> bool {
+        false
+    }
+
     /// Where the numbers of each array begin. `about` says where all of it comes from.
     fn place(&mut self, specs: &[Spec], about: &str) -> Result<Vec<u64>>;
 

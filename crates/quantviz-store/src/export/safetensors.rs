@@ -19,6 +19,10 @@ pub(super) struct Safetensors {
 }
 
 impl Container for Safetensors {
+    fn has_metadata(&self) -> bool {
+        true
+    }
+
     fn place(&mut self, specs: &[Spec], about: &str) -> Result<Vec<u64>> {
         // The widest first, so that every array is aligned.
         let mut order: Vec<usize> = (0..specs.len()).collect();

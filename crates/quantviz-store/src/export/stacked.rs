@@ -31,12 +31,16 @@ pub(super) fn write(
     })?;
     let plans = pieces.plans();
     let about = About::of(pieces.run, pieces, &plans).to_json()?;
-    let layout = Layout::of(&sizes, pieces.run.timeline().ranks() > 1, &plans, about.len() as u64);
-    let Layout { specs, scalars, ranks, plan_arrays, about: about_at } = layout;
+    let mut layout = Layout::of(&sizes, pieces.run.timeline().ranks() > 1, &plans);
+    let about_at =
+        (!container.has_metadata()).then(|| layout.specs.add("quantviz", Type::U8, &[about.len() as u64]));
+    let Layout { specs, scalars, ranks, plan_arrays } = layout;
     let exported = sizes.exported(specs.all.len() as u64);
 
     let mut file = ArrayFile::new(out, container, specs.all, &about)?;
-    file.push(about_at, about.as_bytes());
+    if let Some(array) = about_at {
+        file.push(array, about.as_bytes());
+    }
     for (plan, name, array) in plan_arrays {
         file.push(array, &plan_bytes(plans[plan].plan.arrays(), &name).map(|it| it.1).unwrap_or_default());
     }
@@ -203,7 +207,6 @@ struct Layout {
     ranks: BTreeMap<u32, RankPlaces>,
     /// Which plan, the name in it, the place.
     plan_arrays: Vec<(usize, String, usize)>,
-    about: usize,
 }
 
 /// The places of what one rank has.
@@ -225,9 +228,8 @@ struct Stacked {
 }
 
 impl Layout {
-    fn of(sizes: &Sizes, has_ranks: bool, plans: &[PlanOf], about: u64) -> Self {
+    fn of(sizes: &Sizes, has_ranks: bool, plans: &[PlanOf]) -> Self {
         let mut layout = Layout::default();
-        layout.about = layout.specs.add("quantviz", Type::U8, &[about]);
         for (&rank, of_rank) in &sizes.ranks {
             let before = if has_ranks { format!("rank{rank}/") } else { String::new() };
             let places = layout.rank(&before, of_rank);

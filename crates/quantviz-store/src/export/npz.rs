@@ -198,7 +198,8 @@ fn escaped(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::io::{self, Seek, Write};
 
     use super::*;
 
@@ -223,5 +224,57 @@ mod tests {
             assert_eq!(header.len() % ALIGNMENT, 0);
             assert_eq!(header.last(), Some(&b'\n'));
         }
+    }
+
+    /// A file that remembers only what was written, and where.
+    #[derive(Default)]
+    struct Sparse {
+        place: u64,
+        end: u64,
+        written: BTreeMap<u64, Vec<u8>>,
+    }
+
+    impl Write for Sparse {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.written.insert(self.place, bytes.to_vec());
+            self.place += bytes.len() as u64;
+            self.end = self.end.max(self.place);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Sparse {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            if let SeekFrom::Start(place) = to {
+                self.place = place;
+            }
+            Ok(self.place)
+        }
+    }
+
+    /// What is behind an array of six gigabytes is found by the numbers of zip64.
+    #[test]
+    fn archives_beyond_four_gigabytes() {
+        let spec = |name: &str, len| Spec { name: name.into(), of: Type::U8, shape: vec![len] };
+        let specs = [spec("large", 6 << 30), spec("small", 3)];
+        let (mut npz, mut out) = (Npz::default(), Sparse::default());
+        let places = npz.place(&specs, "").expect("there is room");
+        npz.finish(&specs, &mut out).expect("written");
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight"));
+        // From the end backwards: where the end of the directory is told, where it is, what its last entry says.
+        let (&at, tail) = out.written.last_key_value().expect("written");
+        let locator = &tail[tail.len() - 42..tail.len() - 22];
+        assert_eq!((&locator[..4], number(&locator[8..16])), (&b"PK\x06\x07"[..], at));
+        let (count, len, directory) = (number(&tail[32..40]), number(&tail[40..48]), number(&tail[48..56]));
+        assert_eq!((count, directory + len), (2, at));
+        let entries = &out.written[&directory];
+        let small = number(&entries[entries.len() - 8..]);
+        assert!(small > 6 << 30 && out.written[&small].starts_with(b"PK\x03\x04"));
+        assert_eq!(places[1], small + out.written[&small].len() as u64);
+        assert_eq!(out.end, at + tail.len() as u64);
     }
 }

@@ -84,8 +84,11 @@ pub(super) fn run(
         other => opened.trouble(Error::malformed(format!("{other:?}"))),
     };
     if is_streamed {
-        // Progress would stand between the rows of a terminal.
-        export.stream(&run, terminal.out, &|_| ControlFlow::Continue(())).map_err(trouble)?;
+        // Between the rows of a terminal it would be in the way.
+        let is_seen = terminal.out.columns().is_some();
+        let progress = ScanProgress::new(terminal.err, &format!("exporting {}", run.id()));
+        let hear = |heard: Progress| if is_seen { ControlFlow::Continue(()) } else { progress.report(heard) };
+        export.stream(&run, terminal.out, &hear).map_err(trouble)?;
         return Ok(Exit::Done);
     }
     let (exported, len) = written(&export, &run, &options.output, terminal).map_err(trouble)?;

@@ -1,5 +1,6 @@
 //! `test`: everything that must hold, one part after another.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -120,7 +121,16 @@ fn agreement() -> Result {
         let test = ["test", "--workspace", "--test", name, "--", "--ignored"];
         show(cargo(test).env(variable, &folder))?;
     }
-    Ok(())
+    exports(&python, &target.join("exports"))
+}
+
+/// What a session is exported as, opened by the formats' own readers.
+fn exports(python: &Path, folder: &Path) -> Result {
+    let _ = std::fs::remove_dir_all(folder);
+    make_folder(folder)?;
+    let test = ["test", "--workspace", "--test", "export", "--", "--ignored"];
+    show(cargo(test).env("QUANTVIZ_EXPORTS", folder))?;
+    show(Command::new(python).arg("fixtures/python/check_exports.py").arg(folder))
 }
 
 /// Pages do in a real browser what they promise: the pages are written by a test, and a script clicks in them.

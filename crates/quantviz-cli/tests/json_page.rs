@@ -5,7 +5,10 @@ mod split_models;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use quantviz::Rank;
+use quantviz::store::SessionStore;
 use quantviz_cli::run;
+use quantviz_testkit::SmallGpt;
 use serde_json::Value;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
@@ -126,6 +129,24 @@ fn preview() {
     printed.are(&explained);
 }
 
+#[test]
+fn sessions_export() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SessionStore::create(&folder.path().to_string_lossy()).expect("a store");
+    for (session, of) in [("alone", 1), ("many", 2)] {
+        let rank = Rank::new(0, of).expect("the first");
+        let gpt = SmallGpt { steps: 50, rank, ..SmallGpt::default() };
+        gpt.write(&store, &session.parse().expect("a name")).expect("written");
+    }
+    let place = folder.path().to_string_lossy();
+    let mut printed = Fields::default();
+    for session in ["alone", "many"] {
+        let export = ["sessions", "export", session, "-o", "-", "--format", "json", "--store", &place];
+        printed.of_command(&export);
+    }
+    printed.are(Page::read().section("quantviz sessions export"));
+}
+
 /// A folder with a model that cannot be read.
 fn damaged() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -154,7 +175,8 @@ impl Fields {
     }
 
     fn walk(&mut self, value: &Value, path: &str) {
-        let is_free = path == "model.metadata" || path.ends_with(".evidence");
+        let is_free = ["model.metadata", "rows[].values", "plans[].plan"].contains(&path)
+            || path.ends_with(".evidence");
         match value {
             Value::Object(fields) if !is_free => {
                 self.containers.insert(path.to_owned());

@@ -2,6 +2,8 @@
 
 mod screen;
 
+use std::path::Path;
+
 use quantviz::store::MemoryStore;
 use quantviz::{Budget, Error, ErrorKind, Opening, Rank, Result, SessionId, SnapshotStore, StateMessage};
 use quantviz_cli::{Exit, Stores, run_with};
@@ -202,4 +204,101 @@ fn removing() {
     assert!(runs.screen(&["rm", "done", "--yes"]).starts_with("removed session done, "));
     runs.screen(&["rm", "live", "--yes", "--force"]);
     assert!(runs.0.sessions().expect("readable").is_empty());
+}
+
+/// What is written agrees with what `show` says, in a file that is there whole or not at all.
+#[test]
+fn exporting() {
+    let gpt = SmallGpt { steps: 200, ..SmallGpt::default() };
+    let runs = Runs::new().with("run", &gpt);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let export = |format: &str, rest: &[&str]| {
+        let file = path(&format!("run.{format}"));
+        runs.json(&[&["export", "run", "--format", format, "-o", &file], rest].concat())
+    };
+    let told = export("csv", &[]);
+    assert_eq!(
+        (&told["rows"], &told["snapshots"], &told["parameters"]),
+        (&281.into(), &5.into(), &16.into())
+    );
+    assert_eq!(told["bytes"], std::fs::metadata(path("run.csv")).expect("written").len());
+    export("csv", &["--steps", "100..150", "--parameters", "lm_head.*"]);
+    let csv = std::fs::read_to_string(path("run.csv")).expect("written again");
+    assert_eq!(csv.lines().count(), 1 + 51 + 2);
+    // Other readers than the writers: quantviz's own of models and of recordings.
+    for format in ["safetensors", "npz"] {
+        assert_eq!(export(format, &[])["left_out"], serde_json::json!([]));
+    }
+    let model = quantviz::open(Path::new(&path("run.safetensors"))).expect("safetensors");
+    let id =
+        quantviz::ParameterSource::model(&model).parameter_named("lm_head.weight/std").expect("an array");
+    let summary = quantviz::SourceExt::summary(&model, id).expect("readable");
+    let matrix = gpt.model().parameters.len() - 1;
+    let last = f64::from(gpt.value(quantviz::Quantity::Std, matrix, 200));
+    assert_eq!((summary.count(), summary.max()), (5, Some(last)));
+    let recordings = quantviz::open_recordings(Path::new(&path("run.npz")), &quantviz::Limits::default());
+    assert!(recordings.is_ok(), "{:?}", recordings.err());
+    let mut screen = Screen::of(80);
+    let streamed = ["export", "run@60", "--format", "csv", "-o", "-", "--parameters", "lm_head.weight"];
+    let (exit, err) = runs.run(&mut screen, &streamed);
+    assert_eq!((exit, screen.text().lines().count()), (Exit::Done, 3), "{err}");
+    assert_eq!(err, "warning: run: nothing was kept of step 60: step 50 is the nearest that was\n");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).expect("there").count(),
+        3,
+        "nothing beside what was asked for"
+    );
+}
+
+#[test]
+fn exports_that_fail() {
+    let runs = Runs::new().with("run", &SmallGpt { steps: 100, ..SmallGpt::default() });
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.npz").to_string_lossy().into_owned();
+    fn with<'a>(path: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+        [&["export", "run", "--format", "npz", "-o", path], rest].concat()
+    }
+    let line = runs.error(&with(&path, &["--parameters", "nothing*"]));
+    assert!(
+        line.ends_with(
+            "no parameter has a name like \"nothing*\"; the first is \"transformer.wte.weight\"\n"
+        )
+    );
+    let line = runs.error(&with(&path, &["--steps", "200..300"]));
+    assert!(
+        line.ends_with("nothing was recorded from step 200 to 300; there are steps 0 to 100\n"),
+        "{line}"
+    );
+    let missing = folder.path().join("missing/run.csv").to_string_lossy().into_owned();
+    let line = runs.error(&["export", "run", "--format", "csv", "-o", &missing]);
+    assert!(line.ends_with("missing/run.csv: no such file or folder\n"), "{line}");
+    let usage = |arguments: &[&str]| {
+        let mut screen = Screen::of(80);
+        let (exit, err) = runs.run(&mut screen, arguments);
+        assert_eq!(exit, Exit::Trouble, "{err}");
+        err
+    };
+    let line = usage(&["export", "run", "--format", "npz", "-o", "-"]);
+    assert!(line.contains("npz needs a file; name one with --output"), "{line}");
+    let line = usage(&["export", "run", "--format", "xlsx", "-o", &path]);
+    assert!(
+        line.contains("there is no format \"xlsx\"; there are safetensors, npz, parquet, csv, json"),
+        "{line}"
+    );
+    assert!(usage(&with(&path, &["--steps", "3..1"])).contains("the first is behind the last"));
+    let line = usage(&["export", "run@3", "--format", "npz", "-o", &path, "--steps", "1.."]);
+    assert!(line.contains("SESSION@STEP is one step; leave --steps out"), "{line}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("there").count(), 0, "nothing is left");
+}
+
+#[test]
+fn an_export_at_80_columns() {
+    let runs = Runs::new().with("run", &SmallGpt { steps: 200, ..SmallGpt::default() });
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.npz");
+    let screen = runs.screen(&["export", "run", "--format", "npz", "-o", &path.to_string_lossy()]);
+    let screen = screen.replace(&*folder.path().to_string_lossy(), "");
+    assert!(screen.starts_with("/run.npz: ") && screen.contains(" arrays\n"), "{screen}");
+    assert!(screen.ends_with("  session run: 16 parameters at 5 steps, 3 scalars\n"), "{screen}");
 }

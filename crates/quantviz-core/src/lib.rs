@@ -203,7 +203,7 @@ pub use session::{
     History, Opening, Plan, PlanHeader, PlannedEmbedding, PlannedParameter, Pruning, Quantity, Rank,
     RankSnapshot, Record, RecordId, RecordKind, Run, RunNote, RunState, Scalar, ScalarBatch, Segment,
     SegmentHeader, Series, SessionId, SessionInfo, Snapshot, SnapshotHeader, SnapshotStore, StateMessage,
-    Timeline, Track, Writer, WrittenArrays, index_name,
+    Statistics, Timeline, Track, Writer, WrittenArrays, index_name,
 };
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};

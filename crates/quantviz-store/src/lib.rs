@@ -14,10 +14,12 @@
 //! ```
 
 mod clock;
+mod export;
 mod memory;
 mod objects;
 mod prune;
 
+pub use export::{Export, ExportError, ExportFormat, Exported, WriteSeek};
 pub use memory::MemoryStore;
 pub use objects::SessionStore;
 pub use prune::prune;

@@ -1,6 +1,7 @@
 //! `quantviz sessions`: training runs that were recorded.
 
 mod chart;
+mod export;
 mod grid;
 mod import;
 mod list;
@@ -44,6 +45,8 @@ Examples:
   quantviz sessions show shakespeare --step 1000
   quantviz sessions show shakespeare --measure std
   quantviz sessions import out/checkpoints --session shakespeare
+  quantviz sessions export shakespeare -o run.csv --format csv
+  quantviz sessions export shakespeare@1000 -o step.npz --format npz
   quantviz sessions prune shakespeare --snapshots 200 --dry-run
   quantviz sessions rm shakespeare --store /data/runs";
 
@@ -51,6 +54,7 @@ Examples:
 enum SessionsCommand {
     List(list::ListOptions),
     Show(show::ShowOptions),
+    Export(export::ExportOptions),
     Import(import::ImportOptions),
     Rm(remove::RemoveOptions),
     Prune(prune::PruneOptions),
@@ -84,6 +88,7 @@ pub(crate) fn run(
     match &options.command {
         SessionsCommand::List(options) => list::run(options, &opened, terminal),
         SessionsCommand::Show(options) => show::run(options, &opened, terminal),
+        SessionsCommand::Export(options) => export::run(options, &opened, terminal),
         SessionsCommand::Import(options) => import::run(options, opened, terminal),
         SessionsCommand::Rm(options) => remove::run(options, &opened, terminal),
         SessionsCommand::Prune(options) => prune::run(options, &opened, terminal),

@@ -258,6 +258,17 @@ impl Arrays {
         }
     }
 
+    /// The same with all digits, which the steps of a long run need.
+    pub fn wide_numbers(&self, name: &str) -> Option<Vec<f64>> {
+        let widened = |numbers: Vec<f32>| numbers.into_iter().map(f64::from).collect();
+        match self.slots.get(name)?.dtype.as_str() {
+            "U32" => self.get::<u32>(name).map(|it| it.iter().map(|&value| f64::from(value)).collect()),
+            #[expect(clippy::cast_precision_loss, reason = "nothing has as many steps")]
+            "U64" => self.get::<u64>(name).map(|it| it.iter().map(|&value| value as f64).collect()),
+            _ => self.numbers(name).map(widened),
+        }
+    }
+
     /// One element of an array of any type, as a number.
     pub fn number(&self, name: &str, at: usize) -> Option<f32> {
         let slot = self.slots.get(name)?;

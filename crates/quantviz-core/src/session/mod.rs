@@ -11,6 +11,7 @@ mod run;
 mod scalars;
 mod segment;
 mod snapshot;
+mod statistics;
 mod store;
 mod timeline;
 
@@ -25,5 +26,6 @@ pub use run::{History, Note as RunNote, Run, RunState, Series, StateMessage};
 pub use scalars::{Scalar, ScalarBatch};
 pub use segment::{Cell, Segment, SegmentHeader};
 pub use snapshot::{CaptureCost, EmbeddingState, Snapshot, SnapshotHeader, index_name};
+pub use statistics::Statistics;
 pub use store::{Opening, SessionInfo, SnapshotStore, Writer};
 pub use timeline::Timeline;

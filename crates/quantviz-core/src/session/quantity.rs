@@ -88,12 +88,27 @@ impl Quantity {
         matches!(self, AsOf | FeaturesAsOf | GradientAsOf | GradientNonFinite | NonFinite)
     }
 
-    /// The name without what it is of: `min` of `w.min`, `grad_min` of `g.min`.
+    /// The name without what it is of: `min` of `w.min`, `grad_min` of `g.min`. No two quantities have the same.
     pub fn field(self) -> String {
         match self.name().split_once('.') {
             Some(("g", field)) => format!("grad_{field}"),
+            // Weights have one too.
+            Some(("f", "as_of")) => "features_as_of".to_owned(),
             Some((_, field)) => field.to_owned(),
             None => self.name().to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_told_apart() {
+        let fields: BTreeSet<String> = Quantity::ALL.iter().map(|it| it.field()).collect();
+        assert_eq!(fields.len(), Quantity::ALL.len());
     }
 }

@@ -1,11 +1,14 @@
-//! The statistics of a run, snapshot by snapshot, those of thinned ones included.
+//! What a run has step by step: its scalars, and its snapshots, those of which only statistics are left included.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::entry::Record;
+use super::entry::{Record, RecordKind};
+use super::ids::RecordId;
 use super::plan::Plan;
-use super::run::Run;
+use super::run::{Run, Series};
+use super::scalars::ScalarBatch;
 use super::snapshot::Snapshot;
 use crate::{Error, Result};
 
@@ -54,6 +57,57 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Everything that was said beside the parameters, by name. Where several ranks say the same, that of the first one
+    /// counts; what a resumed run has written again, counts as the last time.
+    pub fn scalars(&self) -> Result<BTreeMap<String, Series>> {
+        self.scalars_in(0..=u64::MAX)
+    }
+
+    /// The same of some steps: for who goes through a long run piece by piece.
+    pub fn scalars_in(&self, steps: RangeInclusive<u64>) -> Result<BTreeMap<String, Series>> {
+        let is_of_them = |it: &&Record| {
+            it.kind == RecordKind::Scalars && it.first_step <= *steps.end() && it.step >= *steps.start()
+        };
+        let batches: Vec<&Record> = self.timeline().alive().filter(is_of_them).collect();
+        let ids: Vec<RecordId> = batches.iter().map(|it| it.id).collect();
+        let mut all: BTreeMap<String, BTreeMap<u64, (std::cmp::Reverse<u32>, f64)>> = BTreeMap::new();
+        for (record, bytes) in batches.iter().zip(self.read(&ids)?) {
+            let batch = ScalarBatch::parse(&bytes?).map_err(|it| self.in_record(it, record.id))?;
+            let until = self.timeline().superseded_from(record.id.rank, record.id.epoch).unwrap_or(u64::MAX);
+            let rank = std::cmp::Reverse(record.id.rank);
+            for (step, name, value) in
+                batch.values().filter(|(step, ..)| *step < until && steps.contains(step))
+            {
+                let series = all.entry(name.to_owned()).or_default();
+                let place = series.entry(step).or_insert((rank, value));
+                if rank >= place.0 {
+                    *place = (rank, value);
+                }
+            }
+        }
+        let in_order = |series: BTreeMap<u64, (_, f64)>| series.into_iter().map(|(step, (_, it))| (step, it));
+        Ok(all.into_iter().map(|(name, series)| (name, in_order(series).collect())).collect())
+    }
+
+    /// What was recorded in some snapshots, all of it where it is kept and `whole` is asked for, else the statistics.
+    pub fn snapshots_of(&self, records: &[Record], whole: bool) -> Result<Vec<RankSnapshot>> {
+        let is_read = |it: &&Record| whole && !it.is_thinned;
+        let ids: Vec<RecordId> = records.iter().filter(is_read).map(|it| it.id).collect();
+        let mut read = self.read(&ids)?.into_iter();
+        let thinned: Vec<&Record> = records.iter().filter(|it| !is_read(it)).collect();
+        let mut summaries = self.summaries(&thinned)?.into_iter();
+        let snapshots = records.iter().map(|record| {
+            let gone = || Error::not_found(format!("session {}: record {} is gone", self.id(), record.id));
+            let snapshot = match is_read(&record) {
+                true => Snapshot::parse(read.next().ok_or_else(gone)??)
+                    .map_err(|it| self.in_record(it, record.id))?,
+                false => summaries.next().ok_or_else(gone)?,
+            };
+            Ok(RankSnapshot { record: *record, snapshot, plan: self.plan_needed(record)? })
+        });
+        snapshots.collect()
     }
 
     fn plan_needed(&self, record: &Record) -> Result<Arc<Plan>> {

@@ -9,7 +9,6 @@ use super::entry::{Record, RecordKind};
 use super::ids::{Cursor, RecordId, SessionId};
 use super::plan::Plan;
 use super::quantity::Quantity;
-use super::scalars::ScalarBatch;
 use super::segment::Cell;
 use super::snapshot::Snapshot;
 use super::store::SnapshotStore;
@@ -158,7 +157,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn in_record(&self, error: Error, id: RecordId) -> Error {
+    pub(super) fn in_record(&self, error: Error, id: RecordId) -> Error {
         Error::new(error.kind(), format!("session {}, record {id}: {error}", self.id))
     }
 
@@ -222,34 +221,16 @@ impl<'a> Run<'a> {
         Snapshot::parse(bytes).map_err(|it| self.in_record(it, id))
     }
 
+    /// The bytes of several records.
+    pub(super) fn read(&self, ids: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
+        self.store.read(&self.id, ids)
+    }
+
     /// The summaries of several.
     pub(super) fn summaries(&self, records: &[&Record]) -> Result<Vec<Snapshot>> {
         let ids: Vec<RecordId> = records.iter().map(|record| record.id).collect();
         let read = ids.iter().zip(self.store.summaries(&self.id, &ids)?);
         read.map(|(&id, bytes)| Snapshot::parse(bytes?).map_err(|it| self.in_record(it, id))).collect()
-    }
-
-    /// Everything that was said beside the parameters, by name. Where several ranks say the same, that of the first one
-    /// counts; what a resumed run has written again, counts as the last time.
-    pub fn scalars(&self) -> Result<BTreeMap<String, Series>> {
-        let batches: Vec<&Record> =
-            self.timeline.alive().filter(|it| it.kind == RecordKind::Scalars).collect();
-        let ids: Vec<RecordId> = batches.iter().map(|it| it.id).collect();
-        let mut all: BTreeMap<String, BTreeMap<u64, (std::cmp::Reverse<u32>, f64)>> = BTreeMap::new();
-        for (record, bytes) in batches.iter().zip(self.store.read(&self.id, &ids)?) {
-            let batch = ScalarBatch::parse(&bytes?).map_err(|it| self.in_record(it, record.id))?;
-            let until = self.timeline.superseded_from(record.id.rank, record.id.epoch).unwrap_or(u64::MAX);
-            let rank = std::cmp::Reverse(record.id.rank);
-            for (step, name, value) in batch.values().filter(|&(step, ..)| step < until) {
-                let series = all.entry(name.to_owned()).or_default();
-                let place = series.entry(step).or_insert((rank, value));
-                if rank >= place.0 {
-                    *place = (rank, value);
-                }
-            }
-        }
-        let in_order = |series: BTreeMap<u64, (_, f64)>| series.into_iter().map(|(step, (_, it))| (step, it));
-        Ok(all.into_iter().map(|(name, series)| (name, in_order(series).collect())).collect())
     }
 
     /// What was written at steps, in order.

@@ -1,0 +1,149 @@
+//! A session as rows: one for each step and parameter, and for each step with scalars one without a parameter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quantviz_core::{Quantity, RankSnapshot, Statistics};
+
+use super::about::About;
+use super::pieces::{Piece, Pieces, What};
+use super::{Export, Exported, Hear, Result};
+
+/// What the columns are.
+pub(super) struct Head {
+    /// Whether there is a column for the rank.
+    pub(super) ranks: bool,
+    /// The names of the scalars, in the order of their columns.
+    pub(super) scalars: Vec<String>,
+    /// What is said of the whole, as JSON.
+    pub(super) about: String,
+}
+
+/// The names of all columns, each another: of a scalar that is called as another column is, `scalars/` is before its name.
+pub(super) fn columns(head: &Head) -> Vec<String> {
+    let mut columns = vec!["step".to_owned()];
+    columns.extend(head.ranks.then(|| "rank".to_owned()));
+    columns.push("parameter".to_owned());
+    columns.extend(Quantity::ALL.iter().map(|it| it.field()));
+    for name in &head.scalars {
+        let mut name = name.clone();
+        while columns.contains(&name) || name == "rank" {
+            name = format!("scalars/{name}");
+        }
+        columns.push(name);
+    }
+    columns
+}
+
+/// A row. What is `None` was not recorded.
+pub(super) struct Row<'a> {
+    pub(super) step: u64,
+    pub(super) of: Of<'a>,
+}
+
+/// What a row is of.
+pub(super) enum Of<'a> {
+    /// The scalars, in their order.
+    Scalars(&'a [Option<f64>]),
+    /// A parameter, with its quantities in their order.
+    Parameter { rank: u32, name: &'a str, values: &'a [Option<f64>] },
+}
+
+/// A format that tables are written in.
+pub(super) trait Table {
+    fn begin(&mut self, head: &Head) -> Result<()>;
+
+    fn row(&mut self, row: &Row<'_>) -> Result<()>;
+
+    /// As many rows as are in memory at once are there.
+    fn end_piece(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()>;
+}
+
+pub(super) fn write(
+    export: &Export,
+    pieces: &Pieces<'_>,
+    table: &mut dyn Table,
+    hear: Hear<'_>,
+) -> Result<Exported> {
+    pieces.expect(2);
+    let mut names = BTreeSet::new();
+    pieces.each(What::Scalars, hear, &mut |piece| {
+        names.extend(piece.scalars.into_keys());
+        Ok(())
+    })?;
+    let plans = pieces.plans();
+    let head = Head {
+        ranks: pieces.run.timeline().ranks() > 1,
+        scalars: names.into_iter().collect(),
+        about: About::of(pieces.run, pieces, &plans).to_json()?,
+    };
+    table.begin(&head)?;
+    let mut writing = Writing { export, head, table, rows: 0, parameters: BTreeSet::new() };
+    pieces.each(What::Statistics, hear, &mut |piece| writing.piece(piece))?;
+    writing.table.end()?;
+    let steps: BTreeSet<u64> = pieces.snapshots().iter().map(|it| it.step).collect();
+    Ok(Exported {
+        snapshots: steps.len() as u64,
+        parameters: writing.parameters.len() as u64,
+        scalars: writing.head.scalars.len() as u64,
+        rows: writing.rows,
+        arrays: 0,
+        left_out: Vec::new(),
+    })
+}
+
+struct Writing<'a> {
+    export: &'a Export,
+    head: Head,
+    table: &'a mut dyn Table,
+    rows: u64,
+    parameters: BTreeSet<String>,
+}
+
+impl Writing<'_> {
+    fn piece(&mut self, piece: Piece) -> Result<()> {
+        let mut scalars: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
+        for (at, name) in self.head.scalars.iter().enumerate() {
+            for &(step, value) in piece.scalars.get(name).into_iter().flatten() {
+                let row = scalars.entry(step).or_insert_with(|| vec![None; self.head.scalars.len()]);
+                row[at] = Some(value);
+            }
+        }
+        for taken in &piece.snapshots {
+            let later = scalars.split_off(&taken.record.step.saturating_add(1));
+            self.scalars(std::mem::replace(&mut scalars, later))?;
+            self.snapshot(taken)?;
+        }
+        self.scalars(scalars)?;
+        self.table.end_piece()
+    }
+
+    fn scalars(&mut self, rows: BTreeMap<u64, Vec<Option<f64>>>) -> Result<()> {
+        for (step, values) in rows {
+            self.table.row(&Row { step, of: Of::Scalars(&values) })?;
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, taken: &RankSnapshot) -> Result<()> {
+        let plan = taken.plan.header();
+        let statistics = Statistics::of(&taken.snapshot, plan);
+        let wanted = plan.parameters.iter().enumerate().filter(|(_, it)| self.export.wants(&it.name));
+        for (at, parameter) in wanted {
+            let values: Vec<Option<f64>> =
+                Quantity::ALL.iter().map(|&quantity| statistics.value(quantity, at)).collect();
+            let (rank, name) = (taken.record.id.rank, &parameter.name);
+            self.table
+                .row(&Row { step: taken.record.step, of: Of::Parameter { rank, name, values: &values } })?;
+            self.rows += 1;
+            if !self.parameters.contains(name) {
+                self.parameters.insert(name.clone());
+            }
+        }
+        Ok(())
+    }
+}

@@ -35,7 +35,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Trouble> {
     if options.target.is_some() || options.channels.is_some() || options.claims.are_any() {
         return Err(usage(
-            "--target, --channels, --importance and --activations need whole models, and of a session there are samples",
+            "--target, --channels, --importance, --activations and --axis need whole models, and of a session there are samples",
         ));
     }
     let limits = options.limits.limits();

@@ -277,13 +277,15 @@ impl ChangesTable {
             "sampled numbers are kept as bf16, to three digits: what differs by less is the same here"
                 .to_owned(),
         ];
-        if view.sampled {
+        let rows: Vec<ChangeRow> = view.parameters.iter().map(ChangeRow::of).collect();
+        let is_told = |text: &String| text.contains('±');
+        if facts.iter().chain(rows.iter().map(|row| &row.decibels)).any(is_told) {
             notes.insert(1, "±: the standard error, since it is told from a sample".to_owned());
         }
         ChangesTable {
             title: view.model.title(),
             facts,
-            rows: view.parameters.iter().map(ChangeRow::of).collect(),
+            rows,
             unmatched: lines,
             notes,
         }

@@ -7,9 +7,6 @@ use crate::session_words::date;
 use crate::snapshot_view::{SnapshotHistogram, SnapshotParameter, SnapshotView};
 use crate::table::{Bars, Header, ParameterTable, Row};
 
-/// The loss and the like that stand above the table.
-const SCALARS: usize = 3;
-
 impl ParameterTable {
     /// The table of a snapshot; histograms are in it where they are asked for.
     pub fn of_snapshot(view: &SnapshotView, histograms: bool) -> Self {
@@ -48,14 +45,13 @@ impl ParameterTable {
 
 fn header(view: &SnapshotView) -> Header {
     let numbers = view.parameters.iter().map(|it| it.shape.elements()).fold(0, u64::saturating_add);
-    let scalars = view.scalars.iter().take(SCALARS);
-    let scalars = scalars.map(|(name, value)| format!("{} {}", one_line(name), number(value.0)));
+    let loss = view.scalars.iter().find(|(name, _)| name.to_lowercase().contains("loss"));
+    let loss = loss.map(|(name, value)| format!("{} {}", one_line(name), number(value.0)));
     let facts = [
-        "recorded".to_owned(),
         format!("{} parameters with {} numbers", count(view.parameters.len() as u64), count(numbers)),
         format!("{} UTC", date(view.at.time_ms)),
     ];
-    Header { title: view.at.title(), facts: facts.into_iter().chain(scalars).collect() }
+    Header { title: view.at.title(), facts: facts.into_iter().chain(loss).collect() }
 }
 
 fn row(parameter: &SnapshotParameter, step: u64, histograms: bool) -> Row {

@@ -197,7 +197,7 @@ fn removing() {
     let live = SmallGpt { steps: 10, end: None, ..SmallGpt::default() };
     let store = MemoryStore::new().with_clock(|| NOW_MS + 7_499_000);
     let runs = Runs(store).with("live", &live).with("done", &SmallGpt { steps: 10, ..SmallGpt::default() });
-    assert!(runs.error(&["rm", "live", "--yes"]).contains("somebody is writing it; --force"));
+    assert!(runs.error(&["rm", "live", "--yes"]).contains("it is being written, and was heard from 1 s ago; --force"));
     assert!(runs.error(&["rm", "done"]).contains("--yes removes it, "));
     assert!(runs.screen(&["rm", "done", "--yes"]).starts_with("removed session done, "));
     runs.screen(&["rm", "live", "--yes", "--force"]);

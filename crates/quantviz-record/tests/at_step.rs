@@ -19,7 +19,7 @@ fn source(factor: f32) -> MemorySource {
 
 fn recorded(bytes: usize, sources: &[MemorySource]) -> MemoryStore {
     let store = MemoryStore::new();
-    let builder = Recorder::builder("run").to(store.clone()).max_bytes(bytes);
+    let builder = Recorder::builder("run").to(store.clone()).bytes(bytes);
     let mut import = builder.import().expect("a store");
     for (step, source) in (1u64..).zip(sources) {
         import.add(step * 100, source).expect("recorded");

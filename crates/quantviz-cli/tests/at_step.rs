@@ -1,9 +1,11 @@
 //! `SESSION@STEP`: training runs in `inspect` and `compare`.
 
+mod checkpoints;
 mod screen;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use checkpoints::checkpoint;
 use quantviz::store::SessionStore;
 use quantviz_cli::{Exit, run};
 use quantviz_testkit::SmallGpt;
@@ -19,20 +21,6 @@ struct Runs {
 /// Numbers that a bf16 holds, as half as much again does too.
 fn number(at: u32) -> f32 {
     ((at * 37 + 11) % 63) as f32 / 64.0 - 0.5
-}
-
-/// A safetensors file with float tensors.
-fn checkpoint(path: &Path, tensors: &[(&str, &[u64], Vec<f32>)]) {
-    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
-    for (name, shape, values) in tensors {
-        let begin = data.len();
-        values.iter().for_each(|value| data.extend_from_slice(&value.to_le_bytes()));
-        let slot = serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [begin, data.len()] });
-        header.insert((*name).to_owned(), slot);
-    }
-    let header = serde_json::to_vec(&header).expect("JSON");
-    let bytes = [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat();
-    std::fs::write(path, bytes).expect("written");
 }
 
 fn values(count: u32, factor: f32) -> Vec<f32> {

@@ -265,7 +265,11 @@ impl ChangesTable {
             true => format!("sampled {} of {} numbers", count(view.count), count(view.of)),
             false => format!("all {} numbers", count(view.of)),
         };
-        let facts = vec![told, of, format!("{} parameters", count(view.parameters.len() as u64))];
+        let parameters = match view.parameters.len() {
+            1 => "1 parameter".to_owned(),
+            several => format!("{} parameters", count(several as u64)),
+        };
+        let facts = vec![told, of, parameters];
         let unmatched = |what: &str, all: &[UnmatchedParameter]| -> Vec<String> {
             all.iter().map(|it| one_line(&format!("{what}{}: {}", it.parameter, it.why))).collect()
         };

@@ -47,8 +47,12 @@ fn header(view: &SnapshotView) -> Header {
     let numbers = view.parameters.iter().map(|it| it.shape.elements()).fold(0, u64::saturating_add);
     let loss = view.scalars.iter().find(|(name, _)| name.to_lowercase().contains("loss"));
     let loss = loss.map(|(name, value)| format!("{} {}", one_line(name), number(value.0)));
+    let parameters = match view.parameters.len() {
+        1 => "1 parameter".to_owned(),
+        several => format!("{} parameters", count(several as u64)),
+    };
     let facts = [
-        format!("{} parameters with {} numbers", count(view.parameters.len() as u64), count(numbers)),
+        format!("{parameters} with {} numbers", count(numbers)),
         format!("{} UTC", date(view.at.time_ms)),
     ];
     Header { title: view.at.title(), facts: facts.into_iter().chain(loss).collect() }

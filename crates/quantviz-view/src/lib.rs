@@ -51,6 +51,7 @@ mod range_series;
 mod recorded;
 mod request;
 mod run_histograms;
+mod run_inert;
 mod run_page;
 mod run_places;
 mod session_grid;

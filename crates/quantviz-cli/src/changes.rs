@@ -41,7 +41,9 @@ pub(crate) fn run(
     let limits = options.limits.limits();
     let sides: Vec<Side> = found.into_iter().map(|it| Side::open(it, &limits)).collect::<Result<_, _>>()?;
     let Some((reference, others)) = sides.split_first().filter(|(_, others)| !others.is_empty()) else {
-        return Err(usage("there is nothing to compare it with: name another step, another session or a file behind it"));
+        return Err(usage(
+            "there is nothing to compare it with: name another step, another session or a file behind it",
+        ));
     };
     let request = Request {
         parameters: options.parameters.clone(),
@@ -85,7 +87,8 @@ impl Side {
                 Side::Recorded(session, Box::new(model))
             }
             Found::Path(path) => {
-                let source = quantviz::open_with(&path, limits).map_err(|error| Trouble::with(&path, error))?;
+                let source =
+                    quantviz::open_with(&path, limits).map_err(|error| Trouble::with(&path, error))?;
                 Side::File(path, source)
             }
         })
@@ -163,6 +166,9 @@ fn render(table: &ChangesTable, reference: &str, width: usize, paint: Paint) -> 
         }
     }
     text.push('\n');
-    table.notes.iter().for_each(|note| text.push_str(&format!("{}\n", paint.quiet(&wrap(note, width, INDENT.len())))));
+    table
+        .notes
+        .iter()
+        .for_each(|note| text.push_str(&format!("{}\n", paint.quiet(&wrap(note, width, INDENT.len())))));
     text
 }

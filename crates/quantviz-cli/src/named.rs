@@ -82,7 +82,9 @@ impl Names<'_> {
         match Run::open(&*store, &name.id).map(drop) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.trouble(error)),
-            Ok(()) => Ok(Some(FoundSession { given: given.to_owned(), name, place: self.place.to_owned(), store })),
+            Ok(()) => {
+                Ok(Some(FoundSession { given: given.to_owned(), name, place: self.place.to_owned(), store }))
+            }
         }
     }
 
@@ -116,9 +118,13 @@ impl FoundSession {
         self.near(ModelAtStep::with_samples_near)
     }
 
-    fn near(&self, near: fn(&Run<'_>, Option<u64>) -> quantviz::Result<Option<ModelAtStep>>) -> Result<ModelAtStep, Trouble> {
+    fn near(
+        &self,
+        near: fn(&Run<'_>, Option<u64>) -> quantviz::Result<Option<ModelAtStep>>,
+    ) -> Result<ModelAtStep, Trouble> {
         let found = near(&self.run()?, self.name.step).map_err(|error| self.trouble(error))?;
-        let nothing = || Error::not_found(format!("session {}: it has no snapshots to be shown", self.name.id));
+        let nothing =
+            || Error::not_found(format!("session {}: it has no snapshots to be shown", self.name.id));
         found.ok_or_else(|| self.trouble(nothing()))
     }
 
@@ -126,7 +132,9 @@ impl FoundSession {
     pub(crate) fn trouble(&self, error: Error) -> Trouble {
         // The list of names that an unknown one is looked up in is no file's.
         let error = match error.kind() {
-            ErrorKind::UnknownName => Error::not_found(format!("session {}: {}", self.name.id, error.message())),
+            ErrorKind::UnknownName => {
+                Error::not_found(format!("session {}: {}", self.name.id, error.message()))
+            }
             _ => error,
         };
         Trouble::with(Path::new(&self.place), error)
@@ -143,7 +151,8 @@ mod tests {
         assert_eq!(parsed("run-1.2"), Some(("run-1.2".into(), None, false)));
         assert_eq!(parsed("run@400"), Some(("run".into(), Some(400), false)));
         assert_eq!(parsed("session:run@0"), Some(("run".into(), Some(0), true)));
-        for name in ["a/b", "../run", "run@", "run@x", "run@-1", "a@b@1", "", "@1", "session:", "session:a b"] {
+        for name in ["a/b", "../run", "run@", "run@x", "run@-1", "a@b@1", "", "@1", "session:", "session:a b"]
+        {
             assert_eq!(parsed(name), None, "{name}");
         }
     }

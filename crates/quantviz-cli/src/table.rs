@@ -7,7 +7,18 @@ use crate::layout::{Align, Columns, bars, bins_to_a_bar, justify, wrap};
 use crate::stream::Paint;
 
 const TITLES: [&str; 12] = [
-    "name", "layer", "dtype", "shape", "min", "max", "mean", "std", "taken", "scale", "zero-point", "offset",
+    "name",
+    "layer",
+    "dtype",
+    "shape",
+    "min",
+    "max",
+    "mean",
+    "std",
+    "taken",
+    "scale",
+    "zero-point",
+    "offset",
 ];
 const ALIGNS: [Align; 12] = {
     use Align::{Left, Right};

@@ -36,7 +36,8 @@ impl Runs {
             runs.checkpoint(&format!("checkpoints/step_{step}.safetensors"), factor);
         }
         let folder = runs.path("checkpoints");
-        let (exit, _, err) = runs.run(&["sessions", "import", folder.to_str().expect("UTF-8"), "--session", "grown"]);
+        let (exit, _, err) =
+            runs.run(&["sessions", "import", folder.to_str().expect("UTF-8"), "--session", "grown"]);
         assert_eq!((exit, &*err), (Exit::Done, ""));
         runs
     }
@@ -126,7 +127,10 @@ fn numbers_are_those_of_the_checkpoint() {
     near("mean", mean);
     near("std", std);
     near("zero_share", whole.iter().filter(|it| **it == 0.0).count() as f64 / 1024.0);
-    assert_eq!((&summary["count"], &summary["sampled"], &summary["as_of"]), (&1024.into(), &false.into(), &200.into()));
+    assert_eq!(
+        (&summary["count"], &summary["sampled"], &summary["as_of"]),
+        (&1024.into(), &false.into(), &200.into())
+    );
     let weight = named(&shown["parameters"], "name", "fc.weight");
     assert_eq!((&weight["sample"]["count"], &weight["sample"]["of"]), (&128.into(), &1024.into()));
     assert!(weight.get("quantization").is_none() && weight.get("gradient").is_none());
@@ -166,15 +170,25 @@ fn steps_are_compared_by_their_samples() {
     let json = runs.json(&["compare", "grown@100", "grown@220"]);
     assert_eq!((&json["schema"], &json["recorded_as"]), (&"quantviz.changes/1".into(), &"bf16".into()));
     let other = &json["others"][0];
-    assert_eq!((&other["model"]["snapshot"]["asked"], &other["model"]["snapshot"]["step"]), (&220.into(), &200.into()));
+    assert_eq!(
+        (&other["model"]["snapshot"]["asked"], &other["model"]["snapshot"]["step"]),
+        (&220.into(), &200.into())
+    );
     let weight = &other["parameters"][0];
-    assert_eq!((&weight["parameter"], &weight["sampled"], &weight["count"]), (&"fc.weight".into(), &true.into(), &128.into()));
-    let close = |value: &Value, expected: f64| assert!((value.as_f64().expect("a number") - expected).abs() < 1e-9);
+    assert_eq!(
+        (&weight["parameter"], &weight["sampled"], &weight["count"]),
+        (&"fc.weight".into(), &true.into(), &128.into())
+    );
+    let close =
+        |value: &Value, expected: f64| assert!((value.as_f64().expect("a number") - expected).abs() < 1e-9);
     close(&weight["sqnr_db"], 10.0 * 4.0f64.log10());
     close(&weight["moved"], 0.5);
     close(&weight["common_factor"], 1.5);
     let bias = named(&other["parameters"], "parameter", "fc.bias");
-    assert_eq!((&bias["exact"], &bias["sampled"], &bias["sqnr_db"]), (&true.into(), &false.into(), &Value::Null));
+    assert_eq!(
+        (&bias["exact"], &bias["sampled"], &bias["sqnr_db"]),
+        (&true.into(), &false.into(), &Value::Null)
+    );
     let part = runs.json(&["compare", "grown@100", "grown@200", "--param", "fc.bias"]);
     assert_eq!(part["others"][0]["parameters"].as_array().map(Vec::len), Some(1));
 }
@@ -213,7 +227,10 @@ fn steps_whose_samples_are_gone() {
     runs.run(&["sessions", "import", folder.to_str().expect("UTF-8"), "--session", "long"]);
     runs.run(&["sessions", "prune", "long", "--snapshots", "2"]);
     let text = runs.screen(&["inspect", "long@204"]);
-    assert!(text.contains("long@204\n") && text.contains("samples and histograms of this step were pruned"), "{text}");
+    assert!(
+        text.contains("long@204\n") && text.contains("samples and histograms of this step were pruned"),
+        "{text}"
+    );
     let json = runs.json(&["inspect", "long@204"]);
     assert!(json["thinned"] == true && json["parameters"][0].get("histogram").is_none());
     let text = runs.screen(&["compare", "long@100", "long@206"]);

@@ -206,7 +206,10 @@ fn runs_that_may_still_be_written() {
     time.store(NOW_MS + 7_400_000, std::sync::atomic::Ordering::SeqCst);
     runs.0.beat(&writer).expect("it lives");
     let line = runs.error(&["rm", "rare", "--yes"]);
-    assert!(line.contains("session rare: it may still be written, since it did not say that it ended"), "{line}");
+    assert!(
+        line.contains("session rare: it may still be written, since it did not say that it ended"),
+        "{line}"
+    );
     assert!(line.contains("was heard from 100 s ago; --force to remove it all the same"), "{line}");
     time.store(NOW_MS + 7_490_000, std::sync::atomic::Ordering::SeqCst);
     runs.0.beat(&writer).expect("it lives");
@@ -218,8 +221,13 @@ fn removing() {
     let live = SmallGpt { steps: 10, end: None, ..SmallGpt::default() };
     let store = MemoryStore::new().with_clock(|| NOW_MS + 7_499_000);
     let runs = Runs(store).with("live", &live).with("done", &SmallGpt { steps: 10, ..SmallGpt::default() });
-    assert!(runs.error(&["rm", "live", "--yes"]).contains("it is being written, and was heard from 1 s ago; --force"));
-    assert!(runs.error(&["prune", "live"]).contains("it is being written, and was heard from 1 s ago; --force"));
+    assert!(
+        runs.error(&["rm", "live", "--yes"])
+            .contains("it is being written, and was heard from 1 s ago; --force")
+    );
+    assert!(
+        runs.error(&["prune", "live"]).contains("it is being written, and was heard from 1 s ago; --force")
+    );
     assert!(runs.screen(&["prune", "live", "--dry-run"]).contains("nothing to prune"));
     assert!(runs.screen(&["prune", "live", "--force"]).contains("nothing to prune"));
     assert!(runs.error(&["rm", "done"]).contains("--yes removes it, "));

@@ -199,7 +199,10 @@ fn a_missing_file_is_named_with_its_absolute_path() {
     );
     assert_eq!(error(&["inspect", "nowhere.onnx"]), either);
     assert_eq!(error(&["compare", "resnet8", "nowhere.onnx"]), either);
-    assert_eq!(error(&["inspect", "./nowhere.onnx"]), expected.replace("nowhere", "./nowhere").replace("/./", "/"));
+    assert_eq!(
+        error(&["inspect", "./nowhere.onnx"]),
+        expected.replace("nowhere", "./nowhere").replace("/./", "/")
+    );
     assert_eq!(error(&["layers", "nowhere.onnx"]), expected);
 }
 

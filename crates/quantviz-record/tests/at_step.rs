@@ -46,7 +46,10 @@ fn samples_are_the_elements_that_they_say() {
     let flat = weight.as_slice().expect("in order");
     assert!(sample.at.iter().zip(&sample.values).all(|(&at, &value)| flat[at as usize] == value));
     let bias = model.summary(id(&model, "fc.bias")).expect("looked at");
-    assert_eq!((bias.non_finite, bias.min, bias.max, bias.mean), (Some(1), Some(-2.0), Some(0.5), Some(-0.75)));
+    assert_eq!(
+        (bias.non_finite, bias.min, bias.max, bias.mean),
+        (Some(1), Some(-2.0), Some(0.5), Some(-0.75))
+    );
 }
 
 /// Where there is no room, every second or fourth of them is there, each still at its own place.
@@ -71,7 +74,8 @@ fn a_quantized_model_is_compared_by_what_its_codes_stand_for() {
     let codes = weight().mapv(|it| (it * 2.0).clamp(-128.0, 100.0) as i8);
     let clipped = weight().iter().filter(|&&it| it > 50.0).count();
     assert!(clipped > 0);
-    let quantized = MemorySource::new().with("fc.weight", codes).quantized(descriptor.expect("i8")).expect("fits");
+    let quantized =
+        MemorySource::new().with("fc.weight", codes).quantized(descriptor.expect("i8")).expect("fits");
     let model = at(&recorded(1 << 18, &[source(1.0)]), 100);
     let changes = SampledChanges::between(SampledSide::Recorded(&model), SampledSide::Source(&quantized));
     let changes = changes.expect("both have it");
@@ -102,10 +106,17 @@ fn other_seeds_have_other_places() {
     let changes = changes.expect("the bias is sampled whole");
     assert!(changes.exact);
     assert!(changes.parameters.iter().all(|it| it.fidelity.elements < 40), "few are in both");
-    assert!(SampledChanges::between(SampledSide::Source(&source(1.0)), SampledSide::Source(&source(2.0))).is_err());
+    assert!(
+        SampledChanges::between(SampledSide::Source(&source(1.0)), SampledSide::Source(&source(2.0)))
+            .is_err()
+    );
     let nothing = MemorySource::new().with("other", arr1(&[1.0f32]));
-    let error = SampledChanges::between(SampledSide::Recorded(&one), SampledSide::Source(&nothing)).expect_err("none");
-    assert!(error.to_string().starts_with("no parameter is in both; fc.weight: it is not in the other"), "{error}");
+    let error = SampledChanges::between(SampledSide::Recorded(&one), SampledSide::Source(&nothing))
+        .expect_err("none");
+    assert!(
+        error.to_string().starts_with("no parameter is in both; fc.weight: it is not in the other"),
+        "{error}"
+    );
 }
 
 /// Steps beyond what an `f32` can count are told with all digits.

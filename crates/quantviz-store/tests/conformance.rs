@@ -42,7 +42,8 @@ fn beats_are_heard_in_another_process() {
     let place = folder.path().to_str().expect("UTF-8");
     let time = Arc::new(AtomicU64::new(1_764_300_000_000));
     let clock = time.clone();
-    let store = SessionStore::at(place).expect("it is there").with_clock(move || clock.load(Ordering::SeqCst));
+    let store =
+        SessionStore::at(place).expect("it is there").with_clock(move || clock.load(Ordering::SeqCst));
     let session = "rare".parse().expect("a name");
     let writer = store.open(&session, Rank::ONLY, Opening::New).expect("nobody has it");
     time.fetch_add(600_000, Ordering::SeqCst);

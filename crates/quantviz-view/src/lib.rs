@@ -69,7 +69,9 @@ mod words;
 pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use axis::{Axis, CountAxis, Tick};
 pub use cells::{RangeCells, SpreadCells};
-pub use changes_view::{ChangeRow, ChangeView, ChangedModel, ChangedView, ChangesTable, ChangesView, UnmatchedChanges};
+pub use changes_view::{
+    ChangeRow, ChangeView, ChangedModel, ChangedView, ChangesTable, ChangesView, UnmatchedChanges,
+};
 pub use channel_strip::{ChannelCell, ChannelRow, ChannelStrip};
 pub use channels_view::{ChannelView, ChannelsView};
 pub use comparison::{

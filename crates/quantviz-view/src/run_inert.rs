@@ -23,6 +23,7 @@ impl RunPage {
         self.strips.iter_mut().for_each(|strip| each(&mut strip.parameter));
         for embedding in &mut self.embeddings {
             each(&mut embedding.parameter);
+            embedding.turned.iter_mut().for_each(each);
             embedding.moments.iter_mut().flat_map(|it| &mut it.rows).for_each(|row| each(&mut row.name));
         }
         for note in &mut self.notes {

@@ -24,10 +24,15 @@ impl ParameterTable {
         }
         let untold = view.parameters.len() - summaries().count();
         if untold > 0 {
-            notes.push(format!("of {} parameters no statistics were recorded at this step", count(untold as u64)));
+            notes.push(format!(
+                "of {} parameters no statistics were recorded at this step",
+                count(untold as u64)
+            ));
         }
         if rows.iter().any(|row| row.histogram.is_some()) {
-            notes.push("histograms are of the bins that were recorded, and of a sample of large tensors".to_owned());
+            notes.push(
+                "histograms are of the bins that were recorded, and of a sample of large tensors".to_owned(),
+            );
         }
         if !view.left_out.is_empty() {
             notes.push(one_line(&format!("left out: {}", view.left_out.join("; "))));
@@ -51,10 +56,8 @@ fn header(view: &SnapshotView) -> Header {
         1 => "1 parameter".to_owned(),
         several => format!("{} parameters", count(several as u64)),
     };
-    let facts = [
-        format!("{parameters} with {} numbers", count(numbers)),
-        format!("{} UTC", date(view.at.time_ms)),
-    ];
+    let facts =
+        [format!("{parameters} with {} numbers", count(numbers)), format!("{} UTC", date(view.at.time_ms))];
     Header { title: view.at.title(), facts: facts.into_iter().chain(loss).collect() }
 }
 

@@ -235,7 +235,9 @@ impl StepName {
     pub fn whose(&self) -> Option<String> {
         (self.ranks > 1).then(|| {
             let StepName { rank, ranks, ranks_recorded, .. } = self;
-            format!("{ranks_recorded} of {ranks} ranks recorded this step; the numbers are those of rank {rank}")
+            format!(
+                "{ranks_recorded} of {ranks} ranks recorded this step; the numbers are those of rank {rank}"
+            )
         })
     }
 }

@@ -118,7 +118,8 @@ impl Opened {
         };
         let heard = self.store.heard_ms(run.id()).map_err(|error| self.trouble(error))?;
         let heard = duration(self.now_ms.saturating_sub(heard.unwrap_or(self.now_ms)));
-        let message = format!("session {}: {why}, and was heard from {heard} ago; --force to {what}", run.id());
+        let message =
+            format!("session {}: {why}, and was heard from {heard} ago; --force to {what}", run.id());
         Err(self.trouble(Error::refused(message)))
     }
 

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, stdin};
 
-use quantviz::view::{bytes, count};
 use quantviz::Error;
+use quantviz::view::{bytes, count};
 
 use super::Opened;
 use crate::Exit;

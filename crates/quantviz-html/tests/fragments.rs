@@ -105,7 +105,7 @@ fn runs_are_inert() {
     for unseen in ['\u{202e}', '\u{2028}', '\u{1b}', '\u{2066}', '\r'] {
         assert!(!html.contains(unseen), "{unseen:?}");
     }
-    assert!(!shown.strips.is_empty() && !shown.embeddings.is_empty() && !shown.notes.is_empty());
+    assert!(!shown.embeddings.is_empty() && !shown.notes.is_empty());
     assert!(shown.notes[0].text.starts_with("one\n"), "notes keep their lines");
     let ids = tags.iter().filter_map(|tag| tag.split_once(" id=\"")).map(|(_, rest)| rest);
     assert!(ids.clone().count() > 0 && ids.clone().all(|it| it.starts_with("qv-run")));

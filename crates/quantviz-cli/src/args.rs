@@ -131,15 +131,19 @@ Examples:
 ///
 /// Memory does not grow with the model: its values are read in pieces, some of them twice.
 ///
+/// SESSION@STEP is a training run that was recorded, at that step or the nearest that was kept, and SESSION at its last. Its
+/// numbers were taken when it was recorded: 'sampled' says of how many elements, 'as of' at which earlier step. A file of that
+/// name wins; session:NAME is always a session, and ./NAME always a file.
+///
 /// Exit code 0: done. 2: bad input or usage; of several models, that one of them is damaged, or none can be read.
 ///
 /// With --json, one object (for a folder or several paths, an array of them) of the schema quantviz.inspect/1 is printed,
 /// which docs/json.md explains: there, 'summary' and 'histogram' are of the stored values, which are codes where
-/// something is quantized, and 'quantization.dequantized' is of the real ones.
+/// something is quantized, and 'quantization.dequantized' is of the real ones. Sessions have the schema quantviz.snapshot/1.
 #[derive(clap::Args)]
 #[command(after_help = INSPECT_EXAMPLES)]
 pub(crate) struct InspectOptions {
-    /// Model files, or folders of them; several are shown as one folder is
+    /// Model files, or folders of them, several as one folder; or SESSION@STEP
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
 
@@ -167,6 +171,10 @@ pub(crate) struct InspectOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
 
+    /// Where the sessions are
+    #[arg(long, value_name = "PATH", default_value = "./quantviz-runs")]
+    pub(crate) store: String,
+
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
 }
@@ -176,6 +184,7 @@ Examples:
   quantviz inspect model_int8.onnx
   quantviz inspect model.safetensors --layer h.0.attn.c_attn --bins 40
   quantviz inspect model.onnx model_int8.onnx
+  quantviz inspect shakespeare@1000
   quantviz inspect models/ --json > models.json
   quantviz inspect model_int8.onnx --json | jq '.parameters[].summary.max'
 
@@ -218,14 +227,17 @@ pub(crate) struct LayersOptions {
 /// by the inputs that weights are multiplied with, and --activations most, of what both models make of the same inputs.
 /// Of several quantized models, the scales that they fix for activations are shown side by side.
 ///
+/// SESSION@STEP is a training run that was recorded (see 'quantviz help inspect'). It can be compared with other steps, other
+/// sessions and files: by name, and by the elements that were sampled, which the table tells the number of.
+///
 /// Exit code 0: done. 2: bad input or usage.
 #[derive(clap::Args)]
 #[command(after_help = COMPARE_EXAMPLES)]
 pub(crate) struct CompareOptions {
-    /// The float model; or a folder with it and its variants
+    /// The float model, a folder with it and its variants, or SESSION@STEP
     pub(crate) reference: PathBuf,
 
-    /// The quantized models that were made of it
+    /// The quantized models that were made of it; what SESSION@STEP is compared with
     pub(crate) quantized: Vec<PathBuf>,
 
     /// Show this parameter only, by its name in either model; may be given several times
@@ -236,7 +248,7 @@ pub(crate) struct CompareOptions {
     #[arg(long = "layer", value_name = "NAME")]
     pub(crate) layers: Vec<String>,
 
-    /// Print JSON, for scripts: the schema quantviz.compare/1
+    /// Print JSON, for scripts: quantviz.compare/1, of sessions quantviz.changes/1
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -255,6 +267,10 @@ pub(crate) struct CompareOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
 
+    /// Where the sessions are
+    #[arg(long, value_name = "PATH", default_value = "./quantviz-runs")]
+    pub(crate) store: String,
+
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
 }
@@ -265,6 +281,8 @@ Examples:
   quantviz compare models/
   quantviz compare model.safetensors model-Q4_K_M.gguf
   quantviz compare models/ --layer layer3.conv2
+  quantviz compare shakespeare@1000 shakespeare@2000
+  quantviz compare shakespeare@2000 final.safetensors
   quantviz compare model-F16.gguf model-Q4_K_M.gguf --importance imatrix.gguf
   quantviz compare model.onnx model_int8.onnx --activations ref.npz int8.npz
   quantviz compare models/ --json | jq '.variants[].pairs[] | {quantized, sqnr_db}'";

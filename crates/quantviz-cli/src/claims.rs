@@ -52,6 +52,11 @@ struct Recordings {
 }
 
 impl ClaimOptions {
+    /// Whether anything is asked for.
+    pub(crate) fn are_any(&self) -> bool {
+        self.importance.is_some() || !self.activations.is_empty() || !self.axes.is_empty()
+    }
+
     /// Opens what is named, for so many quantized models.
     pub(crate) fn open(&self, models: usize, limits: &Limits) -> Result<Claims, Trouble> {
         let axes = axes(&self.axes)?;

@@ -11,15 +11,28 @@ use quantviz::{
 
 use crate::Exit;
 use crate::args::{CompareOptions, Show};
+use crate::changes;
 use crate::claims::Claims;
 use crate::fidelity;
+use crate::named::{Found, Names};
 use crate::progress::ScanProgress;
 use crate::recorded;
+use crate::stores::Stores;
 use crate::stream::{Terminal, write_json};
 use crate::threads;
 use crate::trouble::Trouble;
 
-pub(crate) fn run(options: &CompareOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+pub(crate) fn run(
+    options: &CompareOptions,
+    stores: &dyn Stores,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Trouble> {
+    let names = Names { place: &options.store, stores };
+    let found = [&options.reference].into_iter().chain(&options.quantized).map(|path| names.find(path));
+    let found: Vec<Found> = found.collect::<Result<_, _>>()?;
+    if found.iter().any(|it| matches!(it, Found::Session(_))) {
+        return changes::run(found, options, terminal);
+    }
     let limits = options.limits.limits();
     let asked = Asked::of(&options.reference, &options.quantized)?;
     let reference = Side::open(&asked.reference, &limits)?;

@@ -38,10 +38,10 @@ pub(crate) struct ModelOptions {
 }
 
 impl ModelOptions {
-    /// What was named, where that is one thing and there is no such file: it may be something else by that name.
-    pub(crate) fn one_that_is_no_file(&self) -> Option<&str> {
+    /// What was named, where that is one thing: it may be a session.
+    pub(crate) fn the_only_one(&self) -> Option<&Path> {
         match &self.paths[..] {
-            [one] if !one.exists() => one.to_str(),
+            [one] => Some(one),
             _ => None,
         }
     }

@@ -2,30 +2,59 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use quantviz::view::{GroupHeading, Inspection, ParameterTable, Place, Request};
 use quantviz::{Error, Limits, format_of};
 
 use crate::Exit;
 use crate::args::InspectOptions;
+use crate::claims::usage;
 use crate::models::{self, Choice, Chosen};
+use crate::named::{Found, Names};
 use crate::outcome::Outcome;
 use crate::progress::ScanProgress;
+use crate::snapshots;
+use crate::stores::Stores;
 use crate::stream::{Terminal, write_json};
 use crate::table;
 use crate::threads;
 use crate::trouble::Trouble;
 
-pub(crate) fn run(options: &InspectOptions, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+pub(crate) fn run(
+    options: &InspectOptions,
+    stores: &dyn Stores,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Trouble> {
     let request = Request {
         parameters: options.parameters.clone(),
         layers: options.layers.clone(),
         bins: options.bins.map(|bins| bins as usize),
         threads: threads::within_memory(options.threads.map(usize::from)),
     };
+    let names = Names { place: &options.store, stores };
+    let (mut paths, mut sessions) = (Vec::new(), Vec::new());
+    for path in &options.paths {
+        match names.find(path)? {
+            Found::Path(path) => paths.push(path),
+            Found::Session(session) => sessions.push(session),
+        }
+    }
+    match (&paths[..], &sessions[..]) {
+        (_, []) => inspect_files(&paths, request, options, terminal),
+        ([], sessions) => snapshots::run(sessions, &request, options, terminal),
+        _ => Err(usage("sessions and files are shown one after the other: name them in two commands")),
+    }
+}
+
+fn inspect_files(
+    paths: &[PathBuf],
+    request: Request,
+    options: &InspectOptions,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Trouble> {
     let inspector = Inspector { request, limits: options.limits.limits() };
-    match Choice::of(&options.paths)? {
+    match Choice::of(paths)? {
         Choice::One(path) => inspector.print_one(&path, options, terminal),
         Choice::Several(groups) => {
             let groups = inspector.with_the_names(groups)?;

@@ -9,6 +9,7 @@
 
 mod activations;
 mod args;
+mod changes;
 mod check;
 mod claims;
 mod compare;
@@ -22,6 +23,7 @@ mod limits;
 mod lint;
 mod manual;
 mod models;
+mod named;
 mod outcome;
 mod plot;
 mod preview;
@@ -31,6 +33,7 @@ mod recorded;
 mod report;
 mod reports;
 mod sessions;
+mod snapshots;
 mod stores;
 mod stream;
 mod table;
@@ -101,9 +104,9 @@ where
 
 fn dispatch(command: Command, mut terminal: Terminal<'_>, stores: &dyn Stores) -> Result<Exit, Trouble> {
     match command {
-        Command::Inspect(options) => inspect::run(&options, &mut terminal),
+        Command::Inspect(options) => inspect::run(&options, stores, &mut terminal),
         Command::Layers(options) => layers::run(&options, &mut terminal),
-        Command::Compare(options) => compare::run(&options, &mut terminal),
+        Command::Compare(options) => compare::run(&options, stores, &mut terminal),
         Command::Check(options) => check::run(&options, &mut terminal),
         Command::Lint(options) => lint::run(&options, &mut terminal),
         Command::Plot(options) => plot::run(&options, &mut terminal),

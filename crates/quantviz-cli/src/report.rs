@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use quantviz::draw::Heatmap;
 use quantviz::html::{Fragment, page};
 use quantviz::view::{RunPage, bytes};
-use quantviz::{Error, ErrorKind, Run, SessionId, one_line};
+use quantviz::{Error, one_line};
 
 use crate::Exit;
 use crate::claims::usage;
 use crate::gathered::{BINS, Gathered, ModelOptions};
+use crate::named::{Found, Names};
 use crate::stores::Stores;
 use crate::stream::{Label, Terminal};
 use crate::trouble::Trouble;
@@ -26,6 +27,7 @@ use crate::written::write_whole;
 ///
 /// PATH is also a session that was recorded of a training run, where there is no file of that name: the page shows its loss, where
 /// its parameters change, how their values are spread step by step, and its embeddings. SESSION@STEP has the grid of that step.
+/// session:NAME is a session though there is a file of that name, and ./NAME always a file.
 ///
 /// Exit code 0: done. 2: bad input or usage, also where only a variant is damaged.
 #[derive(clap::Args)]
@@ -63,8 +65,8 @@ pub(crate) fn run(
     if options.open && is_standard_output(options) {
         return Err(usage("--open needs a file; name one with --output"));
     }
-    if let Some(named) = options.models.one_that_is_no_file()
-        && let Some(shown) = of_session(named, &options.store, stores)?
+    if let Some(named) = options.models.the_only_one()
+        && let Some(shown) = of_session(named, &Names { place: &options.store, stores })?
     {
         let html = page(&Fragment::of_run(&shown, "report"));
         let summary = format!("{}: {}", one_line(&shown.title), shown.verdict.to_lowercase());
@@ -90,25 +92,10 @@ fn is_standard_output(options: &ReportOptions) -> bool {
 }
 
 /// The page of a session by this name; `None` where it is none, so that it is a file that is missing.
-fn of_session(named: &str, place: &str, stores: &dyn Stores) -> Result<Option<RunPage>, Trouble> {
-    let (name, step) = match named.rsplit_once('@') {
-        Some((name, step)) => match step.parse::<u64>() {
-            Ok(step) => (name, Some(step)),
-            Err(_) => return Ok(None),
-        },
-        None => (named, None),
-    };
-    let Ok(id) = name.parse::<SessionId>() else { return Ok(None) };
-    let store = match stores.open(place) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        store => store.map_err(|error| Trouble::with(Path::new(place), error))?,
-    };
-    let run = match Run::open(&*store, &id) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        run => run,
-    };
-    let shown = run.and_then(|run| RunPage::of(&run, step, stores.now_ms()));
-    shown.map(Some).map_err(|error| Trouble::with(Path::new(place), error))
+fn of_session(named: &Path, names: &Names<'_>) -> Result<Option<RunPage>, Trouble> {
+    let Found::Session(session) = names.find(named)? else { return Ok(None) };
+    let page = RunPage::of(&session.run()?, session.name.step, names.stores.now_ms());
+    page.map(Some).map_err(|error| session.trouble(error))
 }
 
 /// Writes a page to where it was asked for, and says so.

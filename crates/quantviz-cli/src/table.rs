@@ -3,19 +3,33 @@
 use quantviz::view::{Bars, Header, ParameterTable, Row, SpreadCells};
 
 use crate::activations;
-use crate::layout::{Align, Columns, bars, bins_to_a_bar, justify};
+use crate::layout::{Align, Columns, bars, bins_to_a_bar, justify, wrap};
 use crate::stream::Paint;
 
-const TITLES: [&str; 11] =
-    ["name", "layer", "dtype", "shape", "min", "max", "mean", "std", "scale", "zero-point", "offset"];
-const ALIGNS: [Align; 11] = {
+const TITLES: [&str; 12] = [
+    "name",
+    "layer",
+    "dtype",
+    "shape",
+    "min",
+    "max",
+    "mean",
+    "std",
+    "taken",
+    "scale",
+    "zero-point",
+    "offset",
+];
+const ALIGNS: [Align; 12] = {
     use Align::{Left, Right};
-    [Left, Left, Left, Right, Right, Right, Right, Right, Right, Right, Right]
+    [Left, Left, Left, Right, Right, Right, Right, Right, Left, Right, Right, Right]
 };
 /// Where the columns begin that are numbers of the tensor; before them is what it is called.
 const NUMBERS: usize = 2;
+/// How they were taken, if that is to be told.
+const TAKEN: usize = 8;
 /// The first column about quantization.
-const SCALE: usize = 8;
+const SCALE: usize = 9;
 const INDENT: &str = "  ";
 /// The width of histograms where no terminal sets one.
 const PIPE_WIDTH: usize = 100;
@@ -45,7 +59,7 @@ pub(crate) fn render(table: &ParameterTable, width: Option<usize>, paint: Paint)
 }
 
 fn notes(table: &ParameterTable, width: usize) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = table.notes.iter().map(|note| wrap(note, width, INDENT.len())).collect();
     if table.rows.iter().any(|row| row.scale.is_some()) {
         notes.push("min to std are of the real values: quantized ones are dequantized".to_owned());
     }
@@ -74,7 +88,7 @@ fn joined_bins(table: &ParameterTable, width: usize) -> Option<String> {
 
 /// A line for every parameter; `None` where the terminal is too narrow.
 fn one_line_each(table: &ParameterTable, width: Option<usize>, paint: Paint) -> Option<String> {
-    let rows: Vec<[String; 11]> = table.rows.iter().map(|row| cells(row, true)).collect();
+    let rows: Vec<[String; 12]> = table.rows.iter().map(|row| cells(row, true)).collect();
     let titles = titles(&rows);
     let columns = Columns::fitting(&ALIGNS, [&titles].into_iter().chain(&rows).map(|row| &row[..]));
     if width.is_some_and(|width| columns.total_width() > width) {
@@ -84,7 +98,7 @@ fn one_line_each(table: &ParameterTable, width: Option<usize>, paint: Paint) -> 
     for (row, cells) in table.rows.iter().zip(&rows) {
         let line = columns.painted_line(cells, |column, cell| match column {
             0 => paint.strong(cell),
-            1 => paint.quiet(cell),
+            1 | TAKEN => paint.quiet(cell),
             SCALE.. => paint.badge(cell),
             _ => cell.to_owned(),
         });
@@ -97,7 +111,7 @@ fn one_line_each(table: &ParameterTable, width: Option<usize>, paint: Paint) -> 
 
 /// The name on a line of its own, the numbers below it.
 fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String {
-    let rows: Vec<[String; 11]> = table.rows.iter().map(|row| cells(row, false)).collect();
+    let rows: Vec<[String; 12]> = table.rows.iter().map(|row| cells(row, false)).collect();
     let titles = titles(&rows).map(|title| title.replace("zero-point", "zero"));
     let all_rows = || [&titles].into_iter().chain(&rows);
     let columns = Columns::fitting(&ALIGNS[NUMBERS..], all_rows().map(|row| &row[NUMBERS..]));
@@ -116,6 +130,7 @@ fn two_lines_each(table: &ParameterTable, width: usize, paint: Paint) -> String 
     for (row, cells) in table.rows.iter().zip(&rows) {
         text.push_str(&head(&cells[0], &cells[1], Paint::strong));
         let numbers = columns.painted_line(&cells[NUMBERS..], |column, cell| match column + NUMBERS {
+            TAKEN => paint.quiet(cell),
             SCALE.. => paint.badge(cell),
             _ => cell.to_owned(),
         });
@@ -142,7 +157,7 @@ fn many(row: &Row, paint: Paint) -> String {
 }
 
 /// The titles of the columns that some row has something in.
-fn titles(rows: &[[String; 11]]) -> [String; 11] {
+fn titles(rows: &[[String; 12]]) -> [String; 12] {
     std::array::from_fn(|column| {
         let is_used = rows.iter().any(|row| !row[column].is_empty());
         if is_used { TITLES[column].to_owned() } else { String::new() }
@@ -150,7 +165,7 @@ fn titles(rows: &[[String; 11]]) -> [String; 11] {
 }
 
 /// The cells of a row. Many scales stand in their cell only if it may be wide.
-fn cells(row: &Row, may_be_wide: bool) -> [String; 11] {
+fn cells(row: &Row, may_be_wide: bool) -> [String; 12] {
     let range = row.range.clone();
     let [min, max, mean, std] = range.map_or_else(Default::default, |it| [it.min, it.max, it.mean, it.std]);
     let spread = |cells: &Option<SpreadCells>| match cells {
@@ -168,6 +183,7 @@ fn cells(row: &Row, may_be_wide: bool) -> [String; 11] {
         max,
         mean,
         std,
+        row.taken.clone().unwrap_or_default(),
         spread(&row.scale),
         spread(&row.zero_point),
         spread(&row.offset),

@@ -9,7 +9,7 @@ use quantviz::Rank;
 use quantviz::store::SessionStore;
 use quantviz_cli::run;
 use quantviz_testkit::SmallGpt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
 
@@ -19,6 +19,18 @@ const SPREADS: [&str; 5] = ["scale", "scale2", "effective_scale", "zero_point", 
 /// What no model of the tests shows: a tensor of which only some is readable.
 const RARE: [&str; 3] =
     ["variants[].pairs[].error", "variants[].recorded.tensors[].error", "models[].unread"];
+
+/// What has fields of names that are not ours.
+const FREE: [&str; 8] = [
+    "model.metadata",
+    "tags",
+    "scalars",
+    "at.scalars",
+    "at.parameters[].values",
+    "parameters[].features",
+    "rows[].values",
+    "plans[].plan",
+];
 
 #[test]
 fn inspect() {
@@ -147,6 +159,56 @@ fn sessions_export() {
     printed.are(Page::read().section("quantviz sessions export"));
 }
 
+/// Training runs: one that trained, with gradients, samples and notes, and one that was made of checkpoints.
+#[test]
+fn sessions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (place, checkpoints, other) = (path("runs"), path("checkpoints"), path("other.safetensors"));
+    std::fs::create_dir(&checkpoints).expect("a folder");
+    for step in [1, 2] {
+        let tensors = json!({ "w": { "dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16] },
+            "u": { "dtype": "F32", "shape": [1], "data_offsets": [16, 20] } });
+        write_tensors(&format!("{checkpoints}/step_{step}.safetensors"), &tensors, &[step as f32; 5]);
+    }
+    let tensors = json!({ "w": { "dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16] },
+        "v": { "dtype": "F32", "shape": [1], "data_offsets": [16, 20] } });
+    write_tensors(&other, &tensors, &[3.0; 5]);
+    let store = SessionStore::create(&place).expect("a store");
+    SmallGpt::default().write(&store, &"gpt".parse().expect("a name")).expect("written");
+
+    let page = Page::read();
+    let check = |heading: &str, explained: Vec<String>, commands: &[&[&str]]| {
+        let mut printed = Fields::default();
+        for command in commands {
+            printed.of_command(&[command, &["--json", "--store", &place][..]].concat());
+        }
+        printed.are(&page.section(heading).iter().cloned().chain(explained).collect());
+    };
+    check("quantviz sessions import", vec![], &[&["sessions", "import", &checkpoints, "--session", "made"]]);
+    check("quantviz sessions list", vec![], &[&["sessions", "list"]]);
+    let shown: [&[&str]; 2] = [&["sessions", "show", "gpt", "--step", "1000"], &["sessions", "show", "made"]];
+    check("quantviz sessions show", vec![], &shown);
+    let gradients = page.like("quantviz inspect SESSION", "parameters[].summary.", "parameters[].gradient.");
+    check("quantviz inspect SESSION", gradients, &[&["inspect", "gpt@400"], &["inspect", "made"]]);
+    let of_snapshots = ["session", "asked", "step", "thinned", "time_ms", "rank", "ranks_recorded", "ranks"];
+    let of_snapshots = ["reference", "others[].model"]
+        .iter()
+        .flat_map(|model| of_snapshots.map(|field| format!("{model}.snapshot.{field}")));
+    let compared: [&[&str]; 2] = [&["compare", "made@1", "made@2"], &["compare", "made@2", &other]];
+    check("quantviz compare SESSION", of_snapshots.collect(), &compared);
+    check("quantviz sessions prune", vec![], &[&["sessions", "prune", "gpt", "--snapshots", "3"]]);
+    check("quantviz sessions rm", vec![], &[&["sessions", "rm", "made", "--yes"]]);
+}
+
+fn write_tensors(path: &str, header: &Value, values: &[f32]) {
+    let header = header.to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header.as_bytes());
+    values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+    std::fs::write(path, bytes).expect("written");
+}
+
 /// A folder with a model that cannot be read.
 fn damaged() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
@@ -175,8 +237,7 @@ impl Fields {
     }
 
     fn walk(&mut self, value: &Value, path: &str) {
-        let is_free = ["model.metadata", "rows[].values", "plans[].plan"].contains(&path)
-            || path.ends_with(".evidence");
+        let is_free = FREE.contains(&path) || path.ends_with(".evidence");
         match value {
             Value::Object(fields) if !is_free => {
                 self.containers.insert(path.to_owned());

@@ -194,12 +194,44 @@ fn what_is_not_there() {
     assert!(exit == Exit::Trouble && err.contains("there is no \"beauty\"; there are min, max"), "{err}");
 }
 
+/// One that was killed, and one that writes rarely, look alike but for its beats.
+#[test]
+fn runs_that_may_still_be_written() {
+    let time = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(NOW_MS));
+    let clock = time.clone();
+    let store = MemoryStore::new().with_clock(move || clock.load(std::sync::atomic::Ordering::SeqCst));
+    let writer = store.open(&id("rare"), Rank::ONLY, Opening::New).expect("nobody has it");
+    let runs = Runs(store).with("killed", &SmallGpt { steps: 10, end: None, ..SmallGpt::default() });
+    // More than an hour ago: it is lost.
+    assert!(runs.screen(&["prune", "killed"]).contains("nothing to prune"));
+    assert!(runs.screen(&["prune", "rare"]).contains("nothing to prune"));
+    time.store(NOW_MS + 7_400_000, std::sync::atomic::Ordering::SeqCst);
+    runs.0.beat(&writer).expect("it lives");
+    let line = runs.error(&["rm", "rare", "--yes"]);
+    assert!(
+        line.contains("session rare: it may still be written, since it did not say that it ended"),
+        "{line}"
+    );
+    assert!(line.contains("was heard from 100 s ago; --force to remove it all the same"), "{line}");
+    time.store(NOW_MS + 7_490_000, std::sync::atomic::Ordering::SeqCst);
+    runs.0.beat(&writer).expect("it lives");
+    assert!(runs.error(&["prune", "rare"]).contains("it is being written, and was heard from 10 s ago"));
+}
+
 #[test]
 fn removing() {
     let live = SmallGpt { steps: 10, end: None, ..SmallGpt::default() };
     let store = MemoryStore::new().with_clock(|| NOW_MS + 7_499_000);
     let runs = Runs(store).with("live", &live).with("done", &SmallGpt { steps: 10, ..SmallGpt::default() });
-    assert!(runs.error(&["rm", "live", "--yes"]).contains("somebody is writing it; --force"));
+    assert!(
+        runs.error(&["rm", "live", "--yes"])
+            .contains("it is being written, and was heard from 1 s ago; --force")
+    );
+    assert!(
+        runs.error(&["prune", "live"]).contains("it is being written, and was heard from 1 s ago; --force")
+    );
+    assert!(runs.screen(&["prune", "live", "--dry-run"]).contains("nothing to prune"));
+    assert!(runs.screen(&["prune", "live", "--force"]).contains("nothing to prune"));
     assert!(runs.error(&["rm", "done"]).contains("--yes removes it, "));
     assert!(runs.screen(&["rm", "done", "--yes"]).starts_with("removed session done, "));
     runs.screen(&["rm", "live", "--yes", "--force"]);

@@ -200,8 +200,9 @@ pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};
 pub use session::{
     ArrayElement, ArraySlot, ArrayWriter, Arrays, Budget, CaptureCost, Cell, Cursor, EmbeddingState, Entry,
-    History, Opening, Plan, PlanHeader, PlannedEmbedding, PlannedParameter, Pruning, Quantity, Rank,
-    RankSnapshot, Record, RecordId, RecordKind, Run, RunNote, RunState, Scalar, ScalarBatch, Segment,
+    History, ModelAtStep, Opening, Plan, PlanHeader, PlannedEmbedding, PlannedParameter, Pruning, Quantity,
+    Rank, RankSnapshot, Record, RecordId, RecordKind, RecordedHistogram, RecordedSample, RecordedSummary,
+    Run, RunNote, RunState, SampledChange, SampledChanges, SampledSide, Scalar, ScalarBatch, Segment,
     SegmentHeader, Series, SessionId, SessionInfo, Snapshot, SnapshotHeader, SnapshotStore, StateMessage,
     Statistics, Timeline, Track, Writer, WrittenArrays, index_name,
 };

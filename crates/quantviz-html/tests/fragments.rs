@@ -3,10 +3,15 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use quantviz_core::{MemorySource, one_line};
+use quantviz_core::{
+    Entry, MemorySource, Opening, Rank, RecordKind, RunNote, ScalarBatch, SnapshotStore, StateMessage,
+    one_line,
+};
 use quantviz_draw::{Counts, Values, histograms};
 use quantviz_html::{Fragment, page};
-use quantviz_view::{ComparisonView, Inspection, Listing, ModelPage, PageLayer, Place, Request};
+use quantviz_record::Recorder;
+use quantviz_store::MemoryStore;
+use quantviz_view::{ComparisonView, Inspection, Listing, ModelPage, PageLayer, Place, Request, RunPage};
 
 use models::{HOSTILE, Names, compared, page_of};
 
@@ -50,6 +55,60 @@ fn parts_are_inert() {
     }
     assert!(parts[1].html().contains("qv-parameters") && parts[1].html().contains("qv-measures"));
     assert_eq!(parts[2].html().matches("<figure>").count(), 1);
+}
+
+/// What turns text around, breaks lines in scripts, or is obeyed by a terminal.
+const UNSEEN: &str = "\u{202e}\u{2028}\u{1b}[31m\u{2066}\r\n";
+
+/// A training run in which every name, note and label is hostile.
+fn hostile_run() -> RunPage {
+    let store = MemoryStore::new();
+    let name = format!("{HOSTILE}{UNSEEN}");
+    let builder = Recorder::builder("run").name(&name).tag(&name, &name).tokens([&name, &name, &name]);
+    let mut import = builder.to(store.clone()).import().expect("a store");
+    for step in 1..=3u8 {
+        let weight = |rows, columns| ndarray::Array2::from_elem((rows, columns), 0.1 * f32::from(step));
+        let source = MemorySource::new()
+            .with(format!("{name}.wte.weight"), weight(3, 4))
+            .with(format!("{name}.fc.weight"), weight(4, 4));
+        import.add(u64::from(step), &source).expect("recorded");
+    }
+    import.finish().expect("written");
+    let session = "run".parse().expect("a name");
+    let writer = store.open(&session, Rank::ONLY, Opening::Resume { step: 4 }).expect("resumed");
+    let note = serde_json::to_vec(&RunNote::new(4, &name, format!("one\n{name}"))).expect("JSON");
+    let rows: Vec<_> =
+        (4..30).map(|step| (step, vec![(name.clone(), 1.0), ("loss".into(), f64::NAN)])).collect();
+    let scalars = ScalarBatch::of(&rows).to_bytes().expect("JSON");
+    let failed = serde_json::to_vec(&StateMessage::failed(&name)).expect("JSON");
+    for (seq, entry) in (1..).zip([
+        Entry::new(RecordKind::Note, 4, 0, note),
+        Entry::new(RecordKind::Scalars, 29, 0, scalars).from_step(4),
+        Entry::new(RecordKind::State, 29, 0, failed),
+    ]) {
+        let mut entry = entry;
+        entry.seq = seq;
+        store.append(&writer, &entry).expect("kept");
+    }
+    RunPage::of_session(&store, "run", 1_795_000_000_000).expect("readable")
+}
+
+#[test]
+fn runs_are_inert() {
+    let shown = hostile_run();
+    let fragment = Fragment::of_run(&shown, "run");
+    let html = fragment.html();
+    let tags = tags(html);
+    let names: HashSet<&str> = tags.iter().map(|tag| tag.split(' ').next().unwrap_or_default()).collect();
+    assert!(!names.contains("img") && !names.contains("script") && !names.contains("!--"), "{names:?}");
+    assert!(html.matches("&lt;/script&gt;&lt;img").count() > 10, "the names are there, as text");
+    for unseen in ['\u{202e}', '\u{2028}', '\u{1b}', '\u{2066}', '\r'] {
+        assert!(!html.contains(unseen), "{unseen:?}");
+    }
+    assert!(!shown.embeddings.is_empty() && !shown.notes.is_empty());
+    assert!(shown.notes[0].text.starts_with("one\n"), "notes keep their lines");
+    let ids = tags.iter().filter_map(|tag| tag.split_once(" id=\"")).map(|(_, rest)| rest);
+    assert!(ids.clone().count() > 0 && ids.clone().all(|it| it.starts_with("qv-run")));
 }
 
 /// The tags of a page with their attributes, as a browser takes it apart: what stands in quotes is text, and so is what

@@ -54,6 +54,7 @@ impl Selection {
         let mut header = PlanHeader::new(options.name.clone(), model, &ids);
         header.tags = options.tags.clone();
         header.every = options.every.words();
+        header.counted = Some(COUNTED);
         let most = (MOST_SAMPLED / header.parameters.len().max(1)).max(1);
         let sample = header.parameters.iter().map(|it| {
             let count = if it.matrix.is_some() { SAMPLE } else { VECTOR_SAMPLE }.min(most);

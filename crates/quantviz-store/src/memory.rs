@@ -165,6 +165,12 @@ impl SnapshotStore for MemoryStore {
         Ok(())
     }
 
+    fn heard_ms(&self, session: &SessionId) -> Result<Option<u64>> {
+        let sessions = self.lock();
+        let writers = sessions.get(session).into_iter().flat_map(|session| session.writers.values());
+        Ok(writers.map(|writing| writing.heard_ms).max())
+    }
+
     fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {
         let sessions = self.lock();
         let records = sessions.get(session).into_iter().flat_map(|session| session.records.values());

@@ -37,12 +37,13 @@ pub enum SpreadCells {
 
 impl RangeCells {
     pub(crate) fn of(summary: &SummaryView) -> Self {
-        RangeCells {
-            min: cell(summary.min),
-            max: cell(summary.max),
-            mean: cell(summary.mean),
-            std: cell(summary.std),
-        }
+        RangeCells::of_numbers([summary.min, summary.max, summary.mean, summary.std])
+    }
+
+    /// Of the smallest, the largest, the mean and the standard deviation.
+    pub(crate) fn of_numbers(numbers: [Option<f64>; 4]) -> Self {
+        let [min, max, mean, std] = numbers.map(cell);
+        RangeCells { min, max, mean, std }
     }
 }
 

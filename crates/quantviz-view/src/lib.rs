@@ -20,6 +20,7 @@
 mod activation_scales;
 mod axis;
 mod cells;
+mod changes_view;
 mod channel_strip;
 mod channels_view;
 mod comparison;
@@ -50,6 +51,7 @@ mod range_series;
 mod recorded;
 mod request;
 mod run_histograms;
+mod run_inert;
 mod run_page;
 mod run_places;
 mod session_grid;
@@ -58,6 +60,8 @@ mod session_step;
 mod session_view;
 mod session_words;
 mod short_names;
+mod snapshot_table;
+mod snapshot_view;
 mod table;
 mod told_apart;
 mod words;
@@ -65,6 +69,9 @@ mod words;
 pub use activation_scales::{ActivationScaleRow, ActivationScales};
 pub use axis::{Axis, CountAxis, Tick};
 pub use cells::{RangeCells, SpreadCells};
+pub use changes_view::{
+    ChangeRow, ChangeView, ChangedModel, ChangedView, ChangesTable, ChangesView, UnmatchedChanges,
+};
 pub use channel_strip::{ChannelCell, ChannelRow, ChannelStrip};
 pub use channels_view::{ChannelView, ChannelsView};
 pub use comparison::{
@@ -103,4 +110,7 @@ pub use session_list::{ListedSession, SessionList};
 pub use session_step::{StepParameter, StepView};
 pub use session_view::{MovedView, SeriesView, SessionView};
 pub use session_words::{date, duration};
+pub use snapshot_view::{
+    SampleSize, SnapshotHistogram, SnapshotLayer, SnapshotParameter, SnapshotSummary, SnapshotView, StepName,
+};
 pub use table::{ActivationRow, Bars, Header, ParameterTable, Row};

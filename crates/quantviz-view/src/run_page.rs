@@ -148,7 +148,8 @@ impl RunPage {
             notes,
             notes_left_out,
             caveats: caveats(&view),
-        })
+        }
+        .inert())
     }
 
     /// Of a session of a store.

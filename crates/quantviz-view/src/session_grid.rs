@@ -1,6 +1,6 @@
 //! The parameters of a run by layer and by kind, coloured by what a step says of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use quantviz_core::{Plan, PlannedParameter, Quantity, Scalar, Snapshot, TransformerPart, one_line};
 use serde::Serialize;
@@ -71,6 +71,8 @@ const KINDS: [(&str, &[TransformerPart]); 8] = [
     ("head", &[TransformerPart::Head]),
 ];
 const OTHER: &str = "other";
+/// Kinds of models that are no transformers, and all others together.
+const MOST_KINDS: usize = 64;
 
 /// Where a row stands, and what it is called.
 type RowKey = (u8, String, u64, String);
@@ -85,18 +87,26 @@ impl SessionGrid {
             true => KINDS.iter().map(|(name, _)| (*name).to_owned()).chain([OTHER.to_owned()]).collect(),
             false => Vec::new(),
         };
+        let (mut kinds, mut modules) = (HashMap::new(), HashMap::new());
         for (at, parameter) in parameters.iter().enumerate() {
             let key = if is_transformer {
                 (transformer_row(parameter), kind_of(parameter))
             } else {
                 let (row, column) = module_and_name(&parameter.name);
-                let column = columns.iter().position(|it| *it == column).unwrap_or_else(|| {
-                    columns.push(column);
-                    columns.len() - 1
-                });
+                let column = match kinds.get(&column) {
+                    Some(&known) => known,
+                    None => {
+                        // Where every parameter is of a kind of its own, there are no kinds.
+                        let column = if columns.len() < MOST_KINDS { column } else { OTHER.to_owned() };
+                        *kinds.entry(column.clone()).or_insert_with(|| {
+                            columns.push(column);
+                            columns.len() - 1
+                        })
+                    }
+                };
                 // Modules stay in the order of the plan.
-                let first = parameters.iter().position(|it| module_and_name(&it.name).0 == row);
-                ((1, String::new(), first.unwrap_or(at) as u64, row), column)
+                let first = *modules.entry(row.clone()).or_insert(at);
+                ((1, String::new(), first as u64, row), column)
             };
             places.entry(key).or_default().push(at);
         }

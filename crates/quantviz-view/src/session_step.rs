@@ -31,10 +31,10 @@ pub struct StepView {
     pub parameters: Vec<StepParameter>,
     /// What was written up to this step.
     pub notes: Vec<RunNote>,
-    /// Milliseconds that recording it has taken of the training.
-    pub cost_ms: Scalar,
-    /// Of the time since the captures before, the share that they took.
-    pub cost_share: Scalar,
+    /// Milliseconds that recording it has taken of the training; null where a checkpoint was imported.
+    pub cost_ms: Option<Scalar>,
+    /// Of the time since the captures before, the share that they took; null where a checkpoint was imported.
+    pub cost_share: Option<Scalar>,
     /// What there was no room for.
     pub left_out: Vec<String>,
 }
@@ -84,6 +84,8 @@ impl StepView {
         let Some((step, ranks)) = run.statistics_near(asked)? else { return Ok(None) };
         let Some(first) = ranks.first() else { return Ok(None) };
         let header = first.snapshot.header();
+        let is_timed = header.cost.budget_ms > 0.0;
+        let cost = |value: f32| is_timed.then(|| Scalar(f64::from(value)));
         Ok(Some(StepView {
             asked,
             step,
@@ -95,8 +97,8 @@ impl StepView {
             scalars: header.scalars.clone(),
             parameters: parameters(first),
             notes: notes.iter().filter(|note| note.step <= step).cloned().collect(),
-            cost_ms: Scalar(f64::from(header.cost.ms)),
-            cost_share: Scalar(f64::from(header.cost.share)),
+            cost_ms: cost(header.cost.ms),
+            cost_share: cost(header.cost.share),
             left_out: header.left_out.clone(),
         }))
     }
@@ -107,7 +109,12 @@ fn parameters(of: &RankSnapshot) -> Vec<StepParameter> {
     let view = all.map(|(at, parameter)| {
         let values = Quantity::ALL.iter().filter_map(|&quantity| {
             let place = if quantity.is_of_matrices() { parameter.matrix? as usize } else { at };
-            Some((quantity.field(), Scalar(f64::from(of.snapshot.quantity(quantity, place)?))))
+            #[expect(clippy::cast_precision_loss, reason = "counts and steps of at most 32 bits")]
+            let value = match quantity.is_count() {
+                true => of.snapshot.whole(quantity, place)? as f64,
+                false => f64::from(of.snapshot.quantity(quantity, place)?),
+            };
+            Some((quantity.field(), Scalar(value)))
         });
         StepParameter {
             name: parameter.name.clone(),

@@ -59,9 +59,10 @@ pub struct SessionView {
     pub grid: Option<SessionGrid>,
     /// What the step has that was asked for; null where none was.
     pub at: Option<StepView>,
-    /// The median time that a capture has taken of the training, in milliseconds, over those that were looked at.
+    /// The median time that a capture has taken of the training, in milliseconds, over those that were looked at;
+    /// null where checkpoints were imported.
     pub cost_ms: Option<Scalar>,
-    /// The share of time that recording takes, at the last capture.
+    /// The share of time that recording takes, at the last capture; null where checkpoints were imported.
     pub cost_share: Option<Scalar>,
     /// What there was no room for in the last snapshot.
     pub left_out: Vec<String>,
@@ -183,8 +184,11 @@ impl Walk {
         self.weights.extend(rms(Quantity::Mean, Quantity::Std).map(|value| (step, value)));
         self.gradients.extend(rms(Quantity::GradientMean, Quantity::GradientStd).map(|value| (step, value)));
         let header = snapshot.header();
-        self.costs.push(f64::from(header.cost.ms));
-        self.share = Some(f64::from(header.cost.share));
+        // Whoever imports a checkpoint keeps no training waiting.
+        if header.cost.budget_ms > 0.0 {
+            self.costs.push(f64::from(header.cost.ms));
+            self.share = Some(f64::from(header.cost.share));
+        }
         self.left_out.clone_from(&header.left_out);
     }
 

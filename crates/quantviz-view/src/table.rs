@@ -25,6 +25,8 @@ pub struct ParameterTable {
     pub folded: usize,
     /// What was odd or could not be read, a line each.
     pub warnings: Vec<String>,
+    /// What is to be kept in mind, a line each.
+    pub notes: Vec<String>,
 }
 
 /// What to say of a model in two lines.
@@ -53,6 +55,8 @@ pub struct Row {
     pub shape: String,
     /// The real values: dequantized ones, if it is quantized. `None` where they cannot be read.
     pub range: Option<RangeCells>,
+    /// Of what was recorded: how these numbers were taken, if not of all elements at this step. `sampled 1,234, as of step 400`.
+    pub taken: Option<String>,
     /// What codes are multiplied with: both levels multiplied, where scales have two.
     pub scale: Option<SpreadCells>,
     /// Its zero-points.
@@ -125,6 +129,7 @@ impl ParameterTable {
             activations: activations.collect(),
             folded,
             warnings: warning_lines(inspection.warnings.iter().filter(|it| !is_told(it))),
+            notes: Vec::new(),
         }
     }
 }
@@ -190,6 +195,7 @@ impl Row {
             ),
             shape: logical.map_or(&parameter.shape, |logical| &logical.shape).to_string(),
             range: real.map(RangeCells::of),
+            taken: None,
             scale: quantization
                 .and_then(|it| it.effective_scale.as_ref().filter(|scale| scale.count > 0))
                 .map(SpreadCells::of),

@@ -23,6 +23,9 @@ pub(super) fn chart(title: &str, series: &[(u64, f64)], room: Room, paint: Paint
         return format!("{}\n  no finite value\n", paint.strong(title));
     };
     let (low, high) = measured.range;
+    if let [(step, value)] = series {
+        return format!("{}\n  {} at step {}\n", paint.strong(title), number(*value), count(*step));
+    }
     let labels = [number(high), number(low)];
     let margin = labels.iter().map(String::len).max().unwrap_or(0) + 1;
     let width = room.width.saturating_sub(margin + 1).clamp(10, 200);

@@ -27,7 +27,7 @@ pub(super) struct ImportOptions {
     #[arg(long, value_name = "ID")]
     session: Option<String>,
 
-    /// Print JSON, for scripts
+    /// Print JSON, for scripts: the schema quantviz.imported/1
     #[arg(long)]
     json: bool,
 }
@@ -60,7 +60,10 @@ pub(super) fn run(
     import.finish().map_err(|error| Trouble::with(folder, error))?;
     let steps: Vec<u64> = checkpoints.keys().copied().collect();
     if options.json {
-        write_json(&serde_json::json!({ "session": id.as_str(), "steps": steps }), terminal.out)?;
+        let imported = serde_json::json!({
+            "schema": "quantviz.imported/1", "session": id.as_str(), "steps": steps
+        });
+        write_json(&imported, terminal.out)?;
         terminal.out.write_all(b"\n")?;
     } else {
         let (first, last) = (steps.first().copied().unwrap_or(0), steps.last().copied().unwrap_or(0));

@@ -13,7 +13,8 @@ mod step;
 use std::path::Path;
 
 use clap::Subcommand;
-use quantviz::{Error, ErrorKind, Run, SessionId, SnapshotStore};
+use quantviz::view::duration;
+use quantviz::{Error, ErrorKind, Run, RunState, SessionId, SnapshotStore};
 
 use crate::Exit;
 use crate::stores::Stores;
@@ -107,6 +108,24 @@ impl Opened {
             let error = if error.kind() == ErrorKind::NotFound { self.unknown(&id) } else { error };
             self.trouble(error)
         })
+    }
+
+    /// Refuses to touch a session that is being written, or may be: of which nobody said that it ended, and that was heard
+    /// from not long ago.
+    fn refuse_while_written(&self, run: &Run<'_>, force: bool, what: &str) -> Result<(), Trouble> {
+        // One that is damaged can be touched.
+        let Ok(state) = run.state(self.now_ms) else { return Ok(()) };
+        let why = match state.state {
+            _ if force => return Ok(()),
+            RunState::Live => "it is being written",
+            RunState::Stalled => "it may still be written, since it did not say that it ended",
+            _ => return Ok(()),
+        };
+        let heard = self.store.heard_ms(run.id()).map_err(|error| self.trouble(error))?;
+        let heard = duration(self.now_ms.saturating_sub(heard.unwrap_or(self.now_ms)));
+        let message =
+            format!("session {}: {why}, and was heard from {heard} ago; --force to {what}", run.id());
+        Err(self.trouble(Error::refused(message)))
     }
 
     fn unknown(&self, id: &SessionId) -> Error {

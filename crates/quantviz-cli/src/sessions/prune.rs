@@ -12,7 +12,7 @@ use crate::trouble::Trouble;
 ///
 /// Snapshots lose what is not statistics: samples, thumbnails, positions. Those that stay whole lie evenly on a logarithmic
 /// scale of steps; the first, the last and those around insights always stay. What was superseded when a run was resumed is
-/// removed. Without limits, that is all.
+/// removed. Without limits, that is all. A session that is being written is left as it is, unless --force is given.
 #[derive(clap::Args)]
 pub(super) struct PruneOptions {
     /// The session
@@ -35,7 +35,11 @@ pub(super) struct PruneOptions {
     #[arg(long)]
     dry_run: bool,
 
-    /// Print JSON, for scripts
+    /// Prune it though somebody is writing it
+    #[arg(long)]
+    force: bool,
+
+    /// Print JSON, for scripts: the schema quantviz.pruned/1
     #[arg(long)]
     json: bool,
 }
@@ -46,6 +50,9 @@ pub(super) fn run(
     terminal: &mut Terminal<'_>,
 ) -> Result<Exit, Trouble> {
     let run = opened.session(&options.session)?;
+    if !options.dry_run {
+        opened.refuse_while_written(&run, options.force, "prune it all the same")?;
+    }
     let timeline = run.timeline();
     let mut budget = Budget::ALL;
     (budget.snapshots, budget.bytes, budget.age_ms) = (options.snapshots, options.bytes, options.age);
@@ -59,7 +66,7 @@ pub(super) fn run(
     }
     if options.json {
         let pruned = serde_json::json!({
-            "session": run.id().as_str(), "dry_run": options.dry_run, "thinned_steps": told.steps,
+            "schema": "quantviz.pruned/1", "session": run.id().as_str(), "dry_run": options.dry_run, "thinned_steps": told.steps,
             "thinned": pruning.thin.len(), "removed": pruning.remove.len(), "bytes": told.freed, "whole_snapshots": told.stay
         });
         write_json(&pruned, terminal.out)?;

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, stdin};
 
+use quantviz::Error;
 use quantviz::view::{bytes, count};
-use quantviz::{Error, RunState};
 
 use super::Opened;
 use crate::Exit;
@@ -12,7 +12,8 @@ use crate::trouble::Trouble;
 
 /// Remove a session and everything in it
 ///
-/// A terminal asks first; elsewhere --yes is needed.
+/// A terminal asks first; elsewhere --yes is needed. A session that is being written is not removed, nor one that may be,
+/// since it was heard from within the last hour and did not say that it ended: --force removes it all the same.
 #[derive(clap::Args)]
 pub(super) struct RemoveOptions {
     /// The session
@@ -27,7 +28,7 @@ pub(super) struct RemoveOptions {
     #[arg(long)]
     force: bool,
 
-    /// Print JSON, for scripts
+    /// Print JSON, for scripts: the schema quantviz.removed/1
     #[arg(long)]
     json: bool,
 }
@@ -60,24 +61,13 @@ pub(super) fn run(
     }
     opened.store.remove_session(&id).map_err(|error| opened.trouble(error))?;
     if options.json {
-        let removed = serde_json::json!({ "session": id.as_str(), "bytes": taken });
+        let removed = serde_json::json!({
+            "schema": "quantviz.removed/1", "session": id.as_str(), "bytes": taken
+        });
         write_json(&removed, terminal.out)?;
         terminal.out.write_all(b"\n")?;
     } else {
         writeln!(terminal.out, "removed session {id}, {size}")?;
     }
     Ok(Exit::Done)
-}
-
-impl Opened {
-    /// Refuses to touch a session that lives.
-    fn refuse_while_written(&self, run: &quantviz::Run<'_>, force: bool, what: &str) -> Result<(), Trouble> {
-        let state = run.state(self.now_ms).map_err(|error| self.trouble(error));
-        // One that is damaged can be removed.
-        if force || !state.is_ok_and(|it| it.state == RunState::Live) {
-            return Ok(());
-        }
-        let message = format!("session {}: somebody is writing it; --force to {what}", run.id());
-        Err(self.trouble(Error::refused(message)))
-    }
 }

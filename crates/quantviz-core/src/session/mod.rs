@@ -1,6 +1,8 @@
 //! Training runs: what is recorded of them, in which order, where it is kept, and what of it is still true.
 
 mod arrays;
+mod at_step;
+mod changes;
 mod entry;
 mod ids;
 mod plan;
@@ -16,6 +18,8 @@ mod store;
 mod timeline;
 
 pub use arrays::{ArrayElement, ArraySlot, ArrayWriter, Arrays, Track, WrittenArrays};
+pub use at_step::{ModelAtStep, RecordedHistogram, RecordedSample, RecordedSummary};
+pub use changes::{SampledChange, SampledChanges, SampledSide};
 pub use entry::{Entry, Record, RecordKind};
 pub use ids::{Cursor, Rank, RecordId, SessionId};
 pub use plan::{Plan, PlanHeader, PlannedEmbedding, PlannedParameter};

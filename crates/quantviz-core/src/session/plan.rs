@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::arrays::{ArrayWriter, Arrays, WrittenArrays};
-use crate::{DType, Error, ErrorKind, Model, ParameterId, Result, Role, TransformerPart};
+use crate::{
+    DType, Error, ErrorKind, Format, Model, Parameter, ParameterId, Result, Role, Shape, TransformerPart,
+};
 
 /// What a plan says in words: the catalogue, and which sample of it is taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub struct PlanHeader {
     /// Steps between two snapshots, or seconds, as it was asked for.
     #[serde(default)]
     pub every: String,
+    /// How many elements of a parameter are counted for its histogram, at most; `None` where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<u64>,
 }
 
 /// One parameter of the catalogue.
@@ -55,7 +60,7 @@ pub struct PlannedParameter {
 impl PlannedParameter {
     /// How many elements it has.
     pub fn elements(&self) -> u64 {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |product, &dim| product.saturating_mul(dim))
     }
 
     /// As a matrix: how many rows, which are its first axis, and how many columns, which are all others.
@@ -137,7 +142,21 @@ impl PlanHeader {
             parameters,
             embeddings: Vec::new(),
             every: String::new(),
+            counted: None,
         }
+    }
+
+    /// The catalogue as a model: names, shapes and types, and a layer for each module. Of what a plan cannot have rightly, a
+    /// shape with more elements than can be counted, nothing is shown but the name.
+    pub fn model(&self) -> Model {
+        // What was recorded lay in the memory of the process that trained.
+        let mut model = Model::new(Format::Memory);
+        for planned in &self.parameters {
+            let shape = Shape::new(planned.shape.clone()).unwrap_or_else(|_| Shape::vector(0));
+            model.parameters.push(Parameter::new(planned.name.clone(), planned.dtype, shape, planned.role));
+        }
+        model.add_module_layers();
+        model
     }
 
     /// How many parameters are matrices.

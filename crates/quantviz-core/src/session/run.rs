@@ -257,8 +257,10 @@ impl<'a> Run<'a> {
             let odd = |error| self.in_record(Error::malformed(format!("a state: {error}")), last.id);
             return serde_json::from_slice(&read).map_err(odd);
         }
-        let silent =
-            now_ms.saturating_sub(self.timeline.records().map(|it| it.time_ms).max().unwrap_or(now_ms));
+        // A run that writes rarely says in between that it lives.
+        let written = self.timeline.records().map(|it| it.time_ms).max();
+        let heard = written.max(self.store.heard_ms(&self.id)?).unwrap_or(now_ms);
+        let silent = now_ms.saturating_sub(heard);
         let usual = STALLED_MS.max(self.interval_ms().saturating_mul(STALLED_INTERVALS));
         let state = match silent {
             silent if silent > LOST_MS.max(usual) => RunState::Lost,

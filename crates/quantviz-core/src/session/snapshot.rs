@@ -152,6 +152,12 @@ impl Snapshot {
         self.element(quantity.name(), at).filter(|value| !(is_change && value.is_nan()))
     }
 
+    /// A quantity that is a whole number, with all its digits: steps may have more than an `f32` has.
+    pub fn whole(&self, quantity: Quantity, at: usize) -> Option<u64> {
+        let name = quantity.name();
+        self.arrays.get::<u32>(name)?.get(self.covered(name, at)?).map(|&value| u64::from(value))
+    }
+
     /// The element of an array that belongs to a place in the plan.
     pub(super) fn element(&self, name: &str, at: usize) -> Option<f32> {
         self.arrays.number(name, self.covered(name, at)?)

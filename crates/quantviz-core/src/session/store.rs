@@ -48,6 +48,13 @@ pub trait SnapshotStore: Send + Sync {
     /// Says that the writer lives, though it has nothing to write.
     fn beat(&self, writer: &Writer) -> Result<()>;
 
+    /// When whoever writes a session was last heard from, in milliseconds since 1970: that something was written, or that the
+    /// writer said it lives ([`beat`](SnapshotStore::beat)). `None`, where the session is not there. Stores that remember
+    /// beats tell them; without, records are all that is known.
+    fn heard_ms(&self, session: &SessionId) -> Result<Option<u64>> {
+        Ok(self.records(session, &Cursor::default())?.iter().map(|record| record.time_ms).max())
+    }
+
     /// The records that the cursor has not passed, those of each rank in their order. None, where the session is not there.
     fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>>;
 
@@ -99,6 +106,10 @@ macro_rules! delegate {
 
             fn beat(&self, writer: &Writer) -> Result<()> {
                 (**self).beat(writer)
+            }
+
+            fn heard_ms(&self, session: &SessionId) -> Result<Option<u64>> {
+                (**self).heard_ms(session)
             }
 
             fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {

@@ -88,7 +88,7 @@ impl Epochs {
     }
 
     /// When the writer of an epoch was last heard from.
-    async fn heard(&self, rank: u32, epoch: u32) -> Result<u64> {
+    pub(super) async fn heard(&self, rank: u32, epoch: u32) -> Result<u64> {
         let Listing { place, keys } = &self.listing;
         let mut heard = self.listing.last_in(rank, epoch).await?.map_or(0, |last| last.time_ms);
         for key in [keys.claim(rank, epoch), keys.beat(rank, epoch)] {

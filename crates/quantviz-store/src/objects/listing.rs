@@ -30,7 +30,7 @@ impl Listing {
             let keys = self.place.keys(&self.keys.log(), None).await?;
             return Ok(one_each(keys).into_values().collect());
         }
-        let ranks = self.numbers(&self.keys.log()).await?;
+        let ranks = self.ranks().await?;
         let of_ranks = stream::iter(ranks).map(|rank| self.records_of(rank, after.of(rank)));
         of_ranks.buffered(AT_ONCE).try_concat().await
     }
@@ -64,6 +64,11 @@ impl Listing {
         }
         found.retain(|id, _| Some(*id) > after && *id <= last.id);
         Ok(found)
+    }
+
+    /// The ranks of which anything is left.
+    pub(super) async fn ranks(&self) -> Result<Vec<u32>> {
+        self.numbers(&self.keys.log()).await
     }
 
     /// The last record of a rank.

@@ -37,6 +37,18 @@ impl Log {
         self.listing().records(after).await
     }
 
+    /// When any rank was last heard from.
+    pub(super) async fn heard(&self) -> Result<Option<u64>> {
+        let ranks = stream::iter(self.listing().ranks().await?).map(|rank| async move {
+            match self.listing().last_epoch(rank).await? {
+                Some(epoch) => self.epochs.heard(rank, epoch).await.map(Some),
+                None => Ok(None),
+            }
+        });
+        let heard: Vec<Result<Option<u64>>> = ranks.buffered(AT_ONCE).collect().await;
+        heard.into_iter().try_fold(None, |last, heard| Ok(last.max(heard?)))
+    }
+
     /// The last place that a writer has written to.
     pub(super) async fn last_seq(&self, writer: &Writer) -> Result<u64> {
         let last = self.listing().last_in(writer.rank.index(), writer.epoch).await?;

@@ -306,6 +306,11 @@ impl SnapshotStore for SessionStore {
         wait(async move { log.epochs.beat(&writer, now).await })
     }
 
+    fn heard_ms(&self, session: &SessionId) -> Result<Option<u64>> {
+        let heard = self.within(session, |log| async move { log.heard().await })?;
+        Ok(heard.flatten())
+    }
+
     fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {
         let after = after.clone();
         let records = self.within(session, |log| async move { log.records(&after).await })?;

@@ -177,8 +177,12 @@ impl Check<'_> {
         let first = store.open(&session, Rank::ONLY, Opening::New).expect("nobody has it");
         store.append(&first, &note(1, 1)).expect("kept");
         let alive = Duration::from_millis(Opening::ALIVE_MS);
+        let written = self.records(&session).iter().map(|record| record.time_ms).max();
+        assert_eq!(store.heard_ms(&session).expect("known"), written, "nothing was heard since");
         (self.wait)(alive - Duration::from_secs(5));
         store.beat(&first).expect("it lives");
+        assert!(store.heard_ms(&session).expect("known") >= written, "time goes on");
+        assert_eq!(store.heard_ms(&id("nobody")).expect("known"), None);
         (self.wait)(alive - Duration::from_secs(5));
         self.store().open(&session, Rank::ONLY, Opening::New).expect_err("it was heard from");
         (self.wait)(Duration::from_secs(6));

@@ -1,0 +1,38 @@
+//! `quantviz inspect` of training runs at a step.
+
+use quantviz::view::{ParameterTable, Request, SnapshotView};
+
+use crate::Exit;
+use crate::args::InspectOptions;
+use crate::named::FoundSession;
+use crate::stream::{Terminal, write_json};
+use crate::table;
+use crate::trouble::Trouble;
+
+/// Shows each of these; as JSON one object, or an array of several.
+pub(crate) fn run(
+    sessions: &[FoundSession],
+    request: &Request,
+    options: &InspectOptions,
+    terminal: &mut Terminal<'_>,
+) -> Result<Exit, Trouble> {
+    let view = |session: &FoundSession| {
+        SnapshotView::of(&session.model()?, request).map_err(|error| session.trouble(error))
+    };
+    let views: Vec<SnapshotView> = sessions.iter().map(view).collect::<Result<_, _>>()?;
+    if options.json {
+        match &views[..] {
+            [one] => write_json(one, terminal.out)?,
+            several => write_json(&several, terminal.out)?,
+        }
+        terminal.out.write_all(b"\n")?;
+        return Ok(Exit::Done);
+    }
+    for (index, view) in views.iter().enumerate() {
+        let gap = if index == 0 { "" } else { "\n" };
+        let table = ParameterTable::of_snapshot(view, request.bins.is_some());
+        let text = table::render(&table, terminal.out.columns(), terminal.paint());
+        write!(terminal.out, "{gap}{text}")?;
+    }
+    Ok(Exit::Done)
+}

@@ -9,6 +9,7 @@ mod install;
 mod kernel;
 mod metadata;
 mod notebook;
+mod object_stores;
 mod page;
 mod peers;
 mod pictures;
@@ -16,6 +17,7 @@ mod process;
 mod quantviz;
 mod release_check;
 mod scale;
+mod server;
 mod test;
 mod tidy;
 

@@ -24,6 +24,7 @@ const PARTS: &[Part] = &[
     Part { title: "features", run: features, essential: false, slow: false },
     Part { title: "documentation", run: documentation, essential: false, slow: false },
     Part { title: "agreement with Python", run: agreement, essential: false, slow: true },
+    Part { title: "object stores", run: crate::object_stores::test, essential: false, slow: true },
     Part { title: "browser", run: browser, essential: false, slow: true },
     Part { title: "notebook", run: crate::notebook::test, essential: false, slow: true },
     Part { title: "clean files", run: clean_files, essential: false, slow: true },

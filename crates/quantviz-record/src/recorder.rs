@@ -15,7 +15,7 @@ use crate::queue::Queue;
 use crate::selection::Selection;
 use crate::worker::{Counts, Job, Worker, queue};
 
-/// Scalars are handed over after so long, if no snapshot is.
+/// Scalars are handed over after so long.
 const SCALARS_WAIT: Duration = Duration::from_secs(1);
 /// Rows of scalars that wait at most, whatever becomes of the thread that takes them.
 const MOST_SCALARS: usize = 100_000;
@@ -173,9 +173,7 @@ impl Recorder {
                     self.capturer = None;
                     self.fail("reading parameters panicked");
                 }
-                if self.scalars_since.elapsed() > SCALARS_WAIT {
-                    self.hand_over_scalars();
-                }
+                self.hand_over_scalars_in_time();
                 self.pace.also_spent(begun.elapsed());
             }
         }
@@ -219,8 +217,15 @@ impl Recorder {
         } else {
             self.last_trouble = None;
         }
-        self.hand_over_scalars();
+        self.hand_over_scalars_in_time();
         drop(self.queue.push(Job::Capture(Box::new(captured))));
+    }
+
+    /// Not with every snapshot, which has those of its step: a store that is slow would be busy with nothing else.
+    fn hand_over_scalars_in_time(&mut self) {
+        if self.scalars_since.elapsed() > SCALARS_WAIT {
+            self.hand_over_scalars();
+        }
     }
 
     fn hand_over_scalars(&mut self) {

@@ -53,8 +53,16 @@ impl Delivery {
     pub(crate) fn start(store: Arc<dyn SnapshotStore>, session: SessionId, options: Options) -> Self {
         let queue = Arc::new(Queue::new(WAITING, |it: &Parcel| it.piece.kind == RecordKind::Snapshot));
         let trouble = options.trouble.clone();
-        let mut courier =
-            Courier { store, session, options, writer: None, trouble, told: None, begun: None, opening: None };
+        let mut courier = Courier {
+            store,
+            session,
+            options,
+            writer: None,
+            trouble,
+            told: None,
+            begun: None,
+            opening: None,
+        };
         let incoming = queue.clone();
         let work = move || courier.run(&incoming);
         let thread = std::thread::Builder::new().name("quantviz-store".into()).spawn(work).ok();

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn what_is_given_up_is_counted() {
         let queue = Queue::new(9, |it: &i32| *it < 100);
-        [1, 100, 2, 3].into_iter().for_each(|it| drop(queue.push(it)));
+        [1, 100, 2, 3].into_iter().for_each(|it| assert!(queue.push(it).is_none()));
         assert_eq!((taken(&queue), queue.lost()), (Some(1), 0));
         queue.give_up();
         queue.give_up();

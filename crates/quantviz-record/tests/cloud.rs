@@ -63,9 +63,8 @@ impl Training {
 
     /// Some more snapshots get to the store.
     fn recovers(&mut self) {
-        let snapshots = |it: &Self| {
-            it.acknowledged.all().iter().filter(|it| it.kind == RecordKind::Snapshot).count()
-        };
+        let snapshots =
+            |it: &Self| it.acknowledged.all().iter().filter(|it| it.kind == RecordKind::Snapshot).count();
         let before = snapshots(self);
         self.until("nothing gets through", |it| snapshots(it) >= before + 10);
     }

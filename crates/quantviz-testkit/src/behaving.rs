@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use quantviz_core::{
-    Cell, Cursor, Entry, Opening, Rank, Record, RecordId, Result, SessionId, SessionInfo, SnapshotStore, Writer,
+    Cell, Cursor, Entry, Opening, Rank, Record, RecordId, Result, SessionId, SessionInfo, SnapshotStore,
+    Writer,
 };
 
 /// How a [`Behaving`] store behaves. Nothing said, it does what the store below it does.

@@ -100,7 +100,10 @@ impl Epochs {
 
     async fn is_ours(&self, rank: u32, epoch: u32, claim: &Claim) -> Result<bool> {
         let Listing { place, keys } = &self.listing;
-        Ok(place.read(&keys.claim(rank, epoch), SMALL).await?.is_some_and(|(found, _)| found == claim.bytes()))
+        Ok(place
+            .read(&keys.claim(rank, epoch), SMALL)
+            .await?
+            .is_some_and(|(found, _)| found == claim.bytes()))
     }
 
     /// The last epoch that was claimed, or of which records are left.

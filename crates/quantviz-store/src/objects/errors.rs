@@ -39,7 +39,9 @@ fn of_service(error: &object_store::Error) -> String {
     let why = one_line(&last.to_string());
     match error {
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            format!("the service refused it; are the credentials in the environment those of this place? {why}")
+            format!(
+                "the service refused it; are the credentials in the environment those of this place? {why}"
+            )
         }
         _ => format!("the service did not do it: {why}"),
     }

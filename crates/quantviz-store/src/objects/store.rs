@@ -190,7 +190,6 @@ impl SessionStore {
             Ok(listed.buffered(AT_ONCE).filter_map(async |it| it).collect().await)
         })
     }
-
 }
 
 impl SnapshotStore for SessionStore {

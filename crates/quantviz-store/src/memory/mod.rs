@@ -1,13 +1,17 @@
 //! Sessions in memory: for notebooks, for tests, and for what is shown and not kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod session;
+mod size;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quantviz_core::{
     Budget, Cursor, Entry, Error, Opening, Rank, Record, RecordId, RecordKind, Result, SessionId,
-    SessionInfo, SnapshotStore, Timeline, Writer,
+    SessionInfo, SnapshotStore, Writer,
 };
 
+use self::session::{Session, Writing, gone, nobody, summary_of};
 use crate::clock::{Clock, system_clock};
 
 /// A store in memory. Clones are the same store.
@@ -16,7 +20,7 @@ use crate::clock::{Clock, system_clock};
 /// No session takes more than its [`Budget`]: by default 2,000 snapshots or 1 GB of them, and 256 MB of all the rest, after
 /// which snapshots lose all but their statistics, and then are gone, evenly over the run. What is no longer true goes first.
 /// Beside that stay the plans, beginnings and states of a run, its first snapshot and its last. When something has to go, an
-/// eighth does, so that keeping an entry takes the time of looking at eight on average.
+/// eighth does, so that keeping an entry takes the time of looking at sixteen at most, on average, however many there are.
 ///
 /// ```
 /// use quantviz_core::{Budget, Cursor, Entry, Opening, Rank, SnapshotStore};
@@ -44,30 +48,6 @@ pub struct MemoryStore {
 
 /// Of all that is light, by default.
 const LIGHT_BYTES: u64 = 256_000_000;
-
-#[derive(Default)]
-struct Session {
-    records: BTreeMap<RecordId, (Record, Arc<[u8]>)>,
-    size: Size,
-    /// Beyond this something has to go, or it was tried and no more could.
-    limit: Option<Size>,
-    /// By rank, the epoch that may write, the last place it wrote to, and when it was heard from.
-    writers: BTreeMap<u32, Writing>,
-}
-
-/// What is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Size {
-    snapshots: u64,
-    heavy: u64,
-    light: u64,
-}
-
-struct Writing {
-    epoch: u32,
-    seq: u64,
-    heard_ms: u64,
-}
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -98,124 +78,6 @@ impl MemoryStore {
         // Whoever panicked has changed nothing by halves: every change here is one insertion.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Size {
-    fn of(record: &Record) -> Self {
-        let snapshots = u64::from(record.is_whole_snapshot());
-        Size { snapshots, heavy: record.heavy_bytes(), light: record.light_bytes() }
-    }
-
-    fn plus(self, other: Size) -> Self {
-        self.with(other, u64::saturating_add)
-    }
-
-    fn minus(self, other: Size) -> Self {
-        self.with(other, u64::saturating_sub)
-    }
-
-    fn with(self, other: Size, both: fn(u64, u64) -> u64) -> Self {
-        Size {
-            snapshots: both(self.snapshots, other.snapshots),
-            heavy: both(self.heavy, other.heavy),
-            light: both(self.light, other.light),
-        }
-    }
-
-    /// The most that a budget allows.
-    fn most(budget: &Budget) -> Self {
-        let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
-        Size { snapshots: most(budget.snapshots), heavy: most(budget.bytes), light: most(budget.light_bytes) }
-    }
-
-    fn exceeds(self, other: Size) -> bool {
-        self.snapshots > other.snapshots || self.heavy > other.heavy || self.light > other.light
-    }
-
-    /// What is beyond that next, if nothing more could go: an eighth more.
-    fn or_an_eighth_more(self, left: Size) -> Self {
-        self.with(left, |most, left| {
-            if left > most - most / 8 { most.max(left.saturating_add(left / 8 + 1)) } else { most }
-        })
-    }
-}
-
-/// An eighth less, so that it is some time until the next time.
-fn less(budget: &Budget) -> Budget {
-    let less = |limit: Option<u64>| limit.map(|limit| limit - limit / 8);
-    let mut smaller = *budget;
-    (smaller.snapshots, smaller.bytes, smaller.light_bytes) =
-        (less(budget.snapshots), less(budget.bytes), less(budget.light_bytes));
-    smaller
-}
-
-impl Session {
-    fn insert(&mut self, record: Record, bytes: Arc<[u8]>) {
-        self.size = self.size.plus(Size::of(&record));
-        if let Some((before, _)) = self.records.insert(record.id, (record, bytes)) {
-            self.size = self.size.minus(Size::of(&before));
-        }
-    }
-
-    /// Makes room, where there is none.
-    fn keep_within(&mut self, budget: &Budget, now: u64) {
-        let most = Size::most(budget);
-        if !self.size.exceeds(self.limit.unwrap_or(most)) {
-            return;
-        }
-        let pruning = less(budget).prune(&self.timeline(), &BTreeSet::new(), now);
-        self.remove(&pruning.remove);
-        self.thin(&pruning.thin);
-        self.limit = Some(most.or_an_eighth_more(self.size));
-    }
-
-    /// Whether this writer may still write.
-    fn check(&mut self, writer: &Writer) -> Result<&mut Writing> {
-        let rank = writer.rank.index();
-        match self.writers.get_mut(&rank) {
-            Some(writing) if writing.epoch == writer.epoch => Ok(writing),
-            Some(writing) => Err(Error::refused(format!(
-                "session {}, rank {rank}: somebody has opened it again, as epoch {}, and epoch {} may no longer write",
-                writer.session, writing.epoch, writer.epoch
-            ))),
-            None => Err(nobody(&writer.session, rank)),
-        }
-    }
-
-    fn timeline(&self) -> Timeline {
-        Timeline::of(self.records.values().map(|(record, _)| *record))
-    }
-
-    fn thin(&mut self, which: &[RecordId]) {
-        for id in which {
-            if let Some((record, bytes)) = self.records.get_mut(id) {
-                let summary: Arc<[u8]> = summary_of(record, bytes).into();
-                let before = Size::of(record);
-                record.is_thinned |= summary.len() < bytes.len();
-                self.size = self.size.minus(before).plus(Size::of(record));
-                *bytes = summary;
-            }
-        }
-    }
-
-    fn remove(&mut self, which: &[RecordId]) {
-        for (record, _) in which.iter().filter_map(|id| self.records.remove(id)) {
-            self.size = self.size.minus(Size::of(&record));
-        }
-    }
-}
-
-fn summary_of<'a>(record: &Record, bytes: &'a [u8]) -> &'a [u8] {
-    let len = usize::try_from(record.summary_bytes).unwrap_or(usize::MAX);
-    &bytes[..len.min(bytes.len())]
-}
-
-fn nobody(session: &SessionId, rank: u32) -> Error {
-    Error::not_found(format!("session {session}, rank {rank}: nobody has opened it"))
-}
-
-fn gone(session: &SessionId, id: RecordId) -> Error {
-    Error::not_found(format!("session {session}: there is no record {id}"))
 }
 
 impl SnapshotStore for MemoryStore {
@@ -321,6 +183,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
+    use quantviz_core::Timeline;
+
+    use super::size::Size;
     use super::*;
 
     #[test]
@@ -367,26 +232,31 @@ mod tests {
     fn nothing_grows_without_an_end() {
         let (light, snapshots) = (200_000, 40);
         let (store, session, writer) = within(Some(snapshots), Some(light));
-        let (mut looked_at, mut before) = (0, 0);
+        let (mut looked_at, mut before) = (0, Size::default());
         for step in 0..20_000u64 {
             let snapshot = Entry::snapshot(step, 2 * step + 1, [7; 100], 30);
             let scalars = Entry::new(RecordKind::Scalars, step, 2 * step + 2, [1; 20]);
             for entry in [snapshot, scalars] {
                 store.append(&writer, &entry).expect("kept");
                 let sessions = store.lock();
-                let Session { records, size, .. } = &sessions[&session];
+                let Session { records, heavy, size, .. } = &sessions[&session];
                 assert!(size.snapshots <= snapshots && size.light <= light, "step {step}: {size:?}");
-                // Where there are fewer records than before, or fewer whole ones, all were looked at.
-                let is_pruned = records.len() <= before;
-                looked_at += if is_pruned { before } else { 0 };
-                before = records.len();
+                // Where there is less than before, either all was looked at, or what is heavy.
+                if size.light < before.light {
+                    looked_at += records.len() * 8 / 7;
+                } else if size.snapshots < before.snapshots {
+                    looked_at += heavy.len() * 8 / 7;
+                }
+                before = *size;
             }
         }
         let sessions = store.lock();
-        let kept = &sessions[&session].records;
+        let Session { records: kept, heavy, .. } = &sessions[&session];
+        let are_heavy = kept.values().filter(|(it, _)| it.is_whole_snapshot()).count();
+        assert_eq!(heavy.len(), are_heavy + 1, "and the beginning");
         let sum = kept.values().fold(Size::default(), |sum, (record, _)| sum.plus(Size::of(record)));
         assert_eq!(sum, sessions[&session].size, "what is added up is what is there");
-        assert!(looked_at < 40_000 * 9, "{looked_at} records were looked at for 40,000");
+        assert!(looked_at < 40_000 * 16, "{looked_at} records were looked at for 40,000");
         assert!(kept.len() > 500, "{}", kept.len());
     }
 

@@ -7,14 +7,18 @@ use serde::de::IgnoredAny;
 
 use crate::Result;
 use crate::metadata::Metadata;
-use crate::process::{make_folder, output, run as show, shown};
+use crate::process::{cargo, make_folder, output, run as show, shown};
 
 const MODELS: &str = "fixtures/resnet8";
 /// Whole models are long to read.
 const LAYER: &str = "node_linear";
+const EXAMPLE: &str = "train_char_gpt";
+const SESSION: &str = "demo";
+/// What two cores do of the example, so that its schedule fits the time.
+const STEPS_A_SECOND: f64 = 7.0;
 
 pub(crate) fn run(args: &[String]) -> Result {
-    check_options(args)?;
+    let seconds = seconds_of_training(args)?;
     let workspace = Metadata::of_workspace()?;
     let quantviz = crate::quantviz::build(&workspace)?;
 
@@ -43,25 +47,54 @@ pub(crate) fn run(args: &[String]) -> Result {
     write_numbers(&quantviz, &numbers)?;
     println!("{}", workspace.relative(&numbers).display());
 
+    let runs = folder.join("runs");
+    train(&workspace, &runs, seconds)?;
+    let run = folder.join("run.html");
+    show_run(&quantviz, workspace.relative(&runs), workspace.relative(&run))?;
+
     title("What next");
-    let [quantviz, page, numbers] = [&quantviz, &page, &numbers].map(|path| workspace.relative(path));
+    let [quantviz, page, numbers, runs, run] =
+        [&quantviz, &page, &numbers, &runs, &run].map(|path| workspace.relative(path));
     print!("{}", what_next(quantviz, page, numbers));
+    print!("{}", what_next_with_runs(quantviz, runs, run));
     Ok(())
 }
 
-/// `--seconds` bounds demos that would run on; this one ends by itself, so it is only checked.
-fn check_options(args: &[String]) -> Result {
+/// How long the example trains: `--seconds`, or a minute.
+fn seconds_of_training(args: &[String]) -> Result<f64> {
     let words: Vec<&str> = args.iter().flat_map(|arg| arg.split('=')).collect();
     match words[..] {
-        [] => Ok(()),
-        ["--seconds", value] if is_positive(value) => Ok(()),
+        [] => Ok(60.0),
+        ["--seconds", value] => value
+            .parse()
+            .ok()
+            .filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
+            .ok_or_else(|| format!("--seconds takes one positive number, as in `--seconds 20`, not {value:?}")),
         ["--seconds", ..] => Err("--seconds takes one positive number, as in `--seconds 20`".into()),
         _ => Err("demo knows one option, `--seconds N`".into()),
     }
 }
 
-fn is_positive(value: &str) -> bool {
-    value.parse::<f64>().is_ok_and(|seconds| seconds.is_finite() && seconds > 0.0)
+/// A small GPT learns, and is recorded into a new store. Its learning rate falls to the end of the time.
+fn train(workspace: &Metadata, runs: &Path, seconds: f64) -> Result {
+    title(&format!("A training run, recorded: a small GPT learns English for {seconds} seconds"));
+    println!("Building the example. The first time takes some minutes.");
+    show(&mut cargo(["build", "--release", "--package", "quantviz-examples", "--example", EXAMPLE]))?;
+    // Of an earlier demo; there may be none.
+    let _ = std::fs::remove_dir_all(runs);
+    let example = workspace.target_directory.join("release/examples");
+    let example = example.join(format!("{EXAMPLE}{}", std::env::consts::EXE_SUFFIX));
+    let [seconds, steps] = [seconds, (seconds * STEPS_A_SECOND).ceil()].map(|it| it.to_string());
+    let mut training = Command::new(example);
+    training.args(["--seconds", &seconds, "--steps", &steps, "--session", SESSION, "--store"]);
+    show(training.arg(workspace.relative(runs)))
+}
+
+fn show_run(quantviz: &Path, runs: &Path, page: &Path) -> Result {
+    title("What was recorded of it: the loss, what moved most, where the changes are");
+    show(Command::new(quantviz).args(["sessions", "show", SESSION, "--store"]).arg(runs))?;
+    title("The run as a page for a browser");
+    show(Command::new(quantviz).args(["report", SESSION, "--store"]).arg(runs).arg("-o").arg(page))
 }
 
 fn title(text: &str) {
@@ -97,12 +130,26 @@ jq . {numbers} | less
     )
 }
 
+fn what_next_with_runs(quantviz: &Path, runs: &Path, page: &Path) -> String {
+    let [quantviz, runs, page] = [quantviz, runs, page].map(Path::display);
+    format!(
+        "\
+# the page of the run
+xdg-open {page}
+# the run at its beginning
+{quantviz} sessions show {SESSION} --step 10 --store {runs}
+# a folder of checkpoints of yours, as a run
+{quantviz} sessions import YOUR_CHECKPOINTS --store {runs}
+"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn accepts(args: &[&str]) -> bool {
-        check_options(&args.iter().map(ToString::to_string).collect::<Vec<_>>()).is_ok()
+    fn seconds(args: &[&str]) -> Result<f64> {
+        seconds_of_training(&args.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     #[test]
@@ -116,13 +163,13 @@ mod tests {
 
     #[test]
     fn seconds_is_a_positive_number() {
-        assert!(accepts(&[]));
-        assert!(accepts(&["--seconds", "20"]));
-        assert!(accepts(&["--seconds=0.5"]));
+        assert_eq!(seconds(&[]), Ok(60.0));
+        assert_eq!(seconds(&["--seconds", "20"]), Ok(20.0));
+        assert_eq!(seconds(&["--seconds=0.5"]), Ok(0.5));
         for bad in
             [&["--seconds"][..], &["--seconds", "0"], &["--seconds", "-1"], &["--seconds", "NaN"], &["20"]]
         {
-            assert!(!accepts(bad), "{bad:?}");
+            assert!(seconds(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -170,6 +170,22 @@ impl Picture {
         ));
     }
 
+    /// What is drawn together, with data for pages that read it. What is empty is left out.
+    pub(crate) fn group(
+        &mut self,
+        class: &str,
+        data: &[(&'static str, String)],
+        draw: impl FnOnce(&mut Self),
+    ) {
+        self.add(format_args!("<g class=\"{class}\""));
+        for (name, value) in data.iter().filter(|(_, value)| !value.is_empty()) {
+            self.add(format_args!(" data-{name}=\"{}\"", escaped(value)));
+        }
+        self.add(format_args!(">"));
+        draw(self);
+        self.add(format_args!("</g>"));
+    }
+
     /// Bars of the classes of `class`, one for each of these counts, as one outline whose heights are the counts: who reads
     /// the outline has them. Those too low to be seen are drawn as high as can be seen, and told beside it.
     pub(crate) fn counted(

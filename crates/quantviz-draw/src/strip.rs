@@ -21,7 +21,9 @@ pub fn strip(strip: &ChannelStrip) -> Picture {
     let caption = format!("{} · {}", strip.label, strip.caption);
     picture.text("qv-text", 0.0, 14.0, &fitted(&caption, 130, End::First));
     picture.text("qv-end", LEFT - 4.0, TOP - 9.0, "dB");
-    plot(&mut picture, &strip.decibels, strip.cells.iter().map(|cell| cell.height), TOP, PLOT);
+    picture.group("qv-channels", &told(strip), |picture| {
+        plot(picture, &strip.decibels, strip.cells.iter().map(|cell| cell.height), TOP, PLOT);
+    });
     let mut top = TOP + PLOT;
     for row in &strip.rows {
         picture.text("qv-quiet", LEFT, top + 14.0, &row.caption);
@@ -38,6 +40,20 @@ pub fn strip(strip: &ChannelStrip) -> Picture {
     picture.labels_across(foot + 15.0, across);
     picture.text("qv-end", LEFT - 4.0, foot + 15.0, "channel");
     picture
+}
+
+/// The numbers of all cells, for who points at one: pages read them. What all cells share, captions say.
+fn told(strip: &ChannelStrip) -> Vec<(&'static str, String)> {
+    let decibels: Vec<&str> = strip.cells.iter().map(|it| it.decibels.trim_end_matches(" dB")).collect();
+    let differs = |numbers: &[String]| numbers.windows(2).any(|two| two[0] != two[1]);
+    let rows = strip.rows.iter().filter(|row| differs(&row.numbers));
+    let rows = rows.map(|row| format!("{}|{}", row.name, row.numbers.join("|")));
+    vec![
+        ("channels", strip.channels.to_string()),
+        ("each", strip.channels_a_cell.to_string()),
+        ("decibels", decibels.join("|")),
+        ("rows", rows.collect::<Vec<_>>().join(";")),
+    ]
 }
 
 /// Cells of these heights, with a scale at their left.

@@ -49,6 +49,7 @@ function quantvizPage(id) {
     }
     if (first && shown().length) shown()[0].tabIndex = 0;
     layers[layer].querySelectorAll(".qv-histograms").forEach(prepare);
+    layers[layer].querySelectorAll(".qv-channels").forEach(prepareStrip);
     reach();
     if (list.hidden) {
       search.value = name(layer);
@@ -141,6 +142,55 @@ function quantvizPage(id) {
     return codes ? codes.split(" ")[place] : number(Number(first) + place);
   }
 
+  // Below a figure: a slider that keys move, and what is told of the place that it points at.
+  function teller(figure, label, hint) {
+    const said = document.createElement("figcaption"), slider = document.createElement("input");
+    const text = document.createElement("span");
+    slider.type = "range";
+    slider.min = "0";
+    slider.setAttribute("aria-label", label);
+    said.className = "qv-said";
+    text.textContent = hint;
+    said.append(slider, text);
+    figure.append(said);
+    return { slider, text };
+  }
+
+  // A strip of channels: what each cell says in numbers.
+  function prepareStrip(strip) {
+    const figure = strip.closest("figure"), path = strip.querySelector("path[transform]");
+    if (!path || figure.querySelector("input")) return;
+    const { channels, each, decibels, rows } = strip.dataset, cells = decibels.split("|");
+    const numbers = rows ? rows.split(";").map((row) => row.split("|")) : [];
+    const { slider, text } = teller(figure, "Channel whose numbers are told", "Point at a channel, or move the slider, for its numbers.");
+    slider.max = String(cells.length - 1);
+    slider.value = "0";
+    const hide = () => figure.querySelectorAll(".qv-at").forEach((it) => it.remove());
+    function tell(cell) {
+      hide();
+      slider.value = String(cell);
+      const first = cell * each, last = Math.min(first + Number(each), channels) - 1;
+      const which = last > first ? "channels " + first + " to " + last + ", the worst: " : "channel " + first + ": ";
+      const db = /\d/.test(cells[cell]) ? cells[cell] + " dB" : cells[cell];
+      const more = numbers.filter((row) => row[cell + 1]).map((row) => row[0] + " " + row[cell + 1]);
+      text.textContent = which + [db, ...more].join(" · ");
+      slider.setAttribute("aria-valuetext", text.textContent);
+      const at = path.cloneNode();
+      at.setAttribute("class", "qv-at");
+      at.setAttribute("d", "M" + cell + " 0h1V" + 60 / -matrix(at)[3] + "h-1z");
+      strip.appendChild(at);
+    }
+    slider.addEventListener("input", () => tell(Number(slider.value)));
+    slider.addEventListener("focus", () => tell(Number(slider.value)));
+    slider.addEventListener("blur", hide);
+    const svg = figure.querySelector("svg");
+    svg.addEventListener("pointermove", (event) => {
+      const to = path.getScreenCTM().inverse(), cell = Math.floor(to.a * event.clientX + to.e);
+      if (cell >= 0 && cell < cells.length) tell(cell); else hide();
+    });
+    svg.addEventListener("pointerleave", hide);
+  }
+
   // A figure whose bars can be asked for their numbers: by pointing, and by a slider that keys move.
   function prepare(figure) {
     if (figure.querySelector("input")) return;
@@ -150,15 +200,7 @@ function quantvizPage(id) {
     real.forEach((plot) => drawLog(plot, tallest));
     plots(".qv-codes").forEach((plot) => drawLog(plot, Math.max(1, ...counts(plot))));
 
-    const said = document.createElement("figcaption"), slider = document.createElement("input");
-    const text = document.createElement("span");
-    slider.type = "range";
-    slider.min = "0";
-    slider.setAttribute("aria-label", "Bar whose numbers are told");
-    said.className = "qv-said";
-    text.textContent = "Point at a bar, or move the slider, for its numbers.";
-    said.append(slider, text);
-    figure.append(said);
+    const { slider, text } = teller(figure, "Bar whose numbers are told", "Point at a bar, or move the slider, for its numbers.");
     const current = () => {
       const codes = root.classList.contains("qv-show-codes") ? plots(".qv-codes") : [];
       return codes.length ? codes : real;

@@ -21,6 +21,10 @@ pub struct ChannelStrip {
     pub axis: Axis,
     /// Decibels: 0 is the foot of the cells, 1 the top.
     pub decibels: Vec<Tick>,
+    /// How many channels there are.
+    pub channels: usize,
+    /// How many of them share a cell.
+    pub channels_a_cell: usize,
     /// A cell for each channel, or for each few where there are many.
     pub cells: Vec<ChannelCell>,
     /// What stands below the cells: scales, and zero-points that differ.
@@ -31,12 +35,16 @@ pub struct ChannelStrip {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ChannelRow {
-    /// What it is, from where to where: `scale: 0.00213 to 0.00871`.
+    /// What it is: `scale`.
+    pub name: &'static str,
+    /// The same, from where to where: `scale: 0.00213 to 0.00871`.
     pub caption: String,
     /// Its numbers: 0 is the foot of the row, 1 the top.
     pub ticks: Vec<Tick>,
     /// A height for each cell; of several channels the largest counts.
     pub heights: Vec<f64>,
+    /// The number of each cell, as it is written; empty where it has none.
+    pub numbers: Vec<String>,
 }
 
 /// One channel, or the worst of a few.
@@ -45,6 +53,8 @@ pub struct ChannelRow {
 pub struct ChannelCell {
     /// Its height by its decibels; what is exact reaches the top.
     pub height: f64,
+    /// Its decibels as they are written: `39.6 dB`, `exact`.
+    pub decibels: String,
     /// All of it in words.
     pub tooltip: String,
 }
@@ -86,6 +96,8 @@ impl ChannelStrip {
         ];
         Some(ChannelStrip {
             rows: rows.into_iter().flatten().collect(),
+            channels: all.len(),
+            channels_a_cell: each,
             label: pair.label.clone(),
             parameter: one_line(&pair.reference),
             caption,
@@ -116,7 +128,7 @@ fn differ(all: &[ChannelView], number: impl Fn(&ChannelView) -> Option<f64>) -> 
 impl ChannelRow {
     /// `None` where no channel has such a number.
     fn of(
-        what: &str,
+        name: &'static str,
         all: &[ChannelView],
         each: usize,
         of: impl Fn(&ChannelView) -> Option<f64>,
@@ -127,11 +139,13 @@ impl ChannelRow {
         let axis = Axis::between(least.min(0.0), most.max(0.0));
         let height = |few: &[ChannelView]| few.iter().filter_map(finite).reduce(f64::max);
         Some(ChannelRow {
+            name,
             caption: if least == most {
-                format!("{what}: {} throughout", number(least))
+                format!("{name}: {} throughout", number(least))
             } else {
-                format!("{what}: {} to {}", number(least), number(most))
+                format!("{name}: {} to {}", number(least), number(most))
             },
+            numbers: all.chunks(each).map(|few| height(few).map_or(String::new(), number)).collect(),
             heights: all.chunks(each).map(|few| height(few).map_or(0.0, |it| axis.place(it))).collect(),
             ticks: axis.ticks,
         })
@@ -156,6 +170,7 @@ impl ChannelCell {
         let zero_point = worst.zero_point.map(|it| format!(", zero-point {}", number(it)));
         Some(ChannelCell {
             height: decibels.place(rank(worst)),
+            decibels: sqnr.clone(),
             tooltip: format!(
                 "channel {}{}: {sqnr}{}{}{}",
                 worst.index,

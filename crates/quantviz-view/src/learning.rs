@@ -39,7 +39,7 @@ pub enum Trend {
 }
 
 /// As few values tell nothing.
-const FEW: usize = 10;
+const FEW: usize = 30;
 
 impl Learning {
     /// Of all scalars of a run; `None` where none of them is a loss.

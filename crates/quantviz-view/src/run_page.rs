@@ -9,7 +9,7 @@ use crate::run_histograms::HistogramStrip;
 use crate::run_places::EmbeddingView;
 use crate::session_grid::SessionGrid;
 use crate::session_view::{SeriesView, SessionView};
-use crate::session_words::{date, duration};
+use crate::session_words::date;
 
 /// A run, as a page shows it.
 #[derive(Clone, Debug)]
@@ -221,10 +221,7 @@ fn facts(view: &SessionView, now_ms: u64) -> Vec<String> {
         0 => String::new(),
         some => format!(", {} of them statistics only", count(some)),
     };
-    let mut facts = vec![format!("{} · step {}", view.state.name(), count(view.last_step))];
-    if matches!(view.state, RunState::Live | RunState::Stalled | RunState::Lost) {
-        facts.push(format!("heard from {} ago", duration(now_ms.saturating_sub(view.last_ms))));
-    }
+    let mut facts = vec![format!("{} · step {}", view.state.name(), count(view.last_step)), view.heard(now_ms)];
     facts.push(format!("{} parameters with {} numbers", count(view.parameters), count(view.elements)));
     facts.push(match &*view.every {
         "" => format!("{} snapshots{thinned}", count(view.snapshots)),

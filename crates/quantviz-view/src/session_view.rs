@@ -9,6 +9,7 @@ use crate::learning::{Learning, median};
 use crate::session_grid::{FROZEN, SessionGrid};
 use crate::session_list::snapshots;
 use crate::session_step::StepView;
+use crate::session_words::{date, duration};
 
 /// A run: what `quantviz sessions show --json` prints.
 #[derive(Clone, Debug, Serialize)]
@@ -110,6 +111,14 @@ impl SeriesView {
 }
 
 impl SessionView {
+    /// When it was heard from last: how long ago that is while it may go on, otherwise the date.
+    pub fn heard(&self, now_ms: u64) -> String {
+        match self.state {
+            RunState::Finished | RunState::Failed => format!("ended {} UTC", date(self.last_ms)),
+            _ => format!("heard from {} ago", duration(now_ms.saturating_sub(self.last_ms))),
+        }
+    }
+
     /// The version that is written.
     pub const SCHEMA: &'static str = "quantviz.session/1";
 

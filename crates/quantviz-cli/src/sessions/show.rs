@@ -1,6 +1,6 @@
 //! `quantviz sessions show`: what a run has learnt, and what its parameters do.
 
-use quantviz::view::{SessionView, Trend, bytes, count, date, duration, number};
+use quantviz::view::{SessionView, Trend, bytes, count, date, number};
 use quantviz::{Quantity, RunState, one_line};
 
 use super::chart::{Room, chart};
@@ -122,9 +122,9 @@ impl Page {
             RunState::Live => paint.badge("live"),
             other => other.name().to_owned(),
         };
-        let heard = duration(self.now_ms.saturating_sub(view.last_ms));
+        let heard = view.heard(self.now_ms);
         let mut text = format!("{}\n", paint.strong(&shorten(&title, *width)));
-        text.push_str(&format!("{state} · step {} · heard from {heard} ago\n", count(view.last_step)));
+        text.push_str(&format!("{state} · step {} · {heard}\n", count(view.last_step)));
         if let Some(reason) = &view.reason {
             text.push_str(&format!("{}\n", paint.alarm(&wrap(&one_line(reason), *width, 2))));
         }

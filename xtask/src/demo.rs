@@ -65,11 +65,11 @@ fn seconds_of_training(args: &[String]) -> Result<f64> {
     let words: Vec<&str> = args.iter().flat_map(|arg| arg.split('=')).collect();
     match words[..] {
         [] => Ok(60.0),
-        ["--seconds", value] => value
-            .parse()
-            .ok()
-            .filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)
-            .ok_or_else(|| format!("--seconds takes one positive number, as in `--seconds 20`, not {value:?}")),
+        ["--seconds", value] => {
+            value.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0).ok_or_else(
+                || format!("--seconds takes one positive number, as in `--seconds 20`, not {value:?}"),
+            )
+        }
         ["--seconds", ..] => Err("--seconds takes one positive number, as in `--seconds 20`".into()),
         _ => Err("demo knows one option, `--seconds N`".into()),
     }

@@ -43,7 +43,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         options: "[--fast]",
-        about: "everything that must hold; --fast leaves out Python, browsers and notebooks",
+        about: "everything that must hold; --fast leaves out Python, services, browsers and notebooks",
         run: test::run,
     },
     Command {

@@ -89,11 +89,17 @@ fn tests() -> Result {
 
 /// Each feature alone, since tests see all of them together.
 fn features() -> Result {
-    for package in ["quantviz-formats", "quantviz", "quantviz-evcxr"] {
+    for package in ["quantviz-formats", "quantviz", "quantviz-evcxr", "quantviz-store"] {
         show(&mut cargo(["check", "--package", package, "--no-default-features"]))?;
     }
     // Pictures without what paints them.
     show(&mut cargo(["check", "--package", "quantviz", "--no-default-features", "--features", "html"]))?;
+    for features in ["record", "store", "cloud"] {
+        let package = ["check", "--package", "quantviz", "--no-default-features", "--features", features];
+        show(&mut cargo(package))?;
+    }
+    let session = ["check", "--package", "quantviz-evcxr", "--no-default-features", "--features", "session"];
+    show(&mut cargo(session))?;
     for feature in ["gguf", "onnx", "safetensors", "torch"] {
         let package = ["check", "--package", "quantviz-formats", "--no-default-features"];
         show(cargo(package).args(["--features", feature]))?;

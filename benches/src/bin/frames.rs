@@ -19,9 +19,11 @@ const LEAST_KEPT: f32 = 0.9;
 const SETTLES: usize = 2;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let [store, session] = std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| {
-        "frames takes a store and a session, as in `frames target/frames run`"
-    })?;
+    let [store, session] = std::env::args()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| "frames takes a store and a session, as in `frames target/frames run`")?;
     let store = SessionStore::at(&store)?;
     let run = Run::open(&store, &session.parse()?)?;
     let steps: Vec<u64> = run.snapshots().iter().map(|it| it.step).collect();
@@ -36,13 +38,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     let mut holds = !views.is_empty();
-    println!("{:<12}{:>10}{:>7}{:>8}{:>10}{:>12}", "embedding", "snapshots", "turns", "scaled", "moved", "least kept");
+    println!(
+        "{:<12}{:>10}{:>7}{:>8}{:>10}{:>12}",
+        "embedding", "snapshots", "turns", "scaled", "moved", "least kept"
+    );
     for (name, view) in &views {
         let View { seen, turns, scaled, moved, least, .. } = view;
         println!("{name:<12}{seen:>10}{turns:>7}{scaled:>8}{moved:>10}{least:>12.3}");
         holds &= *turns <= MOST_TURNS && *moved == 0 && *least >= LEAST_KEPT;
     }
-    println!("asked: at most {MOST_TURNS} turns, none moved in between, {LEAST_KEPT} kept from snapshot {} on", SETTLES + 1);
+    println!(
+        "asked: at most {MOST_TURNS} turns, none moved in between, {LEAST_KEPT} kept from snapshot {} on",
+        SETTLES + 1
+    );
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

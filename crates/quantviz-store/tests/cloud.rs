@@ -221,3 +221,50 @@ fn urls_that_name_nothing() {
     }
     assert!(SessionStore::at("gs://bucket/runs").is_ok());
 }
+
+/// Set for the process that has credentials in its environment.
+const SHOWS: &str = "QUANTVIZ_SHOWS_STORES";
+const SECRET: &str = "c2VjcmV0c2VjcmV0";
+
+/// Runs as a process of its own, since credentials come from the environment.
+#[test]
+fn show_stores() {
+    if variable(SHOWS).is_none() {
+        return;
+    }
+    for url in ["s3://bucket/runs", "gs://bucket/runs", "az://container/runs"] {
+        match SessionStore::at(url) {
+            Ok(store) => println!("store {store:?}"),
+            Err(error) => println!("error {error}"),
+        }
+    }
+}
+
+#[test]
+fn credentials_are_not_shown() {
+    let shown = |account: &str| {
+        let output = std::process::Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "show_stores", "--nocapture"])
+            .env(SHOWS, "1")
+            .envs([("AWS_ACCESS_KEY_ID", "someone"), ("AWS_SECRET_ACCESS_KEY", SECRET)])
+            .envs([("AZURE_STORAGE_ACCOUNT_NAME", "someone"), ("AZURE_STORAGE_ACCOUNT_KEY", SECRET)])
+            .env("GOOGLE_SERVICE_ACCOUNT_KEY", account)
+            .output()
+            .expect("this test runs");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    // One that is well-formed, as far as it is looked at, and one that is not.
+    let key = format!(
+        r#"{{"private_key": "{SECRET}", "private_key_id": "id", "client_email": "a@b", "disable_oauth": true, "gcs_base_url": "http://localhost"}}"#
+    );
+    for account in [key.as_str(), SECRET] {
+        let shown = shown(account);
+        let lines: Vec<&str> = shown
+            .lines()
+            .filter(|line| line.contains("store SessionStore") || line.contains("error "))
+            .collect();
+        assert_eq!(lines.len(), 3, "{shown}");
+        assert!(!shown.contains(SECRET), "{shown}");
+        assert!(lines.iter().any(|line| line.contains("gs://bucket/runs")), "{shown}");
+    }
+}

@@ -221,7 +221,8 @@ fn facts(view: &SessionView, now_ms: u64) -> Vec<String> {
         0 => String::new(),
         some => format!(", {} of them statistics only", count(some)),
     };
-    let mut facts = vec![format!("{} · step {}", view.state.name(), count(view.last_step)), view.heard(now_ms)];
+    let mut facts =
+        vec![format!("{} · step {}", view.state.name(), count(view.last_step)), view.heard(now_ms)];
     facts.push(format!("{} parameters with {} numbers", count(view.parameters), count(view.elements)));
     facts.push(match &*view.every {
         "" => format!("{} snapshots{thinned}", count(view.snapshots)),

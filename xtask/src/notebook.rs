@@ -7,7 +7,7 @@ use crate::kernel::Kernel;
 use crate::metadata::Metadata;
 use crate::process::{make_folder, run as show};
 
-const NOTEBOOKS: &[&str] = &["notebooks/inspect.ipynb"];
+const NOTEBOOKS: &[&str] = &["notebooks/inspect.ipynb", "notebooks/session.ipynb"];
 
 /// Notebooks are in every clone of the repository.
 const MOST_BYTES: u64 = 600_000;

@@ -96,6 +96,7 @@ impl Delivery {
 
 impl Courier {
     fn run(&mut self, queue: &Queue<Parcel>) {
+        crate::priority::give_way();
         loop {
             match queue.take(BEAT) {
                 Taken::One(parcel) => {

@@ -26,6 +26,7 @@ mod encode;
 mod import;
 mod pace;
 mod placed;
+mod priority;
 mod queue;
 mod recorder;
 mod selection;

@@ -86,6 +86,7 @@ impl Worker {
     }
 
     pub(crate) fn run(mut self, queue: &Queue<Job>) {
+        crate::priority::give_way();
         loop {
             match queue.take(Duration::from_secs(60)) {
                 Taken::One(job) => {

@@ -16,7 +16,8 @@
 //! with `png` also pictures as PNG; with `store` training runs are kept in folders (`store`), with `cloud` also in S3, GCS and
 //! Azure.
 
-#[cfg(doctest)]
+// Its examples use what these features have.
+#[cfg(all(doctest, feature = "record", feature = "store"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 

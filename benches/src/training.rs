@@ -4,8 +4,8 @@ use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
 use quantviz::{
-    Block, DType, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result,
-    Role, Shape, Sink, role_from_name,
+    DType, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part, Result, Role,
+    Shape, Sink, read_elements, role_from_name,
 };
 
 use crate::transformer::Transformer;
@@ -101,13 +101,7 @@ impl ParameterSource for Training {
         range: Range<u64>,
         sink: &mut dyn Sink,
     ) -> Result<ControlFlow<()>> {
-        let all = self.of(part)?;
-        let values = usize::try_from(range.start)
-            .ok()
-            .zip(usize::try_from(range.end).ok())
-            .and_then(|(start, end)| all[id.index()].get(start..end))
-            .ok_or_else(|| Error::malformed("beyond the end"))?;
-        Ok(sink.block(Block { start: range.start, elements: Elements::F32(values) }))
+        read_elements(&Elements::F32(&self.of(part)?[id.index()]), range, sink)
     }
 
     fn gather(&self, id: ParameterId, part: Part, at: &[u64], out: &mut [f32]) -> Result<()> {

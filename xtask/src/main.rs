@@ -9,6 +9,7 @@ mod install;
 mod kernel;
 mod metadata;
 mod notebook;
+mod object_stores;
 mod page;
 mod peers;
 mod pictures;
@@ -16,6 +17,7 @@ mod process;
 mod quantviz;
 mod release_check;
 mod scale;
+mod server;
 mod test;
 mod tidy;
 
@@ -41,7 +43,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "test",
         options: "[--fast]",
-        about: "everything that must hold; --fast leaves out Python, browsers and notebooks",
+        about: "everything that must hold; --fast leaves out Python, services, browsers and notebooks",
         run: test::run,
     },
     Command {

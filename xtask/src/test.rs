@@ -25,6 +25,7 @@ const PARTS: &[Part] = &[
     Part { title: "features", run: features, essential: false, slow: false },
     Part { title: "documentation", run: documentation, essential: false, slow: false },
     Part { title: "agreement with Python", run: agreement, essential: false, slow: true },
+    Part { title: "object stores", run: crate::object_stores::test, essential: false, slow: true },
     Part { title: "browser", run: browser, essential: false, slow: true },
     Part { title: "notebook", run: crate::notebook::test, essential: false, slow: true },
     Part { title: "clean files", run: clean_files, essential: false, slow: true },
@@ -89,11 +90,17 @@ fn tests() -> Result {
 
 /// Each feature alone, since tests see all of them together.
 fn features() -> Result {
-    for package in ["quantviz-formats", "quantviz", "quantviz-evcxr"] {
+    for package in ["quantviz-formats", "quantviz", "quantviz-evcxr", "quantviz-store"] {
         show(&mut cargo(["check", "--package", package, "--no-default-features"]))?;
     }
     // Pictures without what paints them.
     show(&mut cargo(["check", "--package", "quantviz", "--no-default-features", "--features", "html"]))?;
+    for features in ["record", "store", "cloud"] {
+        let package = ["check", "--package", "quantviz", "--no-default-features", "--features", features];
+        show(&mut cargo(package))?;
+    }
+    let session = ["check", "--package", "quantviz-evcxr", "--no-default-features", "--features", "session"];
+    show(&mut cargo(session))?;
     for feature in ["gguf", "onnx", "safetensors", "torch"] {
         let package = ["check", "--package", "quantviz-formats", "--no-default-features"];
         show(cargo(package).args(["--features", feature]))?;

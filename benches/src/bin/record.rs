@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use quantviz::record::{MatrixLook, Recorder};
 use quantviz::store::MemoryStore;
 use quantviz::{
-    Budget, Cursor, Entry, Opening, Plan, Quantity, Rank, Record, RecordId, RecordKind, Result, Run,
-    SessionId, SessionInfo, Snapshot, SnapshotStore, Writer,
+    Budget, Entry, Plan, Quantity, Record, RecordId, RecordKind, Result, Run, SessionId, Snapshot,
+    SnapshotStore, Writer,
 };
 use quantviz_benches::{GPT2, Training, Transformer};
+use quantviz_testkit::{Behaving, Behaviour};
 
 const NAMES: [&str; 5] = ["snapshot", "look", "overhead", "stalled", "endless"];
 /// About a million numbers.
@@ -165,56 +166,29 @@ fn overhead() {
     }
 }
 
-/// A store that stands still, as long as it is told to, and keeps nothing.
-struct Standing(Arc<AtomicBool>, MemoryStore);
+/// A store stands still, as long as it is told to, and keeps nothing: what is measured is the recorder.
+#[derive(Default)]
+struct Standing(AtomicBool);
 
-impl SnapshotStore for Standing {
-    fn sessions(&self) -> Result<Vec<SessionInfo>> {
-        self.1.sessions()
-    }
-    fn open(&self, session: &SessionId, rank: Rank, opening: Opening) -> Result<Writer> {
-        self.1.open(session, rank, opening)
-    }
-    fn append(&self, writer: &Writer, entry: &Entry) -> Result<Record> {
+impl Behaviour for Standing {
+    fn append(&self, writer: &Writer, entry: &Entry, _: &dyn Fn() -> Result<Record>) -> Result<Record> {
         while self.0.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(10));
         }
-        // Nothing is kept: what is measured is the recorder.
         Ok(Record::of(entry, writer.rank, writer.epoch, 0))
-    }
-    fn beat(&self, writer: &Writer) -> Result<()> {
-        self.1.beat(writer)
-    }
-    fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {
-        self.1.records(session, after)
-    }
-    fn read(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        self.1.read(session, which)
-    }
-    fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        self.1.summaries(session, which)
-    }
-    fn thin(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
-        self.1.thin(session, which)
-    }
-    fn remove(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
-        self.1.remove(session, which)
-    }
-    fn remove_session(&self, session: &SessionId) -> Result<()> {
-        self.1.remove_session(session)
     }
 }
 
 /// The time of each of 2,000 captures, beside a store that stands still.
 fn stalled() {
-    let standing = Arc::new(AtomicBool::new(true));
+    let standing = Arc::new(Standing(true.into()));
     let mut training = Training::new(&SMALL);
     let recording = Recorder::builder("bench")
         .every_steps(1)
         .share(0.05)
         .patience(Duration::from_millis(10))
         .on_trouble(|_| {})
-        .to(Standing(standing.clone(), MemoryStore::new()))
+        .to(Behaving::new(MemoryStore::new(), standing.clone()))
         .start();
     let mut recording = recording.unwrap_or_else(|error| panic!("{error}"));
     let compute = Duration::from_millis(15);
@@ -237,7 +211,7 @@ fn stalled() {
             break;
         }
     }
-    standing.store(false, Ordering::SeqCst);
+    standing.0.store(false, Ordering::SeqCst);
     let state = recording.finish();
     times.sort_by(f64::total_cmp);
     noise.sort_by(f64::total_cmp);
@@ -277,7 +251,7 @@ fn stalled() {
 fn endless() {
     const CAPTURES: u64 = 100_000;
     let training = Training::new(&Transformer { layers: 2, width: 32, vocabulary: 65, positions: 32 });
-    let mut recording = recorder(Standing(Arc::default(), MemoryStore::new()), 1, 0.05);
+    let mut recording = recorder(Behaving::new(MemoryStore::new(), Standing::default()), 1, 0.05);
     let mut tenths = Vec::new();
     let mut begun = Instant::now();
     for step in 0..CAPTURES {

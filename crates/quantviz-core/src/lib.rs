@@ -160,8 +160,8 @@ mod work;
 
 pub use activation::{Activation, QuantizedInput};
 pub use capture::{
-    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, histogram_grid, shown_rows,
-    tail_weight,
+    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, dot, histogram_grid,
+    shown_rows, tail_weight,
 };
 pub use channel_scales::ChannelScales;
 pub use claim::{Basis, Claim};
@@ -207,7 +207,7 @@ pub use session::{
     Statistics, Timeline, Track, Writer, WrittenArrays, index_name,
 };
 pub use shape::Shape;
-pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived};
+pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived, read_elements};
 pub use summary::RangeSummary;
 pub use text::{is_like, one_line};
 pub use transformer::TransformerPart;

@@ -7,8 +7,8 @@ use ndarray::{ArrayBase, Data, Dimension};
 use crate::model::Modules;
 use crate::roles::role_from_name;
 use crate::{
-    Block, DType, Element, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part,
-    QuantDescriptor, Result, Role, Shape, Sink, byte_len, check_range, read_derived,
+    DType, Element, Elements, Error, Format, Model, Parameter, ParameterId, ParameterSource, Part,
+    QuantDescriptor, Result, Role, Shape, Sink, byte_len, read_derived, read_elements,
 };
 
 /// Tensors in memory, as a source.
@@ -148,19 +148,13 @@ impl ParameterSource for MemorySource {
         let parameter = self.model.parameter(id);
         let stored = self.tensors.get(id.index());
         let stored = stored.ok_or_else(|| Error::not_found("it has no values").in_tensor(&parameter.name))?;
-        check_range(&range, parameter.shape.elements()).map_err(|error| error.in_tensor(&parameter.name))?;
-        if range.is_empty() {
-            return Ok(ControlFlow::Continue(()));
-        }
         let bytes = &bytemuck::cast_slice(&stored.words)[..stored.bytes];
-        let in_memory = |index: u64| usize::try_from(index).ok();
-        let elements = in_memory(range.start)
-            .zip(in_memory(range.end - range.start))
-            .and_then(|(first, len)| Elements::from_bytes(parameter.dtype, bytes, first, len));
+        let len = usize::try_from(parameter.shape.elements()).ok();
+        let elements = len.and_then(|len| Elements::from_bytes(parameter.dtype, bytes, 0, len));
         let elements = elements.ok_or_else(|| {
             Error::unsupported(format!("{} elements cannot be read one by one", parameter.dtype))
                 .in_tensor(&parameter.name)
         })?;
-        Ok(sink.block(Block { start: range.start, elements }))
+        read_elements(&elements, range, sink).map_err(|error| error.in_tensor(&parameter.name))
     }
 }

@@ -197,6 +197,39 @@ pub fn check_range(range: &Range<u64>, len: u64) -> Result<()> {
     Err(Error::malformed(format!("elements {}..{} were asked for, there are {len}", range.start, range.end)))
 }
 
+/// Pushes the elements `range` of some that lie in memory, side by side: what [`ParameterSource::read`] does for those.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use quantviz_core::{Block, Elements, read_elements};
+///
+/// let weights = [0.5f32, -1.5, 2.0, 0.25];
+/// let mut read = Vec::new();
+/// let mut sink = |block: Block<'_>| {
+///     read.extend(block.elements.to_vec());
+///     ControlFlow::Continue(())
+/// };
+/// read_elements(&Elements::F32(&weights), 1..3, &mut sink)?;
+/// assert_eq!(read, [-1.5, 2.0]);
+/// # Ok::<(), quantviz_core::Error>(())
+/// ```
+///
+/// # Errors
+/// Beyond their end there are none: [`check_range`] says so.
+pub fn read_elements(
+    elements: &Elements<'_>,
+    range: Range<u64>,
+    sink: &mut dyn Sink,
+) -> Result<ControlFlow<()>> {
+    check_range(&range, elements.len() as u64)?;
+    if range.is_empty() {
+        return Ok(ControlFlow::Continue(()));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "those that lie in memory have indices that fit")]
+    let elements = elements.slice(range.start as usize..range.end as usize);
+    Ok(sink.block(Block { start: range.start, elements }))
+}
+
 /// Reads the parts that follow from the stored elements of a parameter and of those its descriptor names: what
 /// [`ParameterSource::read`] does for every [`Part`] that the source has nothing special for.
 ///

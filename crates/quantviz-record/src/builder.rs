@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quantviz_core::{Error, Rank, Result, SessionId, SnapshotStore, TransformerPart};
+use quantviz_core::{Error, Rank, Result, SessionId, SnapshotStore, TransformerPart, is_like};
 
 use crate::import::Import;
 use crate::pace::Every;
@@ -105,7 +105,8 @@ impl RecorderBuilder {
         self.with(|it| it.bytes = bytes.clamp(LEAST_BYTES, MOST_BYTES))
     }
 
-    /// Records only parameters whose names match one of these patterns, in which `*` stands for any characters.
+    /// Records only parameters whose names are like one of these patterns, in which `*` stands for any text and `?` for one
+    /// character: see [`is_like`].
     pub fn parameters<S: Into<String>>(self, patterns: impl IntoIterator<Item = S>) -> Self {
         self.with(|it| it.patterns.extend(patterns.into_iter().map(Into::into)))
     }
@@ -196,7 +197,7 @@ impl RecorderBuilder {
 
 impl Options {
     pub(crate) fn wants(&self, name: &str) -> bool {
-        self.patterns.is_empty() || self.patterns.iter().any(|pattern| matches(pattern, name))
+        self.patterns.is_empty() || self.patterns.iter().any(|pattern| is_like(pattern, name))
     }
 
     pub(crate) fn labels_of(&self, name: &str, part: Option<TransformerPart>) -> Option<&Vec<String>> {
@@ -207,26 +208,8 @@ impl Options {
     }
 }
 
-/// Whether a name is like a pattern, in which `*` stands for any characters.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((before, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(name) = name.strip_prefix(before) else { return false };
-    (0..=name.len()).filter(|&at| name.is_char_boundary(at)).any(|at| matches(rest, &name[at..]))
-}
-
 fn to_stderr(line: &str) {
     use std::io::Write;
     // Whoever has no standard error output cannot be told.
     let _ = writeln!(std::io::stderr(), "quantviz: {line}");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        assert!(matches("*", "h.0.weight") && matches("h.*.weight", "h.0.attn.weight"));
-        assert!(!matches("h.*.weight", "h.0.bias") && !matches("h", "h.0") && matches("h", "h"));
-    }
 }

@@ -41,17 +41,28 @@ struct Courier {
     options: Options,
     writer: Option<Writer>,
     trouble: Trouble,
-    last_trouble: Option<String>,
+    /// What was told of since something was kept: what goes wrong is told once, though its words may differ each time.
+    told: Option<ErrorKind>,
     /// The place of the parcel that the epoch began with.
     begun: Option<u64>,
+    /// How it began: tried again, in the same way.
+    opening: Option<Opening>,
 }
 
 impl Delivery {
     pub(crate) fn start(store: Arc<dyn SnapshotStore>, session: SessionId, options: Options) -> Self {
         let queue = Arc::new(Queue::new(WAITING, |it: &Parcel| it.piece.kind == RecordKind::Snapshot));
         let trouble = options.trouble.clone();
-        let mut courier =
-            Courier { store, session, options, writer: None, trouble, last_trouble: None, begun: None };
+        let mut courier = Courier {
+            store,
+            session,
+            options,
+            writer: None,
+            trouble,
+            told: None,
+            begun: None,
+            opening: None,
+        };
         let incoming = queue.clone();
         let work = move || courier.run(&incoming);
         let thread = std::thread::Builder::new().name("quantviz-store".into()).spawn(work).ok();
@@ -111,25 +122,26 @@ impl Courier {
         loop {
             let error = match self.write(parcel) {
                 Ok(()) => {
-                    self.last_trouble = None;
+                    self.told = None;
                     return true;
                 }
                 Err(error) => error,
             };
-            let line = error.to_string();
-            if self.last_trouble.as_ref() != Some(&line) {
+            if self.told != Some(error.kind()) {
+                let line = error.to_string();
                 let ends = if error.kind() == ErrorKind::Refused {
                     "; nothing more is recorded to this store"
                 } else {
                     ""
                 };
                 (self.trouble)(&format!("{}{ends}", of_session(&self.session, &line)));
-                self.last_trouble = Some(line);
+                self.told = Some(error.kind());
             }
             if error.kind() == ErrorKind::Refused {
                 return false;
             }
             if queue.is_closed() && pause > FIRST_PAUSE * 8 {
+                queue.give_up();
                 return true;
             }
             std::thread::sleep(pause);
@@ -140,16 +152,18 @@ impl Courier {
     fn write(&mut self, parcel: &Parcel) -> Result<()> {
         // Tried again, it has its epoch already.
         if parcel.begins.is_some() && self.begun != Some(parcel.seq) {
-            self.writer = None;
+            (self.writer, self.opening) = (None, None);
         }
         let writer = match &self.writer {
             Some(writer) => writer,
             None => {
-                let opening = match parcel.begins {
-                    Some(step) => Opening::Resume { step },
-                    None => self.opening(parcel.piece.first_step)?,
+                let opening = match (self.opening, parcel.begins) {
+                    (Some(opening), _) => opening,
+                    (None, Some(step)) => Opening::Resume { step },
+                    (None, None) => self.opening(parcel.piece.first_step)?,
                 };
                 self.begun = Some(parcel.seq);
+                self.opening = Some(opening);
                 self.writer.insert(self.store.open(&self.session, self.options.rank, opening)?)
             }
         };

@@ -40,13 +40,23 @@ pub(crate) struct Pace {
     share: f64,
     step_times: Vec<Duration>,
     next: usize,
+    /// Of the times of steps. It is asked for several times at each.
+    median_step: Duration,
     last_capture: Option<(u64, Duration)>,
     spent: Duration,
 }
 
 impl Pace {
     pub(crate) fn new(every: Every, share: f64) -> Self {
-        Pace { every, share, step_times: Vec::new(), next: 0, last_capture: None, spent: Duration::ZERO }
+        Pace {
+            every,
+            share,
+            step_times: Vec::new(),
+            next: 0,
+            median_step: Duration::ZERO,
+            last_capture: None,
+            spent: Duration::ZERO,
+        }
     }
 
     /// A step took so long, without what recording cost.
@@ -57,12 +67,9 @@ impl Pace {
             self.step_times[self.next % REMEMBERED] = time;
         }
         self.next = self.next.wrapping_add(1);
-    }
-
-    fn median_step(&self) -> Option<Duration> {
         let mut times = self.step_times.clone();
-        times.sort_unstable();
-        times.get(times.len() / 2).copied()
+        let half = times.len() / 2;
+        self.median_step = *times.select_nth_unstable(half).1;
     }
 
     /// How many steps lie between two captures.
@@ -87,7 +94,7 @@ impl Pace {
     /// What a capture may take at this step, where one is due.
     pub(crate) fn due(&self, step: u64) -> Option<Duration> {
         let Some((last, _)) = self.last_capture else { return Some(FIRST) };
-        let step_time = self.median_step().unwrap_or_default();
+        let step_time = self.median_step;
         let interval = self.interval(step_time);
         // A run that was resumed goes back; its first step is worth having.
         let is_due = step < last || step - last >= interval;

@@ -1,6 +1,6 @@
 //! Where the rows of an embedding are shown, from capture to capture.
 
-use quantviz_core::{EmbeddingState, Frame, PlannedEmbedding, Principal, bf16};
+use quantviz_core::{EmbeddingState, Frame, PlannedEmbedding, Principal, bf16, dot};
 
 use crate::selection::Embedding;
 
@@ -115,7 +115,7 @@ impl Placed {
             let row = &rows[at * width..(at + 1) * width];
             let mut nearest: Vec<(f32, usize)> = Vec::with_capacity(NEIGHBOURS + 1);
             for (other, of_other) in rows.chunks_exact(width).enumerate().filter(|&(other, _)| other != at) {
-                let cosine = product(row, of_other) / (norms[at] * norms[other]).max(f32::MIN_POSITIVE);
+                let cosine = dot(row, of_other) as f32 / (norms[at] * norms[other]).max(f32::MIN_POSITIVE);
                 if nearest.len() == NEIGHBOURS && nearest.last().is_some_and(|last| cosine <= last.0) {
                     continue;
                 }
@@ -141,19 +141,8 @@ impl Placed {
     }
 }
 
-fn product(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 8;
-    let mut lanes = [0.0f32; LANES];
-    let (a_whole, a_rest) = a.as_chunks::<LANES>();
-    let (b_whole, b_rest) = b.as_chunks::<LANES>();
-    for (a, b) in a_whole.iter().zip(b_whole) {
-        (0..LANES).for_each(|lane| lanes[lane] += a[lane] * b[lane]);
-    }
-    lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f32>()
-}
-
 fn norm(row: &[f32]) -> f32 {
-    product(row, row).sqrt()
+    dot(row, row).sqrt() as f32
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {
@@ -216,7 +205,7 @@ mod tests {
         placed.take(&embedding, &rows, 0, true);
         let row = |at: usize| &rows[at * 6..(at + 1) * 6];
         for at in 0..40 {
-            let cosine = |other: usize| product(row(at), row(other)) / norm(row(at)) / norm(row(other));
+            let cosine = |other: usize| dot(row(at), row(other)) as f32 / norm(row(at)) / norm(row(other));
             let mut others: Vec<usize> = (0..40).filter(|&other| other != at).collect();
             others.sort_by(|&a, &b| cosine(b).total_cmp(&cosine(a)));
             let told: Vec<usize> =

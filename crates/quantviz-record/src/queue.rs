@@ -19,8 +19,8 @@ const MOST: usize = 100_000;
 struct State<T> {
     waiting: VecDeque<T>,
     is_closed: bool,
-    /// Somebody took something and is not done with it.
-    is_busy: bool,
+    /// Somebody took something and is not done with it; whether that may be lost.
+    busy: Option<bool>,
     lost: u64,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Taken<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new(room: usize, may_be_lost: fn(&T) -> bool) -> Self {
-        let state = State { waiting: VecDeque::new(), is_closed: false, is_busy: false, lost: 0 };
+        let state = State { waiting: VecDeque::new(), is_closed: false, busy: None, lost: 0 };
         Queue { state: Mutex::new(state), changed: Condvar::new(), room, may_be_lost }
     }
 
@@ -74,11 +74,11 @@ impl<T> Queue<T> {
     pub(crate) fn take(&self, at_most: Duration) -> Taken<T> {
         let until = Instant::now() + at_most;
         let mut state = self.lock();
-        state.is_busy = false;
+        state.busy = None;
         self.changed.notify_all();
         loop {
             if let Some(it) = state.waiting.pop_front() {
-                state.is_busy = true;
+                state.busy = Some((self.may_be_lost)(&it));
                 return Taken::One(it);
             }
             if state.is_closed {
@@ -98,12 +98,19 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
-    /// Drops what waits, and whatever somebody is busy with counts as done.
+    /// Whatever somebody is busy with is lost.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.lock();
+        state.lost += u64::from(state.busy.take().unwrap_or(false));
+        self.changed.notify_all();
+    }
+
+    /// All is lost: what waits, what somebody is busy with, and what may still come.
     pub(crate) fn abandon(&self) {
+        self.give_up();
         let mut state = self.lock();
         state.is_closed = true;
-        state.is_busy = false;
-        state.waiting.clear();
+        state.lost += state.waiting.drain(..).filter(|it| (self.may_be_lost)(it)).count() as u64;
         self.changed.notify_all();
     }
 
@@ -114,7 +121,7 @@ impl<T> Queue<T> {
     /// Waits until everything is done, but not for ever.
     pub(crate) fn wait_until_empty(&self, until: Instant) -> bool {
         let mut state = self.lock();
-        while state.is_busy || !state.waiting.is_empty() {
+        while state.busy.is_some() || !state.waiting.is_empty() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -157,6 +164,20 @@ mod tests {
         assert_eq!(taken(&queue), Some(1));
         assert!(!queue.wait_until_empty(Instant::now()));
         assert!(matches!(queue.take(Duration::ZERO), Taken::Closed));
+        assert!(queue.wait_until_empty(Instant::now()));
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted() {
+        let queue = Queue::new(9, |it: &i32| *it < 100);
+        [1, 100, 2, 3].into_iter().for_each(|it| assert!(queue.push(it).is_none()));
+        assert_eq!((taken(&queue), queue.lost()), (Some(1), 0));
+        queue.give_up();
+        queue.give_up();
+        assert_eq!((queue.lost(), taken(&queue)), (1, Some(100)));
+        queue.abandon();
+        queue.push(4);
+        assert_eq!(queue.lost(), 4);
         assert!(queue.wait_until_empty(Instant::now()));
     }
 }

@@ -15,7 +15,7 @@ use crate::queue::Queue;
 use crate::selection::Selection;
 use crate::worker::{Counts, Job, Worker, queue};
 
-/// Scalars are handed over after so long, if no snapshot is.
+/// Scalars are handed over after so long.
 const SCALARS_WAIT: Duration = Duration::from_secs(1);
 /// Rows of scalars that wait at most, whatever becomes of the thread that takes them.
 const MOST_SCALARS: usize = 100_000;
@@ -78,7 +78,8 @@ pub struct RecorderState {
     pub snapshots: u64,
     /// The bytes of everything that was made.
     pub bytes: u64,
-    /// Snapshots that were lost because a store, or the recorder's own thread, did not keep up.
+    /// Snapshots that were lost because a store, or the recorder's own thread, did not keep up. One that a store has never
+    /// answered for counts as well.
     pub lost: u64,
     /// Calls in which something went wrong.
     pub failures: u64,
@@ -172,9 +173,7 @@ impl Recorder {
                     self.capturer = None;
                     self.fail("reading parameters panicked");
                 }
-                if self.scalars_since.elapsed() > SCALARS_WAIT {
-                    self.hand_over_scalars();
-                }
+                self.hand_over_scalars_in_time();
                 self.pace.also_spent(begun.elapsed());
             }
         }
@@ -218,9 +217,14 @@ impl Recorder {
         } else {
             self.last_trouble = None;
         }
-        self.hand_over_scalars();
-        if let Some(Job::Capture(_)) = self.queue.push(Job::Capture(Box::new(captured))) {
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+        self.hand_over_scalars_in_time();
+        drop(self.queue.push(Job::Capture(Box::new(captured))));
+    }
+
+    /// Not with every snapshot, which has those of its step: a store that is slow would be busy with nothing else.
+    fn hand_over_scalars_in_time(&mut self) {
+        if self.scalars_since.elapsed() > SCALARS_WAIT {
+            self.hand_over_scalars();
         }
     }
 

@@ -41,6 +41,7 @@ pub(crate) enum Job {
 pub(crate) struct Counts {
     pub(crate) snapshots: AtomicU64,
     pub(crate) bytes: AtomicU64,
+    /// On the way to stores.
     pub(crate) lost: AtomicU64,
 }
 
@@ -95,8 +96,7 @@ impl Worker {
                         Err(error) => (self.options.trouble)(&format!("session {}: {error}", self.session)),
                     }
                     self.spent += begun.elapsed();
-                    let lost = self.deliveries.iter().map(Delivery::lost).sum();
-                    self.counts.lost.store(lost, Ordering::Relaxed);
+                    self.count_lost();
                 }
                 Taken::Nothing => {}
                 Taken::Closed => break,
@@ -111,6 +111,12 @@ impl Worker {
                 ));
             }
         }
+        self.count_lost();
+    }
+
+    fn count_lost(&self) {
+        let lost = self.deliveries.iter().map(Delivery::lost).sum();
+        self.counts.lost.store(lost, Ordering::Relaxed);
     }
 
     fn send(&mut self, piece: Piece) {

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use ndarray::ArrayD;
 use quantviz_core::{
-    Block, Cursor, Elements, Entry, Error, MemorySource, Model, Opening, ParameterId, ParameterSource, Part,
-    Quantity, Rank, Record, RecordId, Result, Run, SessionId, SessionInfo, Sink, SnapshotStore, Writer,
+    Block, Elements, Entry, Error, MemorySource, Model, ParameterId, ParameterSource, Part, Quantity, Record,
+    Result, Run, SessionId, Sink, SnapshotStore, Writer,
 };
 use quantviz_record::{Recorder, RecorderBuilder};
 use quantviz_store::MemoryStore;
+use quantviz_testkit::{Behaving, Behaviour};
 
 /// What was said to go wrong.
 #[derive(Clone, Default)]
@@ -187,22 +188,16 @@ fn a_run_that_is_resumed_keeps_what_came_before() {
     assert_eq!((at(4), at(5)), (Some(4.0), Some(55.0)));
 }
 
-/// A store that does what it is told to: fail, or stand still.
+/// A store does what it is told to: fail, or stand still.
+#[derive(Default)]
 struct Gate {
-    inner: MemoryStore,
-    is_failing: Arc<AtomicBool>,
-    is_standing: Arc<AtomicBool>,
-    tried: Arc<AtomicUsize>,
+    is_failing: AtomicBool,
+    is_standing: AtomicBool,
+    tried: AtomicUsize,
 }
 
-impl SnapshotStore for Gate {
-    fn sessions(&self) -> Result<Vec<SessionInfo>> {
-        self.inner.sessions()
-    }
-    fn open(&self, session: &SessionId, rank: Rank, opening: Opening) -> Result<Writer> {
-        self.inner.open(session, rank, opening)
-    }
-    fn append(&self, writer: &Writer, entry: &Entry) -> Result<Record> {
+impl Behaviour for Gate {
+    fn append(&self, _: &Writer, _: &Entry, work: &dyn Fn() -> Result<Record>) -> Result<Record> {
         self.tried.fetch_add(1, Ordering::SeqCst);
         while self.is_standing.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));
@@ -210,28 +205,7 @@ impl SnapshotStore for Gate {
         if self.is_failing.load(Ordering::SeqCst) {
             return Err(Error::io(std::path::Path::new("runs"), std::io::ErrorKind::StorageFull.into()));
         }
-        self.inner.append(writer, entry)
-    }
-    fn beat(&self, writer: &Writer) -> Result<()> {
-        self.inner.beat(writer)
-    }
-    fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {
-        self.inner.records(session, after)
-    }
-    fn read(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        self.inner.read(session, which)
-    }
-    fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        self.inner.summaries(session, which)
-    }
-    fn thin(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
-        self.inner.thin(session, which)
-    }
-    fn remove(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
-        self.inner.remove(session, which)
-    }
-    fn remove_session(&self, session: &SessionId) -> Result<()> {
-        self.inner.remove_session(session)
+        work()
     }
 }
 
@@ -239,20 +213,16 @@ impl SnapshotStore for Gate {
 #[test]
 fn a_store_that_is_full_for_a_while() {
     let (inner, heard) = (MemoryStore::new(), Heard::default());
-    let is_failing = Arc::new(AtomicBool::new(true));
-    let gate = Gate {
-        inner: inner.clone(),
-        is_failing: is_failing.clone(),
-        is_standing: Arc::default(),
-        tried: Arc::default(),
-    };
-    let mut recorder =
-        builder("run", gate, &heard).patience(Duration::from_secs(20)).start().expect("a store");
+    let gate = Arc::new(Gate { is_failing: true.into(), ..Gate::default() });
+    let mut recorder = builder("run", Behaving::new(inner.clone(), gate.clone()), &heard)
+        .patience(Duration::from_secs(20))
+        .start()
+        .expect("a store");
     for step in 0..60 {
         step_takes_a_while();
         recorder.record(step, &weight(step), &[("loss", 1.0)]);
     }
-    is_failing.store(false, Ordering::SeqCst);
+    gate.is_failing.store(false, Ordering::SeqCst);
     let state = recorder.finish();
     let run = run_of(&inner, "run");
     assert_eq!(run.scalars().expect("scalars")["loss"].len(), 60);
@@ -266,11 +236,10 @@ fn a_store_that_is_full_for_a_while() {
 #[test]
 fn a_store_that_stands_still() {
     let (inner, heard) = (MemoryStore::new(), Heard::default());
-    let (is_standing, tried) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
-    let gate =
-        Gate { inner, is_failing: Arc::default(), is_standing: is_standing.clone(), tried: tried.clone() };
+    let gate = Arc::new(Gate { is_standing: true.into(), ..Gate::default() });
     let second = MemoryStore::new();
-    let mut recorder = builder("run", gate, &heard).to(second.clone()).start().expect("a store");
+    let standing = Behaving::new(inner, gate.clone());
+    let mut recorder = builder("run", standing, &heard).to(second.clone()).start().expect("a store");
     for step in 0..100 {
         step_takes_a_while();
         recorder.record(step, &weight(step), &[("loss", 1.0)]);
@@ -278,7 +247,8 @@ fn a_store_that_stands_still() {
     let begun = Instant::now();
     let state = recorder.finish();
     assert!(begun.elapsed() < Duration::from_secs(10), "the end comes");
-    assert_eq!(tried.load(Ordering::SeqCst), 1);
+    assert_eq!(gate.tried.load(Ordering::SeqCst), 1);
+    assert_eq!(state.lost, state.snapshots, "all were lost, those that still waited too: {state:?}");
     assert!(state.lost > 10, "{state:?}");
     // A store that stands still keeps nothing from another one.
     assert_eq!(run_of(&second, "run").scalars().expect("scalars")["loss"].len(), 100);
@@ -287,7 +257,7 @@ fn a_store_that_stands_still() {
         "{:?}",
         heard.lines()
     );
-    is_standing.store(false, Ordering::SeqCst);
+    gate.is_standing.store(false, Ordering::SeqCst);
 }
 
 /// Twenty thousand parameters: statistics alone are more than a snapshot may be. They take turns, and every one has its turn.

@@ -7,6 +7,8 @@
 //! - [`OnnxBuilder`], [`SafetensorsBuilder`] and [`GgufBuilder`] write model files, well-formed or hostile, byte for byte;
 //!   [`wire::Message`] writes any protobuf, [`pickle::Pickle`] any pickle, and [`pickle::TorchBuilder`] the files of torch.
 //! - [`hostile`] is the table of files that no reader may trust, with what has to become of each.
+//! - [`Behaving`] is a store that fails, stands still or tells of what it was asked; [`Proxy`] a line to a server that breaks
+//!   when a test says so.
 //! - [`SmallGpt`] writes a training run that never happened.
 //! - [`mutations`] damages a valid file in ways that parsers get wrong.
 //!
@@ -18,6 +20,7 @@
 //! check_sync_source(&source);
 //! ```
 
+mod behaving;
 mod conformance;
 pub mod gguf;
 pub mod hostile;
@@ -25,16 +28,19 @@ mod mutate;
 pub mod onnx;
 mod pack;
 pub mod pickle;
+mod proxy;
 mod random;
 pub mod safetensors;
 mod sessions;
 pub mod strategies;
 pub mod wire;
 
+pub use behaving::{Behaving, Behaviour};
 pub use conformance::{check_model, check_source, check_store, check_sync_source};
 pub use gguf::GgufBuilder;
 pub use mutate::{mutate, mutations};
 pub use onnx::OnnxBuilder;
 pub use pack::pack;
+pub use proxy::Proxy;
 pub use safetensors::SafetensorsBuilder;
 pub use sessions::SmallGpt;

@@ -96,6 +96,7 @@ pub use quantviz_core::{
     pair,
     part_len,
     read_derived,
+    read_elements,
 };
 pub use quantviz_core::{
     // What rounding would cost.

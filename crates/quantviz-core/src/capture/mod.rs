@@ -8,4 +8,4 @@ mod spectrum;
 pub use frame::{Frame, Principal};
 pub use look::{Look, MatrixLook, THUMBNAIL};
 pub use sample::{Seeded, histogram_grid, shown_rows, tail_weight};
-pub use spectrum::{MatrixFeatures, Peaks};
+pub use spectrum::{MatrixFeatures, Peaks, dot};

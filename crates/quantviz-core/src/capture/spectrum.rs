@@ -120,8 +120,12 @@ fn squared_singular_values(values: &[f32], columns: usize) -> Option<Vec<f64>> {
     Some(eigenvalues(gram, rows))
 }
 
-/// The product of two rows: in `f32` over few, in `f64` over all.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
+/// The product of two rows: in `f32` over few numbers, in `f64` over all.
+///
+/// ```
+/// assert_eq!(quantviz_core::dot(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), 32.0);
+/// ```
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 16;
     let mut total = 0.0;
     for (a, b) in a.chunks(1024).zip(b.chunks(1024)) {

@@ -18,6 +18,23 @@ pub(super) struct Epochs {
     pub(super) listing: Listing,
 }
 
+/// What somebody says who opens a rank.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    pub(super) opening: Opening,
+    pub(super) now: u64,
+    /// Tells it from all other claims.
+    pub(super) nonce: u64,
+    /// It was made before, and whether it has arrived nobody knows.
+    pub(super) is_again: bool,
+}
+
+impl Claim {
+    fn bytes(&self) -> Bytes {
+        Bytes::from(format!("{} {:016x}\n", self.now, self.nonce))
+    }
+}
+
 impl Epochs {
     /// Whether there is a session, and in a format that is known here.
     pub(super) async fn is_there(&self) -> Result<bool> {
@@ -38,11 +55,17 @@ impl Epochs {
         }
     }
 
-    /// Claims the next epoch; `nonce` tells this claim from all others.
-    pub(super) async fn claim(&self, rank: Rank, opening: Opening, now: u64, nonce: u64) -> Result<Writer> {
+    /// Claims the next epoch.
+    pub(super) async fn claim(&self, rank: Rank, claim: &Claim) -> Result<Writer> {
+        let Claim { opening, now, is_again, .. } = *claim;
         self.begin().await?;
         for _ in 0..LAPS {
             let latest = self.latest(rank.index()).await?;
+            if let Some(epoch) = latest.filter(|_| is_again)
+                && self.is_ours(rank.index(), epoch, claim).await?
+            {
+                return Ok(Writer::new(self.session.clone(), rank, epoch));
+            }
             if let (Opening::New, Some(epoch)) = (opening, latest) {
                 let silent_ms = now.saturating_sub(self.heard(rank.index(), epoch).await?);
                 if silent_ms < Opening::ALIVE_MS {
@@ -52,7 +75,7 @@ impl Epochs {
             let next = latest.unwrap_or(0).checked_add(1);
             let next =
                 next.ok_or_else(|| Error::limit(format!("session {}: no epochs are left", self.session)))?;
-            if self.claim_epoch(rank.index(), next, now, nonce).await? {
+            if self.claim_epoch(rank.index(), next, claim).await? {
                 return Ok(Writer::new(self.session.clone(), rank, next));
             }
         }
@@ -68,15 +91,19 @@ impl Epochs {
         Ok(())
     }
 
-    async fn claim_epoch(&self, rank: u32, epoch: u32, now: u64, nonce: u64) -> Result<bool> {
+    async fn claim_epoch(&self, rank: u32, epoch: u32, claim: &Claim) -> Result<bool> {
         let Listing { place, keys } = &self.listing;
-        let claim = Bytes::from(format!("{now} {nonce:016x}\n"));
-        let key = keys.claim(rank, epoch);
-        if place.create(&key, claim.clone()).await? {
-            return Ok(true);
-        }
         // It may be this very claim, sent twice over a bad line.
-        Ok(place.read(&key, SMALL).await?.is_some_and(|(found, _)| found == claim))
+        Ok(place.create(&keys.claim(rank, epoch), claim.bytes()).await?
+            || self.is_ours(rank, epoch, claim).await?)
+    }
+
+    async fn is_ours(&self, rank: u32, epoch: u32, claim: &Claim) -> Result<bool> {
+        let Listing { place, keys } = &self.listing;
+        Ok(place
+            .read(&keys.claim(rank, epoch), SMALL)
+            .await?
+            .is_some_and(|(found, _)| found == claim.bytes()))
     }
 
     /// The last epoch that was claimed, or of which records are left.

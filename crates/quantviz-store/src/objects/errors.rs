@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 
 use object_store::path::Path;
-use quantviz_core::{Error, ErrorKind};
+use quantviz_core::{Error, ErrorKind, one_line};
 
 /// An error about an object; `place` is where the store is.
 pub(super) fn error_at(place: &str, key: &Path, error: &object_store::Error) -> Error {
@@ -30,14 +30,20 @@ fn of_system(error: &io::Error) -> String {
     }
 }
 
+/// The last cause says what is wrong; those around it say how long it took and how often it was tried, each time otherwise.
 fn of_service(error: &object_store::Error) -> String {
+    let mut last: &dyn std::error::Error = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    let why = one_line(&last.to_string());
     match error {
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
             format!(
-                "the service refused it; are the credentials in the environment those of this place? {error}"
+                "the service refused it; are the credentials in the environment those of this place? {why}"
             )
         }
-        _ => error.to_string(),
+        _ => format!("the service did not do it: {why}"),
     }
 }
 

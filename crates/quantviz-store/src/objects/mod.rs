@@ -8,6 +8,7 @@ mod keys;
 mod leftovers;
 mod listing;
 mod log;
+mod memory;
 mod place;
 mod runtime;
 mod segments;

@@ -18,7 +18,7 @@ use quantviz_core::{Error, Result};
 use super::errors::error_at;
 
 /// A folder, or a part of a bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Place {
     objects: Arc<dyn ObjectStore>,
     /// All keys begin with it.
@@ -31,6 +31,13 @@ pub(super) struct Place {
 
 /// File systems tell no times apart that are nearer than this: FAT counts in steps of two seconds.
 const COARSE: Duration = Duration::from_secs(3);
+
+/// Without what the service is reached with: nobody wants to find credentials in a log.
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("name", &self.name).field("root", &self.root).finish_non_exhaustive()
+    }
+}
 
 impl Place {
     /// Objects wherever they are; `name` is for errors.

@@ -1,7 +1,5 @@
 //! The store itself: what of it blocks, and what it remembers.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, RandomState};
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +18,7 @@ use super::keys::{Keys, PARTS};
 use super::leftovers;
 use super::listing::{AT_ONCE, Listing};
 use super::log::{Log, What};
+use super::memory::Memory;
 use super::place::Place;
 use super::runtime::{in_background, wait};
 use super::segments::{Headers, Segments};
@@ -65,29 +64,6 @@ pub struct SessionStore {
     clock: Clock,
     memory: Arc<Mutex<Memory>>,
     headers: Headers,
-}
-
-/// What need not be asked again.
-#[derive(Default)]
-struct Memory {
-    /// Sessions whose format is known to be ours.
-    known: BTreeSet<SessionId>,
-    writing: HashMap<(SessionId, u32, u32), Arc<Mutex<Writing>>>,
-    /// Sessions that are being compacted.
-    compacting: BTreeSet<SessionId>,
-    /// Those of which a reader could not compact anything: readers do not try again.
-    compact: BTreeSet<SessionId>,
-}
-
-/// Where a writer is.
-#[derive(Default)]
-struct Writing {
-    /// The last place that it wrote to, if that is known.
-    last: Option<u64>,
-    /// The place and time of what may or may not have been written. Sent again, it gets the same key.
-    sent: Option<(u64, u64)>,
-    /// How many snapshots came since some were compacted.
-    loose: usize,
 }
 
 impl std::fmt::Debug for SessionStore {
@@ -150,24 +126,17 @@ impl SessionStore {
 
     /// The same, and nobody waits for it: of an epoch, or of all. What goes wrong matters to nobody: reading is slower without.
     fn compact_in_background(&self, session: &SessionId, epoch: Option<RecordId>) {
-        let mut memory = self.lock();
-        let is_vain = epoch.is_none() && memory.compact.contains(session);
-        if is_vain || !memory.compacting.insert(session.clone()) {
+        if !self.lock().begins_to_compact(session, epoch.is_none()) {
             return;
         }
-        drop(memory);
         let (store, id) = (self.clone(), session.clone());
         let (log, segments) = (self.log(session), self.segments(session));
         let started = in_background(async move {
             let written = compact(&log, &segments, epoch).await.unwrap_or(0);
-            let mut memory = store.lock();
-            memory.compacting.remove(&id);
-            if written == 0 && epoch.is_none() {
-                memory.compact.insert(id);
-            }
+            store.lock().has_compacted(&id, written == 0 && epoch.is_none());
         });
         if started.is_err() {
-            self.lock().compacting.remove(session);
+            self.lock().has_compacted(session, false);
         }
     }
 
@@ -221,19 +190,6 @@ impl SessionStore {
             Ok(listed.buffered(AT_ONCE).filter_map(async |it| it).collect().await)
         })
     }
-
-    fn writing(&self, writer: &Writer) -> Arc<Mutex<Writing>> {
-        let who = (writer.session.clone(), writer.rank.index(), writer.epoch);
-        self.lock().writing.entry(who).or_default().clone()
-    }
-
-    /// Forgets what is known of a session: somebody removed it.
-    fn forget(&self, session: &SessionId) {
-        let mut memory = self.lock();
-        memory.known.remove(session);
-        memory.compact.remove(session);
-        memory.writing.retain(|(whose, ..), _| whose != session);
-    }
 }
 
 impl SnapshotStore for SessionStore {
@@ -251,23 +207,20 @@ impl SnapshotStore for SessionStore {
         if let Some(folder) = &self.place.folder {
             leftovers::sweep(&folder.join(session.as_str()), &PARTS);
         }
-        let now = (self.clock)();
-        let nonce = RandomState::new().hash_one((now, std::process::id()));
+        let claim = self.lock().claim(session, rank, opening, (self.clock)());
         let log = self.log(session);
-        let writer = wait(async move {
-            let writer = log.epochs.claim(rank, opening, now, nonce).await?;
+        let opened = wait(async move {
+            let writer = log.epochs.claim(rank, &claim).await?;
             let opened = Entry::new(RecordKind::Opened, opening.step(), 0, []);
-            log.keep(&writer, &opened, now).await?;
+            log.keep(&writer, &opened, claim.now).await?;
             Ok(writer)
-        })?;
-        let writing = Writing { last: Some(0), ..Writing::default() };
-        let who = (session.clone(), rank.index(), writer.epoch);
-        self.lock().writing.insert(who, Arc::new(Mutex::new(writing)));
-        Ok(writer)
+        });
+        self.lock().has_claimed(session, rank, claim, &opened);
+        opened
     }
 
     fn append(&self, writer: &Writer, entry: &Entry) -> Result<Record> {
-        let writing = self.writing(writer);
+        let writing = self.lock().writing(writer);
         let mut writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
         let now = match writing.sent {
             Some((seq, time)) if seq == entry.seq => time,
@@ -364,7 +317,7 @@ impl SnapshotStore for SessionStore {
     fn remove_session(&self, session: &SessionId) -> Result<()> {
         let log = self.log(session);
         wait(async move { log.remove_all().await })?;
-        self.forget(session);
+        self.lock().forget(session);
         if let Some(folder) = &self.place.folder {
             leftovers::clear(&folder.join(session.as_str()), &PARTS);
         }

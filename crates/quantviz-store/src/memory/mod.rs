@@ -1,18 +1,44 @@
 //! Sessions in memory: for notebooks, for tests, and for what is shown and not kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod session;
+mod size;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quantviz_core::{
     Budget, Cursor, Entry, Error, Opening, Rank, Record, RecordId, RecordKind, Result, SessionId,
-    SessionInfo, SnapshotStore, Timeline, Writer,
+    SessionInfo, SnapshotStore, Writer,
 };
 
+use self::session::{Session, Writing, gone, nobody, summary_of};
 use crate::clock::{Clock, system_clock};
 
 /// A store in memory. Clones are the same store.
 ///
-/// It thins a session's snapshots as soon as they pass its [`Budget`].
+/// # What it keeps
+/// No session takes more than its [`Budget`]: by default 2,000 snapshots or 1 GB of them, and 256 MB of all the rest, after
+/// which snapshots lose all but their statistics, and then are gone, evenly over the run. What is no longer true goes first.
+/// Beside that stay the plans, beginnings and states of a run, its first snapshot and its last. When something has to go, an
+/// eighth does, so that keeping an entry takes the time of looking at sixteen at most, on average, however many there are.
+///
+/// ```
+/// use quantviz_core::{Budget, Cursor, Entry, Opening, Rank, SnapshotStore};
+/// use quantviz_store::MemoryStore;
+///
+/// let mut budget = Budget::ALL;
+/// (budget.snapshots, budget.light_bytes) = (Some(16), Some(50_000));
+/// let store = MemoryStore::within(budget);
+/// let session = "endless".parse()?;
+/// let writer = store.open(&session, Rank::ONLY, Opening::New)?;
+/// for step in 0..1000 {
+///     store.append(&writer, &Entry::snapshot(step, step + 1, vec![0; 2000], 500))?;
+/// }
+/// let left = store.records(&session, &Cursor::default())?;
+/// assert!(left.iter().filter(|it| it.is_whole_snapshot()).count() <= 16);
+/// assert!(left.iter().map(|it| it.light_bytes()).sum::<u64>() <= 50_000);
+/// # Ok::<(), quantviz_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct MemoryStore {
     sessions: Arc<Mutex<BTreeMap<SessionId, Session>>>,
@@ -20,18 +46,8 @@ pub struct MemoryStore {
     clock: Clock,
 }
 
-#[derive(Default)]
-struct Session {
-    records: BTreeMap<RecordId, (Record, Arc<[u8]>)>,
-    /// By rank, the epoch that may write, the last place it wrote to, and when it was heard from.
-    writers: BTreeMap<u32, Writing>,
-}
-
-struct Writing {
-    epoch: u32,
-    seq: u64,
-    heard_ms: u64,
-}
+/// Of all that is light, by default.
+const LIGHT_BYTES: u64 = 256_000_000;
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -42,7 +58,9 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty one with the usual budget.
     pub fn new() -> Self {
-        MemoryStore::within(Budget::default())
+        let mut budget = Budget::default();
+        budget.light_bytes = Some(LIGHT_BYTES);
+        MemoryStore::within(budget)
     }
 
     /// An empty one with a budget for each session.
@@ -60,52 +78,6 @@ impl MemoryStore {
         // Whoever panicked has changed nothing by halves: every change here is one insertion.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Session {
-    /// Whether this writer may still write.
-    fn check(&mut self, writer: &Writer) -> Result<&mut Writing> {
-        let rank = writer.rank.index();
-        match self.writers.get_mut(&rank) {
-            Some(writing) if writing.epoch == writer.epoch => Ok(writing),
-            Some(writing) => Err(Error::refused(format!(
-                "session {}, rank {rank}: somebody has opened it again, as epoch {}, and epoch {} may no longer write",
-                writer.session, writing.epoch, writer.epoch
-            ))),
-            None => Err(nobody(&writer.session, rank)),
-        }
-    }
-
-    fn timeline(&self) -> Timeline {
-        Timeline::of(self.records.values().map(|(record, _)| *record))
-    }
-
-    fn thin(&mut self, which: &[RecordId]) {
-        for id in which {
-            if let Some((record, bytes)) = self.records.get_mut(id) {
-                let summary: Arc<[u8]> = summary_of(record, bytes).into();
-                record.is_thinned |= summary.len() < bytes.len();
-                *bytes = summary;
-            }
-        }
-    }
-
-    fn remove(&mut self, which: &[RecordId]) {
-        which.iter().for_each(|id| drop(self.records.remove(id)));
-    }
-}
-
-fn summary_of<'a>(record: &Record, bytes: &'a [u8]) -> &'a [u8] {
-    let len = usize::try_from(record.summary_bytes).unwrap_or(usize::MAX);
-    &bytes[..len.min(bytes.len())]
-}
-
-fn nobody(session: &SessionId, rank: u32) -> Error {
-    Error::not_found(format!("session {session}, rank {rank}: nobody has opened it"))
-}
-
-fn gone(session: &SessionId, id: RecordId) -> Error {
-    Error::not_found(format!("session {session}: there is no record {id}"))
 }
 
 impl SnapshotStore for MemoryStore {
@@ -131,7 +103,8 @@ impl SnapshotStore for MemoryStore {
         let opened = Entry::new(RecordKind::Opened, opening.step(), 0, []);
         let record = Record::of(&opened, rank, epoch, now);
         known.writers.insert(rank.index(), Writing { epoch, seq: 0, heard_ms: now });
-        known.records.insert(record.id, (record, opened.bytes));
+        known.insert(record, opened.bytes);
+        known.keep_within(&self.budget, now);
         Ok(Writer::new(session.clone(), rank, epoch))
     }
 
@@ -148,11 +121,8 @@ impl SnapshotStore for MemoryStore {
             return entry.resent(kept, &record);
         }
         writing.seq = entry.seq;
-        session.records.insert(record.id, (record, entry.bytes.clone()));
-        if record.is_whole_snapshot() {
-            let pruning = self.budget.prune(&session.timeline(), &BTreeSet::new(), now);
-            session.thin(&pruning.thin);
-        }
+        session.insert(record, entry.bytes.clone());
+        session.keep_within(&self.budget, now);
         Ok(record)
     }
 
@@ -219,6 +189,9 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
+    use quantviz_core::Timeline;
+
+    use super::size::Size;
     use super::*;
 
     #[test]
@@ -233,13 +206,18 @@ mod tests {
         quantviz_testkit::check_store(&|| Box::new(store.clone()), &wait);
     }
 
-    #[test]
-    fn snapshots_beyond_the_budget_are_thinned() {
+    fn within(snapshots: Option<u64>, light_bytes: Option<u64>) -> (MemoryStore, SessionId, Writer) {
         let mut budget = Budget::ALL;
-        budget.snapshots = Some(10);
+        (budget.snapshots, budget.light_bytes) = (snapshots, light_bytes);
         let store = MemoryStore::within(budget);
         let session: SessionId = "a".parse().expect("a name");
         let writer = store.open(&session, Rank::ONLY, Opening::New).expect("nobody has it");
+        (store, session, writer)
+    }
+
+    #[test]
+    fn snapshots_beyond_the_budget_are_thinned() {
+        let (store, session, writer) = within(Some(16), None);
         for step in 0..200 {
             let entry = Entry::snapshot(step, step + 1, [7; 100], 30);
             store.append(&writer, &entry).expect("kept");
@@ -248,8 +226,71 @@ mod tests {
         assert_eq!(records.len(), 201);
         let timeline = Timeline::of(records);
         let steps = timeline.snapshot_steps();
-        assert_eq!((steps.len(), steps.first(), steps.last()), (10, Some(&0), Some(&199)));
-        let info = &store.sessions().expect("there")[0];
-        assert_eq!(info.bytes, 10 * 100 + 190 * 30);
+        assert!((14..=16).contains(&steps.len()), "{steps:?}");
+        assert_eq!((steps.first(), steps.last()), (Some(&0), Some(&199)));
+        let (info, whole) = (&store.sessions().expect("there")[0], steps.len() as u64);
+        assert_eq!(info.bytes, whole * 100 + (200 - whole) * 30);
+    }
+
+    /// A run without an end: what is kept stays within its bounds at every moment, and records are looked at a few times
+    /// each, however many there are.
+    #[test]
+    fn nothing_grows_without_an_end() {
+        let (light, snapshots) = (200_000, 40);
+        let (store, session, writer) = within(Some(snapshots), Some(light));
+        let (mut looked_at, mut before) = (0, Size::default());
+        for step in 0..20_000u64 {
+            let snapshot = Entry::snapshot(step, 2 * step + 1, [7; 100], 30);
+            let scalars = Entry::new(RecordKind::Scalars, step, 2 * step + 2, [1; 20]);
+            for entry in [snapshot, scalars] {
+                store.append(&writer, &entry).expect("kept");
+                let sessions = store.lock();
+                let Session { records, heavy, size, .. } = &sessions[&session];
+                assert!(size.snapshots <= snapshots && size.light <= light, "step {step}: {size:?}");
+                // Where there is less than before, either all was looked at, or what is heavy.
+                if size.light < before.light {
+                    looked_at += records.len() * 8 / 7;
+                } else if size.snapshots < before.snapshots {
+                    looked_at += heavy.len() * 8 / 7;
+                }
+                before = *size;
+            }
+        }
+        let sessions = store.lock();
+        let Session { records: kept, heavy, .. } = &sessions[&session];
+        let are_heavy = kept.values().filter(|(it, _)| it.is_whole_snapshot()).count();
+        assert_eq!(heavy.len(), are_heavy + 1, "and the beginning");
+        let sum = kept.values().fold(Size::default(), |sum, (record, _)| sum.plus(Size::of(record)));
+        assert_eq!(sum, sessions[&session].size, "what is added up is what is there");
+        assert!(looked_at < 40_000 * 16, "{looked_at} records were looked at for 40,000");
+        assert!(kept.len() > 500, "{}", kept.len());
+    }
+
+    /// Where nothing can go, it is not tried every time.
+    #[test]
+    fn a_budget_that_cannot_be_kept_to() {
+        let (store, session, writer) = within(None, Some(1000));
+        for seq in 1..=1000 {
+            store.append(&writer, &Entry::new(RecordKind::Plan, seq, seq, [0; 100])).expect("kept");
+        }
+        let limit = store.lock()[&session].limit.expect("it was tried");
+        let size = store.lock()[&session].size;
+        assert_eq!(store.records(&session, &Cursor::default()).expect("there").len(), 1001);
+        assert!(limit.light >= size.light && limit.light <= size.light * 9 / 8 + 1, "{limit:?} {size:?}");
+    }
+
+    /// A run that begins anew again and again leaves nothing behind.
+    #[test]
+    fn what_is_no_longer_true_goes_first() {
+        let (store, session, _) = within(Some(10), Some(20_000));
+        for _ in 0..500 {
+            let writer = store.open(&session, Rank::ONLY, Opening::Resume { step: 0 }).expect("takes over");
+            for step in 0..5 {
+                store.append(&writer, &Entry::snapshot(step, step + 1, [7; 100], 30)).expect("kept");
+            }
+        }
+        let records = store.records(&session, &Cursor::default()).expect("there");
+        assert!(records.len() <= 80, "{}", records.len());
+        assert_eq!(Timeline::of(records).snapshot_steps().len(), 5, "all of the last run");
     }
 }

@@ -47,7 +47,12 @@ const EDGES: &[(&str, &[&str])] = &[
 const TESTKIT: &str = "quantviz-testkit";
 
 /// What else a crate may test with.
-const IN_TESTS: &[(&str, &str)] = &[("quantviz-record", "quantviz-store")];
+const IN_TESTS: &[(&str, &str)] = &[
+    ("quantviz-record", "quantviz-store"),
+    // Pages of runs are tested with runs that were recorded.
+    ("quantviz-html", "quantviz-record"),
+    ("quantviz-html", "quantviz-store"),
+];
 
 /// What must not be below a crate, however far down.
 const FORBIDDEN: &[(&str, &[&str])] = &[

@@ -142,8 +142,8 @@ function quantvizPage(id) {
     return codes ? codes.split(" ")[place] : number(Number(first) + place);
   }
 
-  // Below a figure: a slider that keys move, and what is told of the place that it points at.
-  function teller(figure, label, hint) {
+  // Below a figure: a slider that keys move, and what `words` says of the place that it, or the pointer, is at.
+  function teller(figure, label, hint, words) {
     const said = document.createElement("figcaption"), slider = document.createElement("input");
     const text = document.createElement("span");
     slider.type = "range";
@@ -153,42 +153,53 @@ function quantvizPage(id) {
     text.textContent = hint;
     said.append(slider, text);
     figure.append(said);
-    return { slider, text };
-  }
-
-  // A strip of channels: what each cell says in numbers.
-  function prepareStrip(strip) {
-    const figure = strip.closest("figure"), path = strip.querySelector("path[transform]");
-    if (!path || figure.querySelector("input")) return;
-    const { channels, each, decibels, rows } = strip.dataset, cells = decibels.split("|");
-    const numbers = rows ? rows.split(";").map((row) => row.split("|")) : [];
-    const { slider, text } = teller(figure, "Channel whose numbers are told", "Point at a channel, or move the slider, for its numbers.");
-    slider.max = String(cells.length - 1);
-    slider.value = "0";
     const hide = () => figure.querySelectorAll(".qv-at").forEach((it) => it.remove());
-    function tell(cell) {
+    function tell(place) {
       hide();
-      slider.value = String(cell);
-      const first = cell * each, last = Math.min(first + Number(each), channels) - 1;
-      const which = last > first ? "channels " + first + " to " + last + ", the worst: " : "channel " + first + ": ";
-      const db = /\d/.test(cells[cell]) ? cells[cell] + " dB" : cells[cell];
-      const more = numbers.filter((row) => row[cell + 1]).map((row) => row[0] + " " + row[cell + 1]);
-      text.textContent = which + [db, ...more].join(" · ");
+      slider.value = String(place);
+      text.textContent = words(place);
       slider.setAttribute("aria-valuetext", text.textContent);
-      const at = path.cloneNode();
-      at.setAttribute("class", "qv-at");
-      at.setAttribute("d", "M" + cell + " 0h1V" + 60 / -matrix(at)[3] + "h-1z");
-      strip.appendChild(at);
     }
     slider.addEventListener("input", () => tell(Number(slider.value)));
     slider.addEventListener("focus", () => tell(Number(slider.value)));
     slider.addEventListener("blur", hide);
     const svg = figure.querySelector("svg");
+    svg.addEventListener("pointerleave", hide);
+    return { slider, svg, hide, tell };
+  }
+  function mark(plot, path, place, high) {
+    const at = path.cloneNode();
+    at.setAttribute("class", "qv-at");
+    at.setAttribute("d", "M" + place + " 0h1V" + high / -matrix(at)[3] + "h-1z");
+    plot.appendChild(at);
+  }
+  // The place in a row of bars that something on the screen is above; -1 where there are none.
+  function across(path, event) {
+    const to = path && path.getScreenCTM().inverse();
+    return to ? Math.floor(to.a * event.clientX + to.e) : -1;
+  }
+
+  // A strip of channels: what each cell says in numbers.
+  function prepareStrip(strip) {
+    const figure = strip.closest("figure"), path = bars(strip);
+    if (!path || figure.querySelector("input")) return;
+    const { channels, each, decibels, rows } = strip.dataset, cells = decibels.split("|");
+    const numbers = rows ? rows.split(";").map((row) => row.split("|")) : [];
+    const hint = "Point at a channel, or move the slider, for its numbers.";
+    const { slider, svg, hide, tell } = teller(figure, "Channel whose numbers are told", hint, (cell) => {
+      mark(strip, path, cell, 60);
+      const first = cell * each, last = Math.min(first + Number(each), channels) - 1;
+      const which = last > first ? "channels " + first + " to " + last + ", the worst: " : "channel " + first + ": ";
+      const db = /\d/.test(cells[cell]) ? cells[cell] + " dB" : cells[cell];
+      const more = numbers.filter((row) => row[cell + 1]).map((row) => row[0] + " " + row[cell + 1]);
+      return which + [db, ...more].join(" · ");
+    });
+    slider.max = String(cells.length - 1);
+    slider.value = "0";
     svg.addEventListener("pointermove", (event) => {
-      const to = path.getScreenCTM().inverse(), cell = Math.floor(to.a * event.clientX + to.e);
+      const cell = across(path, event);
       if (cell >= 0 && cell < cells.length) tell(cell); else hide();
     });
-    svg.addEventListener("pointerleave", hide);
   }
 
   // A figure whose bars can be asked for their numbers: by pointing, and by a slider that keys move.
@@ -200,27 +211,16 @@ function quantvizPage(id) {
     real.forEach((plot) => drawLog(plot, tallest));
     plots(".qv-codes").forEach((plot) => drawLog(plot, Math.max(1, ...counts(plot))));
 
-    const { slider, text } = teller(figure, "Bar whose numbers are told", "Point at a bar, or move the slider, for its numbers.");
     const current = () => {
       const codes = root.classList.contains("qv-show-codes") ? plots(".qv-codes") : [];
       return codes.length ? codes : real;
     };
-    const aim = () => {
-      const all = counts(current()[0]);
-      slider.max = String(Math.max(0, all.length - 1));
-      slider.value = String(all.indexOf(Math.max(...all)));
-    };
-    const hide = () => figure.querySelectorAll(".qv-at").forEach((it) => it.remove());
-    function tell(place) {
-      hide();
-      slider.value = String(place);
+    const hint = "Point at a bar, or move the slider, for its numbers.";
+    const { slider, svg, hide, tell } = teller(figure, "Bar whose numbers are told", hint, (place) => {
       const told = current().map((plot) => {
         const label = plot.parentNode.dataset.label, all = counts(plot);
         if (!(place < all.length)) return "";
-        const at = bars(plot).cloneNode();
-        at.setAttribute("class", "qv-at");
-        at.setAttribute("d", "M" + place + " 0h1V" + 120 / -matrix(at)[3] + "h-1z");
-        plot.appendChild(at);
+        mark(plot, bars(plot), place, 120);
         return plot.dataset.axis ? label + " " + count(all[place])
           : label + " code " + code(plot, place) + ": " + count(all[place]);
       });
@@ -231,26 +231,23 @@ function quantvizPage(id) {
         const edge = (index) => number(low + (high - low) * index / many);
         edges = edge(place) + " … " + edge(place + 1) + ": ";
       }
-      text.textContent = edges + told.filter(Boolean).join(" · ");
-      slider.setAttribute("aria-valuetext", text.textContent);
-    }
+      return edges + told.filter(Boolean).join(" · ");
+    });
+    const aim = () => {
+      const all = counts(current()[0]);
+      slider.max = String(Math.max(0, all.length - 1));
+      slider.value = String(all.indexOf(Math.max(...all)));
+    };
     aim();
-    slider.addEventListener("input", () => tell(Number(slider.value)));
-    slider.addEventListener("focus", () => tell(Number(slider.value)));
-    slider.addEventListener("blur", hide);
     figure.addEventListener("qv-aim", () => { hide(); aim(); });
-    const svg = figure.querySelector("svg");
     svg.addEventListener("pointermove", (event) => {
       for (const plot of current()) {
-        const path = bars(plot), to = path && path.getScreenCTM().inverse();
-        const frame = plot.getBoundingClientRect();
-        const place = to ? Math.floor(to.a * event.clientX + to.e) : -1;
+        const place = across(bars(plot), event), frame = plot.getBoundingClientRect();
         const inside = event.clientY >= frame.top && event.clientY <= frame.bottom;
         if (inside && place >= 0 && place <= Number(slider.max)) return tell(place);
       }
       hide();
     });
-    svg.addEventListener("pointerleave", hide);
   }
 
   function open(is) {

@@ -209,11 +209,12 @@ fn archives_that_lie() {
     }
 }
 
-/// 256 MB of address space, two seconds of processor time.
 fn bounded(folder: &Path, more: &[&str]) -> Output {
-    const BOUNDS: &str = "ulimit -v 262144 && ulimit -t 2 && exec \"$0\" \"$@\"";
     let models = [path("model.safetensors"), path("model-Q4_0.gguf")];
     let mut command = Command::new("sh");
-    command.args(["-c", BOUNDS, env!("CARGO_BIN_EXE_quantviz"), "compare"]).args(models).args(more);
+    command
+        .args(["-c", quantviz_testkit::hostile::BOUNDS, env!("CARGO_BIN_EXE_quantviz"), "compare"])
+        .args(models)
+        .args(more);
     command.current_dir(folder).env("RUST_BACKTRACE", "0").output().expect("every Linux has a shell")
 }

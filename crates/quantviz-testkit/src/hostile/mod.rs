@@ -26,6 +26,14 @@ pub use onnx::files as onnx;
 pub use safetensors::files as safetensors;
 pub use torch::files as torch;
 
+/// How a shell runs a command that reads such a file: with 256 MB of address space, and two seconds of processor time. Six
+/// where the build is not optimised: 30 MB of JSON are written in 0.4 s by one that is, and in 1.9 by one that is not.
+pub const BOUNDS: &str = if cfg!(debug_assertions) {
+    "ulimit -v 262144 && ulimit -t 6 && exec \"$0\" \"$@\""
+} else {
+    "ulimit -v 262144 && ulimit -t 2 && exec \"$0\" \"$@\""
+};
+
 /// A hostile file, and those that lie beside it.
 pub struct Hostile {
     /// What is wrong.

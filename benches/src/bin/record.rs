@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use quantviz::record::{MatrixLook, Recorder};
+use quantviz::record::{MatrixFeatures, MatrixLook, Recorder};
 use quantviz::store::MemoryStore;
 use quantviz::{
     Budget, Entry, Plan, Quantity, Record, RecordId, RecordKind, Result, Run, SessionId, Snapshot,
@@ -112,6 +112,14 @@ fn look() {
         std::hint::black_box(lanes);
         sum = sum.min(begun.elapsed().as_secs_f64() * 1e9 / values.len() as f64);
     }
+    let rows = &values[..128 * 3072];
+    let mut closer = f64::MAX;
+    for _ in 0..9 {
+        let begun = Instant::now();
+        std::hint::black_box(MatrixFeatures::of(rows, 3072, 500.0));
+        closer = closer.min(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    println!("a closer look    {closer:>9.3}   ms for 128 rows of 3072: rank, and what eight bits cost");
     println!("a look           {best:>9.3}   ns an element (goal 0.7)");
     println!("adding up        {sum:>9.3}   ns an element: what memory gives");
 }

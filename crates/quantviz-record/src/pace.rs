@@ -26,6 +26,10 @@ impl Every {
 const LONGEST: Duration = Duration::from_millis(100);
 /// A capture that may take less is not worth it: there are fewer then.
 const SHORTEST: Duration = Duration::from_micros(500);
+/// What of a capture's share of time is left to the training thread, whatever others take.
+const HERE_AT_LEAST: f64 = 0.5;
+/// What the last capture counts of what captures take elsewhere.
+const LATELY: f64 = 0.2;
 /// Captures that take so much more than their budget are not taken as often.
 const OVER: f64 = 2.0;
 /// The first capture, before anything is known of the time that steps take.
@@ -44,6 +48,16 @@ pub(crate) struct Pace {
     median_step: Duration,
     last_capture: Option<(u64, Duration)>,
     spent: Duration,
+    elsewhere: Elsewhere,
+}
+
+/// What other threads of the recorder have been busy for: it counts as much, since training waits for its slowest thread.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    now: Duration,
+    at_last_capture: Duration,
+    /// For one capture, as it was lately.
+    of_one: f64,
 }
 
 impl Pace {
@@ -56,6 +70,7 @@ impl Pace {
             median_step: Duration::ZERO,
             last_capture: None,
             spent: Duration::ZERO,
+            elsewhere: Elsewhere::default(),
         }
     }
 
@@ -82,7 +97,7 @@ impl Pace {
         };
         let worth_it = SHORTEST.as_secs_f64() / (self.share * step);
         // What a capture takes at least may be more than its share: then there are fewer.
-        let last = self.last_capture.map_or(0.0, |(_, took)| took.as_secs_f64());
+        let last = self.last_capture.map_or(0.0, |(_, took)| took.as_secs_f64() + self.elsewhere.of_one);
         let affordable = if last > LONGEST.as_secs_f64().min(self.share * step * asked) * OVER {
             last / (self.share * step)
         } else {
@@ -98,7 +113,9 @@ impl Pace {
         let interval = self.interval(step_time);
         // A run that was resumed goes back; its first step is worth having.
         let is_due = step < last || step - last >= interval;
-        is_due.then(|| step_time.mul_f64(self.share * interval as f64).clamp(SHORTEST, LONGEST))
+        let all = self.share * interval as f64 * step_time.as_secs_f64();
+        let here = (all - self.elsewhere.of_one).max(all * HERE_AT_LEAST);
+        is_due.then(|| Duration::from_secs_f64(here).clamp(SHORTEST, LONGEST))
     }
 
     /// Whether the next step is likely to be captured: then what one step changes can be told.
@@ -109,6 +126,14 @@ impl Pace {
     pub(crate) fn captured(&mut self, step: u64, took: Duration) {
         self.last_capture = Some((step, took));
         self.spent += took;
+        let here = (self.elsewhere.now.saturating_sub(self.elsewhere.at_last_capture)).as_secs_f64();
+        self.elsewhere.at_last_capture = self.elsewhere.now;
+        self.elsewhere.of_one += (here - self.elsewhere.of_one) * LATELY;
+    }
+
+    /// So long have other threads been busy, in all.
+    pub(crate) fn spent_elsewhere(&mut self, all: Duration) {
+        self.elsewhere.now = all;
     }
 
     /// Time spent on something else than a capture.
@@ -150,6 +175,23 @@ mod tests {
         // 1 % of 1 ms is 10 µs: a capture is worth it every 50 steps.
         let pace = pace(Every::Steps(10), 1);
         assert_eq!((pace.due(149), pace.due(150)), (None, Some(SHORTEST)));
+    }
+
+    #[test]
+    fn what_other_threads_take_is_not_taken_again() {
+        let mut pace = pace(Every::Steps(10), 100);
+        for step in 11..60 {
+            pace.spent_elsewhere(Duration::from_millis(2 * step));
+            pace.captured(step * 10, Duration::from_millis(7));
+        }
+        let budget = pace.due(600).map(|it| it.as_secs_f64() * 1e3);
+        assert!(budget.is_some_and(|it| (it - 8.0).abs() < 0.1), "{budget:?}");
+        // However busy they are, something is looked at; and there are fewer captures.
+        for step in 60..120 {
+            pace.spent_elsewhere(Duration::from_millis(30 * step));
+            pace.captured(step * 10, Duration::from_millis(7));
+        }
+        assert_eq!((pace.due(1190 + 36), pace.due(1190 + 39).is_some()), (None, true));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use quantviz_core::{EmbeddingState, Frame, PlannedEmbedding, Principal, bf16, dot};
 
+use crate::allowance::Allowance;
 use crate::selection::Embedding;
 
 /// Below this share of what the best three directions show, the frame turns at once.
@@ -43,14 +44,20 @@ pub(crate) struct Placed {
 
 impl Placed {
     /// Takes rows as they are now. `true` where the frame is another from here on.
-    pub(crate) fn take(&mut self, embedding: &Embedding, rows: &[f32], step: u64, may_look: bool) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        embedding: &Embedding,
+        rows: &[f32],
+        step: u64,
+        allowed: Allowance,
+    ) -> bool {
         let width = embedding.width;
         if rows.iter().any(|it| !it.is_finite()) {
             // The last places stay; that there are numbers which are none, statistics tell.
             return false;
         }
         let is_first = self.frame.is_none();
-        if is_first || may_look {
+        if is_first || allowed.is_left() {
             let iterations = if is_first { COLD } else { WARM };
             self.principal = Some(Principal::of(rows, width, self.principal.as_ref(), iterations));
         }
@@ -96,7 +103,7 @@ impl Placed {
         self.before.extend_from_slice(rows);
         let drift = distance(&principal.mean, &frame.center);
         self.state = EmbeddingState::new(shares, best, drift, step);
-        if may_look || is_first {
+        if is_first || allowed.is_left() {
             self.find_neighbours(rows, width);
         }
         has_changed
@@ -180,18 +187,18 @@ mod tests {
         let mut placed = Placed::default();
         let mut rows = noise(400, 1);
         spread(&mut rows, [9.0, 8.0, 7.0, 0.1, 0.1, 0.1, 0.1, 0.1]);
-        assert!(placed.take(&embedding, &rows, 0, true));
+        assert!(placed.take(&embedding, &rows, 0, Allowance::UNBOUNDED));
         for step in 1..20 {
             let mut moved = noise(400, step + 1);
             spread(&mut moved, [9.0, 8.0, 7.0, 0.1, 0.1, 0.1, 0.1, 0.1]);
-            assert!(!placed.take(&embedding, &moved, step, true), "step {step}");
+            assert!(!placed.take(&embedding, &moved, step, Allowance::UNBOUNDED), "step {step}");
         }
         assert_eq!(placed.turns, 0);
         let mut turned = 0;
         for step in 20..40 {
             let mut moved = noise(400, step + 1);
             spread(&mut moved, [0.1, 0.1, 0.1, 9.0, 8.0, 7.0, 0.1, 0.1]);
-            turned += u32::from(placed.take(&embedding, &moved, step, true));
+            turned += u32::from(placed.take(&embedding, &moved, step, Allowance::UNBOUNDED));
         }
         assert!(turned >= 1 && placed.turns <= 2, "{turned} {}", placed.turns);
         assert!(placed.state.shares.iter().sum::<f32>() > 0.9 * placed.state.best);
@@ -202,7 +209,7 @@ mod tests {
     fn the_nearest_are_told() {
         let (embedding, rows) = (embedding(40, 6), noise(240, 9));
         let mut placed = Placed::default();
-        placed.take(&embedding, &rows, 0, true);
+        placed.take(&embedding, &rows, 0, Allowance::UNBOUNDED);
         let row = |at: usize| &rows[at * 6..(at + 1) * 6];
         for at in 0..40 {
             let cosine = |other: usize| dot(row(at), row(other)) as f32 / norm(row(at)) / norm(row(other));

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use quantviz_core::{ParameterSource, RunNote, SessionId, SnapshotStore, StateMessage};
 
 use crate::builder::{Options, RecorderBuilder};
-use crate::capture::{Captured, Capturer};
+use crate::capture::Capturer;
+use crate::captured::Captured;
 use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::selection::Selection;
@@ -146,6 +147,7 @@ impl Recorder {
             self.hand_over_scalars();
             drop(self.queue.push(Job::Resumed(step)));
         }
+        self.pace.spent_elsewhere(Duration::from_nanos(self.counts.nanoseconds.load(Ordering::Relaxed)));
         let due = self.pace.due(step);
         self.budget = due;
         if self.scalars.len() < MOST_SCALARS {

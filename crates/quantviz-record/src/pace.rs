@@ -30,7 +30,7 @@ const SHORTEST: Duration = Duration::from_micros(500);
 const HERE_AT_LEAST: f64 = 0.5;
 /// What the last capture counts of what captures take elsewhere.
 const LATELY: f64 = 0.2;
-/// Captures that take so much more than their budget are not taken as often.
+/// Captures that take so much more than their budget are not taken as often, so that they stay within their share.
 const OVER: f64 = 2.0;
 /// The first capture, before anything is known of the time that steps take.
 const FIRST: Duration = Duration::from_millis(5);
@@ -46,7 +46,9 @@ pub(crate) struct Pace {
     next: usize,
     /// Of the times of steps. It is asked for several times at each.
     median_step: Duration,
-    last_capture: Option<(u64, Duration)>,
+    last_capture: Option<u64>,
+    /// What the last capture took, where it could not keep within its budget.
+    at_least: Duration,
     spent: Duration,
     elsewhere: Elsewhere,
 }
@@ -69,6 +71,7 @@ impl Pace {
             next: 0,
             median_step: Duration::ZERO,
             last_capture: None,
+            at_least: Duration::ZERO,
             spent: Duration::ZERO,
             elsewhere: Elsewhere::default(),
         }
@@ -97,18 +100,13 @@ impl Pace {
         };
         let worth_it = SHORTEST.as_secs_f64() / (self.share * step);
         // What a capture takes at least may be more than its share: then there are fewer.
-        let last = self.last_capture.map_or(0.0, |(_, took)| took.as_secs_f64() + self.elsewhere.of_one);
-        let affordable = if last > LONGEST.as_secs_f64().min(self.share * step * asked) * OVER {
-            last / (self.share * step)
-        } else {
-            0.0
-        };
+        let affordable = (self.at_least.as_secs_f64() + self.elsewhere.of_one) / (self.share * step);
         asked.max(worth_it.ceil()).max(affordable.ceil()).max(1.0) as u64
     }
 
     /// What a capture may take at this step, where one is due.
     pub(crate) fn due(&self, step: u64) -> Option<Duration> {
-        let Some((last, _)) = self.last_capture else { return Some(FIRST) };
+        let Some(last) = self.last_capture else { return Some(FIRST) };
         let step_time = self.median_step;
         let interval = self.interval(step_time);
         // A run that was resumed goes back; its first step is worth having.
@@ -123,8 +121,11 @@ impl Pace {
         self.due(step).is_none() && self.due(step.saturating_add(1)).is_some()
     }
 
-    pub(crate) fn captured(&mut self, step: u64, took: Duration) {
-        self.last_capture = Some((step, took));
+    /// A capture took so long that had been allowed so much.
+    pub(crate) fn captured(&mut self, step: u64, took: Duration, allowed: Duration) {
+        let is_first = self.last_capture.replace(step).is_none();
+        // The first sets up, once.
+        self.at_least = if took > allowed.mul_f64(OVER) && !is_first { took } else { Duration::ZERO };
         self.spent += took;
         let here = (self.elsewhere.now.saturating_sub(self.elsewhere.at_last_capture)).as_secs_f64();
         self.elsewhere.at_last_capture = self.elsewhere.now;
@@ -153,7 +154,7 @@ mod tests {
     fn pace(every: Every, step_ms: u64) -> Pace {
         let mut pace = Pace::new(every, 0.01);
         (0..40).for_each(|_| pace.step_took(Duration::from_millis(step_ms)));
-        pace.captured(100, Duration::ZERO);
+        pace.captured(100, Duration::ZERO, Duration::ZERO);
         pace
     }
 
@@ -179,19 +180,30 @@ mod tests {
 
     #[test]
     fn what_other_threads_take_is_not_taken_again() {
+        let allowed = Duration::from_millis(8);
         let mut pace = pace(Every::Steps(10), 100);
         for step in 11..60 {
             pace.spent_elsewhere(Duration::from_millis(2 * step));
-            pace.captured(step * 10, Duration::from_millis(7));
+            pace.captured(step * 10, Duration::from_millis(7), allowed);
         }
         let budget = pace.due(600).map(|it| it.as_secs_f64() * 1e3);
         assert!(budget.is_some_and(|it| (it - 8.0).abs() < 0.1), "{budget:?}");
         // However busy they are, something is looked at; and there are fewer captures.
         for step in 60..120 {
             pace.spent_elsewhere(Duration::from_millis(30 * step));
-            pace.captured(step * 10, Duration::from_millis(7));
+            pace.captured(step * 10, Duration::from_millis(7), allowed);
         }
-        assert_eq!((pace.due(1190 + 36), pace.due(1190 + 39).is_some()), (None, true));
+        assert_eq!((pace.due(1190 + 29), pace.due(1190 + 32).is_some()), (None, true));
+    }
+
+    /// Once there are fewer captures, each may take longer; that is no reason to have fewer for ever.
+    #[test]
+    fn captures_are_as_frequent_again_as_was_asked_for() {
+        let mut pace = pace(Every::Steps(10), 100);
+        pace.captured(110, Duration::from_millis(60), Duration::from_millis(10));
+        assert_eq!((pace.due(169), pace.due(170)), (None, Some(Duration::from_millis(60))));
+        pace.captured(170, Duration::from_millis(58), Duration::from_millis(60));
+        assert_eq!(pace.due(180), Some(Duration::from_millis(10)));
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl Recorder {
                         self.fail(&format!("reading parameters panicked: {}", words_of(&*panic)));
                     }
                 }
-                self.pace.captured(step, begun.elapsed());
+                self.pace.captured(step, begun.elapsed(), budget);
             }
             None => {
                 if self.pace.is_before_due(step)

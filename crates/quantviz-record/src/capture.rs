@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use quantviz_core::{MatrixLook, ParameterSource, Part};
 
-use crate::captured::{Captured, Statistic};
+use crate::builder::Options;
+use crate::captured::{Captured, Looked, ReadRows, Statistic};
 use crate::change::{difference, rms, unmoved};
 use crate::reading::{Clock, read};
+use crate::rows::Rows;
 use crate::selection::Selection;
 
 /// Estimates are taken for so much more, since processors are sometimes slow.
@@ -21,6 +23,7 @@ const NANOSECONDS: f64 = 1.0;
 pub(crate) struct Capturer {
     pub(crate) selection: Arc<Selection>,
     pub(crate) gradients: bool,
+    options: Options,
     pub(crate) taken: Vec<Statistic>,
     pub(crate) taken_gradients: Vec<Statistic>,
     pub(crate) gradient_states: Vec<u16>,
@@ -32,16 +35,18 @@ pub(crate) struct Capturer {
     /// The capture at which the rank of a parameter was told.
     pub(crate) ranked: Vec<Option<u64>>,
     next_embedding: usize,
+    /// What is known of the rows of each embedding.
+    rows: Vec<Rows>,
     nanoseconds: f64,
     pub(crate) look: MatrixLook,
     pub(crate) buffer: Vec<f32>,
 }
 
 impl Capturer {
-    pub(crate) fn new(selection: Arc<Selection>, gradients: bool) -> Self {
+    pub(crate) fn new(selection: Arc<Selection>, options: Options) -> Self {
         let count = selection.ids.len();
         Capturer {
-            gradients,
+            gradients: options.gradients,
             taken: vec![Statistic { coverage: 0.0, ..Statistic::default() }; count],
             taken_gradients: vec![Statistic::default(); count],
             gradient_states: vec![0; count],
@@ -50,6 +55,15 @@ impl Capturer {
             captures: 0,
             ranked: vec![None; count],
             next_embedding: 0,
+            rows: selection
+                .embeddings
+                .iter()
+                .map(|it| {
+                    let name = &selection.header.parameters[it.parameter].name;
+                    Rows::of(options.frequencies.contains_key(name))
+                })
+                .collect(),
+            options,
             nanoseconds: NANOSECONDS,
             look: MatrixLook::default(),
             buffer: Vec::new(),
@@ -108,6 +122,7 @@ impl Capturer {
         let mut captured = Captured { step, budget: budget.unwrap_or_default(), ..Captured::default() };
         let clock = Clock { begun, budget };
         self.captures += 1;
+        captured.selection = self.with_frequent_rows();
         self.take_samples(step, source, &mut captured);
         self.take_rows(source, &clock, &mut captured);
         self.look_at_parameters(step, source, &clock, &mut captured);
@@ -116,6 +131,30 @@ impl Capturer {
         captured.gradient_states.clone_from(&self.gradient_states);
         captured.took = begun.elapsed();
         captured
+    }
+
+    /// Another selection, once it is known which rows of embeddings come often.
+    fn with_frequent_rows(&mut self) -> Option<Arc<Selection>> {
+        let mut changed = None;
+        for at in 0..self.rows.len() {
+            let frequent = self.rows[at].frequent(self.selection.embeddings[at].rows.len());
+            let Some(frequent) = frequent else { continue };
+            self.selection = Arc::new(self.selection.with_frequent(at, &frequent, &self.options));
+            changed = Some(self.selection.clone());
+        }
+        changed
+    }
+
+    /// What a look at an embedding tells of its rows.
+    fn saw_rows(&mut self, looked: &Looked) {
+        let embeddings = self.selection.embeddings.iter().zip(&mut self.rows);
+        for (embedding, rows) in embeddings.filter(|(it, _)| it.parameter == looked.parameter && !it.is_whole)
+        {
+            match looked.is_gradient {
+                true => rows.saw_gradients(&looked.row_rms, |row| embedding.shows(row)),
+                false => rows.saw_weights(&looked.row_rms, |row| embedding.shows(row)),
+            }
+        }
     }
 
     fn take_samples(&mut self, step: u64, source: &dyn ParameterSource, captured: &mut Captured) {
@@ -172,20 +211,25 @@ impl Capturer {
                 return;
             }
             let id = self.selection.ids[embedding.parameter];
+            let guests = self.rows[at].guests();
             let mut rows = Vec::with_capacity(elements);
             let width = embedding.width as u64;
             let ranges: Vec<Range<u64>> = match embedding.is_whole {
                 true => std::iter::once(0..embedding.rows.len() as u64 * width).collect(),
                 false => embedding.rows.iter().map(|&(row, _)| row * width..(row + 1) * width).collect(),
             };
-            let read = ranges.into_iter().try_for_each(|range| {
+            let guest_ranges = guests.iter().map(|&row| row * width..(row + 1) * width);
+            let read = ranges.into_iter().chain(guest_ranges).try_for_each(|range| {
                 read(source, id, Part::Stored, range, None, &mut self.buffer, &mut |it| {
                     rows.extend_from_slice(it)
                 })
                 .map(drop)
             });
             match read {
-                Ok(()) if rows.len() == elements => captured.rows.push((at, rows)),
+                Ok(()) if rows.len() == elements + guests.len() * embedding.width => {
+                    let guest_rows = rows.split_off(elements);
+                    captured.rows.push(ReadRows { embedding: at, rows, guests, guest_rows });
+                }
                 Ok(()) => captured.trouble.push(format!(
                     "{}: {} elements came where its shape says {elements}",
                     self.selection.header.parameters[embedding.parameter].name,
@@ -234,6 +278,7 @@ impl Capturer {
                 match self.look_at(parameter, *part, source, share, as_of, clock) {
                     Ok(Some(looked)) => {
                         looked_at += elements as f64 * share;
+                        self.saw_rows(&looked);
                         captured.looked.push(looked);
                     }
                     Ok(None) => {}

@@ -1,9 +1,12 @@
 //! What a capture has seen, on its way from the training thread.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quantviz_core::RangeSummary;
+
+use crate::selection::Selection;
 
 /// Counts, range and moments of a parameter or of its gradient, and when they were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,10 +54,23 @@ pub(crate) struct Looked {
     pub(crate) rows: Vec<f32>,
 }
 
+/// The rows of an embedding.
+#[derive(Debug, Default)]
+pub(crate) struct ReadRows {
+    /// Its place in the selection.
+    pub(crate) embedding: usize,
+    pub(crate) rows: Vec<f32>,
+    /// Rows that stand out now, beside those that are always shown.
+    pub(crate) guests: Vec<u64>,
+    pub(crate) guest_rows: Vec<f32>,
+}
+
 /// A capture, on its way to the thread that makes a snapshot of it.
 #[derive(Debug, Default)]
 pub(crate) struct Captured {
     pub(crate) step: u64,
+    /// Another selection than before, which this capture is of.
+    pub(crate) selection: Option<Arc<Selection>>,
     pub(crate) time_ms: u64,
     pub(crate) scalars: BTreeMap<String, f64>,
     pub(crate) took: Duration,
@@ -73,8 +89,7 @@ pub(crate) struct Captured {
     /// can tell apart.
     pub(crate) unmoved: Vec<f32>,
     pub(crate) looked: Vec<Looked>,
-    /// The rows of embeddings, by their place in the selection.
-    pub(crate) rows: Vec<(usize, Vec<f32>)>,
+    pub(crate) rows: Vec<ReadRows>,
     pub(crate) left_out: Vec<String>,
     /// What went wrong, one line for each parameter that it went wrong with.
     pub(crate) trouble: Vec<String>,

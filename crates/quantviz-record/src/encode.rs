@@ -15,7 +15,7 @@ use crate::matrix::{Matrix, Seen};
 use crate::picture::{CELLS, Picture};
 use crate::placed::Placed;
 use crate::pushed::Pushed;
-use crate::selection::Selection;
+use crate::selection::{Selection, label};
 use crate::shape::{BINS, Shape};
 
 /// Small pictures of gradients in one snapshot.
@@ -84,13 +84,13 @@ impl Encoder {
         if self.turn.is_multiple_of(2) {
             Matrix::look_closer(&mut self.matrices, allowed);
         }
-        for (at, rows) in &captured.rows {
+        for read in &captured.rows {
             let (Some(placed), Some(embedding)) =
-                (self.embeddings.get_mut(*at), self.selection.embeddings.get(*at))
+                (self.embeddings.get_mut(read.embedding), self.selection.embeddings.get(read.embedding))
             else {
                 continue;
             };
-            needs_plan |= placed.take(embedding, rows, captured.step, allowed);
+            needs_plan |= placed.take(embedding, read, captured.step, allowed);
         }
         Matrix::look_closer(&mut self.matrices, allowed);
         if self.first_sample.is_empty() {
@@ -113,6 +113,14 @@ impl Encoder {
         self.plan = None;
     }
 
+    /// Some embeddings are shown in other rows, where these come more often.
+    pub(crate) fn show_other_rows(&mut self, selection: Arc<Selection>) {
+        let pairs = self.selection.embeddings.iter().zip(&selection.embeddings).zip(&mut self.embeddings);
+        pairs.filter(|((old, new), _)| old.rows != new.rows).for_each(|(_, placed)| placed.forget_rows());
+        self.selection = selection;
+        self.forget_plan();
+    }
+
     fn take_look(&mut self, looked: &Looked, captured: &Captured) -> bool {
         let statistics = if looked.is_gradient { &captured.gradients } else { &captured.weights };
         let taken = statistics.get(looked.parameter).copied().unwrap_or_default();
@@ -124,6 +132,10 @@ impl Encoder {
             return has_changed;
         };
         if looked.is_gradient {
+            let embeddings = self.selection.embeddings.iter().zip(&mut self.embeddings);
+            embeddings
+                .filter(|(it, _)| it.parameter == looked.parameter)
+                .for_each(|(it, placed)| placed.take_gradients(it, &looked.row_rms));
             let at = u32::try_from(looked.parameter).unwrap_or(u32::MAX);
             self.gradient_pictures.retain(|(it, _)| *it != at);
             self.gradient_pictures.insert(0, (at, Picture::of(&looked.cell_rms, looked.cells)));
@@ -182,7 +194,10 @@ impl Encoder {
         let ms = |it: std::time::Duration| it.as_secs_f32() * 1e3;
         header.cost = CaptureCost::new(ms(captured.took), ms(captured.budget), captured.share);
         header.left_out.clone_from(&captured.left_out);
-        header.embeddings = self.embeddings.iter().map(|it| it.state).collect();
+        header.embeddings = (0..)
+            .zip(&self.embeddings)
+            .map(|(at, it)| it.state.clone().with_guests(self.guest_names(at)))
+            .collect();
         // Whether there is room for more than last time is tried now and then only: a snapshot is made anew for that.
         let first = if self.turn.is_multiple_of(TRIED_EVERY) { 0 } else { self.detail };
         let left_out = header.left_out.len();
@@ -200,6 +215,13 @@ impl Encoder {
             }
         }
         written.ok_or_else(|| quantviz_core::Error::limit("a snapshot without any detail"))
+    }
+
+    fn guest_names(&self, embedding: usize) -> Vec<String> {
+        let planned = &self.selection.header.parameters[self.selection.embeddings[embedding].parameter];
+        let labels = self.options.labels_of(&planned.name, planned.part);
+        let guests = &self.embeddings[embedding].guests;
+        labels.map_or_else(Vec::new, |labels| guests.iter().map(|&row| label(labels, row)).collect())
     }
 
     fn push_all(&self, captured: &Captured, detail: Detail, push: &mut Pushed<'_>) {

@@ -70,7 +70,7 @@ impl Import {
                     }
                     let encoder =
                         Encoder::new(self.session.to_string(), self.options.clone(), selection.clone());
-                    (Capturer::new(selection, false), encoder)
+                    (Capturer::new(selection, self.options.clone()), encoder)
                 }
             };
         let mut captured = capturer.capture(step, source, None);

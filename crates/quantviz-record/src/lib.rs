@@ -38,6 +38,7 @@ mod pushed;
 mod queue;
 mod reading;
 mod recorder;
+mod rows;
 mod selection;
 mod shape;
 mod worker;

@@ -108,14 +108,26 @@ impl Pushed<'_> {
         self.heavy(name("position"), &[count, 3], &positions.concat());
         self.heavy(name("norm"), &[count], &some(&placed.norms));
         self.heavy(name("change"), &[count], &some(&placed.changes));
+        let has_gradients = placed.gradients.len() == placed.positions.len();
+        if has_gradients {
+            self.heavy(name("grad"), &[count], &some(&placed.gradients));
+        }
         self.heavy(
             name("neighbours"),
             &[placed.neighbours.len() / NEIGHBOURS, NEIGHBOURS],
             &placed.neighbours,
         );
+        if !placed.guests.is_empty() {
+            let rows: Vec<u32> =
+                placed.guests.iter().map(|&it| u32::try_from(it).unwrap_or(u32::MAX)).collect();
+            self.heavy(name("guest"), &[rows.len()], &rows);
+            self.heavy(name("guest_position"), &[rows.len(), 3], &placed.guest_positions.concat());
+            self.heavy(name("guest_norm"), &[rows.len()], &placed.guest_norms);
+        }
         if every > 1 {
             let of: Vec<u32> = (0..placed.positions.len() as u32).step_by(every).collect();
-            for what in ["position", "norm", "change"] {
+            let grad = has_gradients.then_some("grad");
+            for what in ["position", "norm", "change"].into_iter().chain(grad) {
                 self.light(index_name(&name(what)), &[count], &of);
             }
         }

@@ -190,7 +190,7 @@ impl Recorder {
             None => {
                 let selection = Arc::new(Selection::of(model, &self.options));
                 drop(self.queue.push(Job::Selection(selection.clone())));
-                Capturer::new(selection, self.options.gradients)
+                Capturer::new(selection, self.options.clone())
             }
         };
         let capturer = self.capturer.insert(capturer);
@@ -198,6 +198,10 @@ impl Recorder {
         if self.pace.due(step.saturating_add(1)).is_some() {
             // Every step is captured: the sample of this one is that before the next.
             capturer.keep(step, &captured.sample);
+        }
+        if let Some(selection) = captured.selection.take() {
+            // Before the capture, and never lost with it.
+            drop(self.queue.push(Job::OtherRows(selection)));
         }
         captured.time_ms = now_ms();
         captured.share =

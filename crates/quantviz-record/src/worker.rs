@@ -26,6 +26,8 @@ const SHARE_OF_SHARE: f64 = 0.25;
 pub(crate) enum Job {
     /// From here on, captures are of another selection.
     Selection(Arc<Selection>),
+    /// From here on, captures have other rows of embeddings.
+    OtherRows(Arc<Selection>),
     /// The run has gone back to this step.
     Resumed(u64),
     Capture(Box<Captured>),
@@ -146,6 +148,12 @@ impl Worker {
             Job::Selection(selection) => {
                 let session = self.session.to_string();
                 self.encoder = Some(Encoder::new(session, self.options.clone(), selection));
+                Vec::new()
+            }
+            Job::OtherRows(selection) => {
+                if let Some(encoder) = &mut self.encoder {
+                    encoder.show_other_rows(selection);
+                }
                 Vec::new()
             }
             Job::Resumed(step) => {

@@ -41,6 +41,7 @@ mod recorder;
 mod rows;
 mod selection;
 mod shape;
+mod watched;
 mod worker;
 
 pub use builder::RecorderBuilder;

@@ -34,6 +34,7 @@ pub(crate) struct Options {
     pub(crate) labels: BTreeMap<String, Vec<String>>,
     pub(crate) rows: Vec<u64>,
     pub(crate) frequencies: BTreeMap<String, Vec<u64>>,
+    pub(crate) heads: Option<usize>,
     pub(crate) seed: u64,
     pub(crate) rank: Rank,
     pub(crate) resume: bool,
@@ -62,6 +63,7 @@ impl RecorderBuilder {
             labels: BTreeMap::new(),
             rows: Vec::new(),
             frequencies: BTreeMap::new(),
+            heads: None,
             seed: 0,
             rank: Rank::ONLY,
             resume: false,
@@ -141,6 +143,12 @@ impl RecorderBuilder {
     /// case, where there are too many to show all. Nothing said, gradients tell it after some time.
     pub fn frequencies(self, parameter: impl Into<String>, counts: impl IntoIterator<Item = u64>) -> Self {
         self.with(|it| drop(it.frequencies.insert(parameter.into(), counts.into_iter().collect())))
+    }
+
+    /// How many heads each attention has. Nothing in the weights tells it; with it, snapshots tell how alike the heads of an
+    /// attention are, where queries and keys are rows of matrices of their own or lie one after the other in one.
+    pub fn heads(self, heads: usize) -> Self {
+        self.with(|it| it.heads = Some(heads))
     }
 
     /// What the sample is drawn by. Ranks of one run have to agree on it.

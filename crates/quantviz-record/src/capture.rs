@@ -129,6 +129,7 @@ impl Capturer {
         self.take_samples(step, source, &mut captured);
         self.take_rows(source, &clock, &mut captured);
         self.watch_focus(source, &clock, &mut captured);
+        self.watch_heads(source, &clock, &mut captured);
         self.watch_changes(step, source, &clock, &mut captured);
         self.look_at_parameters(step, source, &clock, &mut captured);
         captured.weights.clone_from(&self.taken);

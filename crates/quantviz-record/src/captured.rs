@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quantviz_core::RangeSummary;
 
+use crate::attention::Heads;
 use crate::selection::Selection;
 use crate::watched::{Changed, Focused};
 
@@ -92,6 +93,7 @@ pub(crate) struct Captured {
     pub(crate) looked: Vec<Looked>,
     pub(crate) changed: Option<Changed>,
     pub(crate) focus: Option<Focused>,
+    pub(crate) heads: Option<Heads>,
     pub(crate) rows: Vec<ReadRows>,
     pub(crate) left_out: Vec<String>,
     /// What went wrong, one line for each parameter that it went wrong with.

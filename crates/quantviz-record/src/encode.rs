@@ -9,6 +9,7 @@ use quantviz_core::{
 };
 
 use crate::allowance::Allowance;
+use crate::attention::Heads;
 use crate::builder::Options;
 use crate::captured::{Captured, Looked};
 use crate::detail::{DETAILS, Detail};
@@ -45,6 +46,8 @@ pub(crate) struct Encoder {
     gradient_pictures: LastSeen,
     changes: LastSeen,
     changed_since: BTreeMap<u32, u64>,
+    heads: Option<Heads>,
+    head_similarity: BTreeMap<usize, f32>,
     turn: usize,
     /// Which of [`DETAILS`] fitted last.
     detail: usize,
@@ -67,6 +70,8 @@ impl Encoder {
             gradient_pictures: LastSeen::default(),
             changes: LastSeen::default(),
             changed_since: BTreeMap::new(),
+            heads: None,
+            head_similarity: BTreeMap::new(),
             turn: 0,
             detail: 0,
             selection,
@@ -80,7 +85,7 @@ impl Encoder {
         captured: &Captured,
         seq: u64,
         epoch: u32,
-        allowed: Allowance,
+        allowed: &mut Allowance,
     ) -> Result<Vec<Piece>> {
         let mut needs_plan = self.plan.is_none();
         captured.looked.iter().for_each(|looked| needs_plan |= self.take_look(looked, captured));
@@ -103,6 +108,15 @@ impl Encoder {
             needs_plan |= placed.take(embedding, read, captured.step, allowed);
         }
         Matrix::look_closer(&mut self.matrices, allowed);
+        if captured.heads.is_some() {
+            self.heads.clone_from(&captured.heads);
+        }
+        if let Some(heads) = self.heads.take() {
+            match allowed.within(|| heads.similarity().unwrap_or(f32::NAN)) {
+                Some(alike) => drop(self.head_similarity.insert(heads.parameter(), alike)),
+                None => self.heads = Some(heads),
+            }
+        }
         if self.first_sample.is_empty() {
             self.first_sample.clone_from(&captured.sample);
         }
@@ -272,6 +286,8 @@ impl Encoder {
             captured,
             first_sample: &self.first_sample,
             weights: &self.weights,
+            embeddings: &self.embeddings,
+            head_similarity: &self.head_similarity,
         };
         seen.push_features(&self.matrices, features.as_deref(), push);
         push.index("f", features.as_deref());

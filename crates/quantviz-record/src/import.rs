@@ -78,7 +78,7 @@ impl Import {
             return Err(Error::malformed(line.clone()));
         }
         captured.time_ms = now_ms();
-        for piece in encoder.encode(&captured, self.seq, 1, Allowance::UNBOUNDED)? {
+        for piece in encoder.encode(&captured, self.seq, 1, &mut Allowance::unbounded())? {
             let (seq, bytes) = (self.seq, piece.bytes.clone());
             let entry = match piece.kind {
                 RecordKind::Snapshot => Entry::snapshot(step, seq, bytes, piece.summary_len),

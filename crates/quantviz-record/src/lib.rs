@@ -20,6 +20,7 @@
 )]
 
 mod allowance;
+mod attention;
 mod builder;
 mod capture;
 mod captured;

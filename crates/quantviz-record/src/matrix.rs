@@ -1,10 +1,13 @@
 //! What is known of a matrix as a whole, beside its statistics.
 
+use std::collections::BTreeMap;
+
 use quantviz_core::{MatrixFeatures, Peaks, Quantity, bf16};
 
 use crate::allowance::Allowance;
 use crate::captured::{Captured, Looked};
 use crate::picture::Picture;
+use crate::placed::Placed;
 use crate::pushed::{Pushed, rows_of};
 use crate::selection::Selection;
 use crate::shape::Shape;
@@ -58,19 +61,19 @@ impl Matrix {
     }
 
     /// Looks closer at those that wait, as long as is allowed: first at those that were looked at least often.
-    pub(crate) fn look_closer(all: &mut [Matrix], allowed: Allowance) {
+    pub(crate) fn look_closer(all: &mut [Matrix], allowed: &mut Allowance) {
         let mut waiting: Vec<usize> = (0..all.len()).filter(|&at| all[at].waiting.is_some()).collect();
         waiting.sort_by_key(|&at| all[at].closer_looks);
         let mut elements = 0;
         for at in waiting {
             let Matrix { waiting, features, closer_looks, .. } = &mut all[at];
-            if allowed.is_left() {
-                let Some(Waiting { rows, columns, largest }) = waiting.take() else { continue };
-                *features = MatrixFeatures::of(&rows, columns, largest);
+            let Some(Waiting { rows, columns, largest }) = waiting else { continue };
+            if let Some(seen) = allowed.within(|| MatrixFeatures::of(rows, *columns, *largest)) {
+                (*features, *waiting) = (seen, None);
                 *closer_looks += 1;
                 continue;
             }
-            elements += waiting.as_ref().map_or(0, |it| it.rows.len());
+            elements += rows.len();
             if elements > MOST_WAITING {
                 // Its rows come again.
                 *waiting = None;
@@ -85,6 +88,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) captured: &'a Captured,
     pub(crate) first_sample: &'a [f32],
     pub(crate) weights: &'a [Shape],
+    pub(crate) embeddings: &'a [Placed],
+    /// How alike the heads of an attention are, by the parameter that has its queries.
+    pub(crate) head_similarity: &'a BTreeMap<usize, f32>,
 }
 
 impl Seen<'_> {
@@ -133,6 +139,16 @@ impl Seen<'_> {
             }
         });
         push.column(Quantity::DistanceFromStart, of, from_start);
+        let clusters = matrices.iter().map(|it| {
+            let mut placed = self.selection.embeddings.iter().zip(self.embeddings);
+            let own = placed.find(|(embedding, _)| embedding.parameter == it.parameter);
+            own.and_then(|(_, placed)| placed.cluster_score).unwrap_or(f32::NAN)
+        });
+        push.column(Quantity::ClusterScore, of, clusters);
+        if !self.selection.attentions.is_empty() {
+            let heads = matrices.iter().map(|it| self.head_similarity.get(&it.parameter).copied());
+            push.column(Quantity::HeadSimilarity, of, heads.map(|it| it.unwrap_or(f32::NAN)));
+        }
         push.counts(Quantity::FeaturesAsOf.name(), of, matrices.iter().map(|it| it.as_of));
         for (name, extremes) in [
             ("f.row_extreme", (|it: &Matrix| &it.extreme_rows) as fn(&Matrix) -> &Vec<(usize, f32)>),

@@ -1,6 +1,6 @@
 //! Where the rows of an embedding are shown, from capture to capture.
 
-use quantviz_core::{EmbeddingState, Frame, PlannedEmbedding, Principal, bf16, dot};
+use quantviz_core::{EmbeddingState, Frame, PlannedEmbedding, Principal, bf16, cluster_score, dot};
 
 use crate::allowance::Allowance;
 use crate::captured::ReadRows;
@@ -21,6 +21,8 @@ pub(crate) const TOLD: usize = 256;
 pub(crate) const NEIGHBOURS: usize = 8;
 /// Multiplications that neighbours may take in one capture.
 const WORK: usize = 16_000_000;
+/// So many captures pass before it is told again how clearly rows cluster.
+const TAKEN_BETWEEN_CLUSTERS: u32 = 10;
 /// In place of a neighbour that is not known.
 pub(crate) const UNKNOWN: u16 = u16::MAX;
 
@@ -45,6 +47,9 @@ pub(crate) struct Placed {
     pub(crate) guest_norms: Vec<f32>,
     pub(crate) neighbours: Vec<u16>,
     next_told: usize,
+    /// How clearly rows cluster.
+    pub(crate) cluster_score: Option<f32>,
+    since_clusters: u32,
 }
 
 impl Placed {
@@ -54,7 +59,7 @@ impl Placed {
         embedding: &Embedding,
         read: &ReadRows,
         step: u64,
-        allowed: Allowance,
+        allowed: &mut Allowance,
     ) -> bool {
         let (width, rows) = (embedding.width, &read.rows[..]);
         if rows.len() != embedding.rows.len() * width {
@@ -66,10 +71,11 @@ impl Placed {
             return false;
         }
         let is_first = self.frame.is_none();
-        if is_first || allowed.is_left() {
-            let iterations = if is_first { COLD } else { WARM };
-            self.principal = Some(Principal::of(rows, width, self.principal.as_ref(), iterations));
-        }
+        let principal = match is_first {
+            true => Some(Principal::of(rows, width, None, COLD)),
+            false => allowed.within(|| Principal::of(rows, width, self.principal.as_ref(), WARM)),
+        };
+        self.principal = principal.or(self.principal.take());
         let Some(principal) = &self.principal else { return false };
         let best = principal.best_share();
         let mut has_changed = false;
@@ -113,8 +119,11 @@ impl Placed {
         let drift = distance(&principal.mean, &frame.center);
         self.state = EmbeddingState::new(shares, best, drift, step);
         self.take_guests(embedding, read, steps);
-        if is_first || allowed.is_left() {
-            self.find_neighbours(rows, width);
+        allowed.within(|| self.find_neighbours(rows, width));
+        self.since_clusters = self.since_clusters.saturating_add(1);
+        let is_due = self.cluster_score.is_none() || self.since_clusters >= TAKEN_BETWEEN_CLUSTERS;
+        if let Some(score) = is_due.then(|| allowed.within(|| cluster_score(rows, width))).flatten() {
+            (self.cluster_score, self.since_clusters) = (score, 0);
         }
         has_changed
     }
@@ -226,18 +235,21 @@ mod tests {
         let mut placed = Placed::default();
         let mut rows = noise(400, 1);
         spread(&mut rows, [9.0, 8.0, 7.0, 0.1, 0.1, 0.1, 0.1, 0.1]);
-        assert!(placed.take(&embedding, &read(&rows), 0, Allowance::UNBOUNDED));
+        assert!(placed.take(&embedding, &read(&rows), 0, &mut Allowance::unbounded()));
         for step in 1..20 {
             let mut moved = noise(400, step + 1);
             spread(&mut moved, [9.0, 8.0, 7.0, 0.1, 0.1, 0.1, 0.1, 0.1]);
-            assert!(!placed.take(&embedding, &read(&moved), step, Allowance::UNBOUNDED), "step {step}");
+            assert!(
+                !placed.take(&embedding, &read(&moved), step, &mut Allowance::unbounded()),
+                "step {step}"
+            );
         }
         assert_eq!(placed.turns, 0);
         let mut turned = 0;
         for step in 20..40 {
             let mut moved = noise(400, step + 1);
             spread(&mut moved, [0.1, 0.1, 0.1, 9.0, 8.0, 7.0, 0.1, 0.1]);
-            turned += u32::from(placed.take(&embedding, &read(&moved), step, Allowance::UNBOUNDED));
+            turned += u32::from(placed.take(&embedding, &read(&moved), step, &mut Allowance::unbounded()));
         }
         assert!(turned >= 1 && placed.turns <= 2, "{turned} {}", placed.turns);
         assert!(placed.state.shares.iter().sum::<f32>() > 0.9 * placed.state.best);
@@ -248,7 +260,7 @@ mod tests {
     fn the_nearest_are_told() {
         let (embedding, rows) = (embedding(40, 6), noise(240, 9));
         let mut placed = Placed::default();
-        placed.take(&embedding, &read(&rows), 0, Allowance::UNBOUNDED);
+        placed.take(&embedding, &read(&rows), 0, &mut Allowance::unbounded());
         let row = |at: usize| &rows[at * 6..(at + 1) * 6];
         for at in 0..40 {
             let cosine = |other: usize| dot(row(at), row(other)) as f32 / norm(row(at)) / norm(row(other));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use quantviz_core::{DTypeClass, Model, ParameterId, PlanHeader, PlannedEmbedding, Role, Seeded, shown_rows};
 
+use crate::attention::Attention;
 use crate::builder::Options;
 
 /// Elements of a matrix in the sample.
@@ -30,6 +31,7 @@ pub(crate) struct Selection {
     /// The places of runs of elements that are counted for histograms, of each parameter.
     pub(crate) runs: Vec<Vec<(u64, u64)>>,
     pub(crate) embeddings: Vec<Embedding>,
+    pub(crate) attentions: Vec<Attention>,
 }
 
 /// Which rows of an embedding are shown.
@@ -89,7 +91,8 @@ impl Selection {
             }
         });
         let (sample, runs, embeddings) = (sample.collect(), runs.collect(), embeddings.collect());
-        let mut selection = Selection { header, ids, sample, runs, embeddings };
+        let attentions = options.heads.map_or_else(Vec::new, |heads| Attention::all(&header, heads));
+        let mut selection = Selection { header, ids, sample, runs, embeddings, attentions };
         for at in 0..selection.embeddings.len() {
             let it = &selection.embeddings[at];
             let counts = options.frequencies.get(&selection.header.parameters[it.parameter].name);

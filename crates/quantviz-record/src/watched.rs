@@ -15,9 +15,9 @@ pub(crate) const FINE: usize = 64;
 /// Rows, and columns, whose sizes are told of that.
 const MOST_ROWS: usize = 8_192;
 /// Elements of a matrix that is kept from one capture to the next.
-const MOST_KEPT: u64 = 4 << 20;
+pub(crate) const MOST_KEPT: u64 = 4 << 20;
 /// What of its budget a capture may take for each of the two.
-const PART: u32 = 4;
+pub(crate) const PART: u32 = 4;
 
 /// What is remembered for it.
 pub(crate) struct Watched {
@@ -28,6 +28,8 @@ pub(crate) struct Watched {
     kept: Option<Kept>,
     /// The place of the next matrix in the catalogue.
     next: usize,
+    /// The next attention.
+    pub(crate) next_attention: usize,
 }
 
 /// A matrix as it was in the capture before.
@@ -80,6 +82,7 @@ impl Watched {
             look: MatrixLook::default(),
             kept: None,
             next: 0,
+            next_attention: 0,
         }
     }
 }
@@ -166,7 +169,7 @@ impl Capturer {
         (is_whole.ok()? && values.len() as u64 == elements).then_some(Kept { parameter, since: step, values })
     }
 
-    fn time_for(&self, elements: u64) -> Duration {
+    pub(crate) fn time_for(&self, elements: u64) -> Duration {
         Duration::from_secs_f64(elements as f64 * self.nanoseconds * 1e-9)
     }
 

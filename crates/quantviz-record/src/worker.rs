@@ -18,8 +18,7 @@ use crate::selection::Selection;
 
 /// Captures that wait to be made snapshots of.
 const WAITING: usize = 2;
-/// What takes long, and can wait, goes on as long as this thread has had less than so much of the share of time that
-/// recording may take.
+/// Of the share of time that recording may take, what is for that which takes long and can wait.
 const SHARE_OF_SHARE: f64 = 0.25;
 
 /// What the training thread hands over.
@@ -61,7 +60,8 @@ pub(crate) struct Worker {
     seq: u64,
     epoch: u32,
     begins: Option<u64>,
-    begun: Instant,
+    /// For what takes long, and can wait.
+    allowed: Allowance,
     spent: Duration,
     counts: Arc<Counts>,
 }
@@ -85,7 +85,7 @@ impl Worker {
             seq: 1,
             epoch: 1,
             begins: None,
-            begun: Instant::now(),
+            allowed: Allowance::of(SHARE_OF_SHARE * options.share),
             spent: Duration::ZERO,
             counts,
             session,
@@ -165,14 +165,10 @@ impl Worker {
                 }
                 Vec::new()
             }
-            Job::Capture(captured) => {
-                let share = SHARE_OF_SHARE * self.options.share * self.begun.elapsed().as_secs_f64();
-                let left = Duration::from_secs_f64(share).saturating_sub(self.spent);
-                match &mut self.encoder {
-                    Some(encoder) => encoder.encode(&captured, self.seq, self.epoch, Allowance::of(left))?,
-                    None => Vec::new(),
-                }
-            }
+            Job::Capture(captured) => match &mut self.encoder {
+                Some(encoder) => encoder.encode(&captured, self.seq, self.epoch, &mut self.allowed)?,
+                None => Vec::new(),
+            },
             Job::Scalars(rows) => {
                 let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
                 let batch = ScalarBatch::of(&rows).to_bytes()?;

@@ -230,3 +230,64 @@ fn there_is_more_of_what_somebody_has_chosen() {
     let troubles = troubles.lock().expect("alone");
     assert!(troubles.iter().all(|it| it.contains("mlp: there is no such parameter")) && !troubles.is_empty());
 }
+
+/// The same queries and keys, in each way in which they may lie: the second head is the first, but for noise.
+#[test]
+fn heads_that_do_the_same_are_told() {
+    const WIDTH: usize = 16;
+    let head = |seed| noise(&[WIDTH / 2, WIDTH], seed, 1.0);
+    let pair = |seed| {
+        let other = head(seed) + noise(&[WIDTH / 2, WIDTH], seed + 1, 0.05);
+        ndarray::concatenate![ndarray::Axis(0), head(seed), other]
+    };
+    let (query, key, value) = (pair(1), pair(3), noise(&[WIDTH, WIDTH], 5, 1.0));
+    let all = ndarray::concatenate![ndarray::Axis(0), query, key, value];
+    let source = || {
+        MemorySource::new()
+            .with("h.0.attn.c_attn.weight", all.clone())
+            .with("h.1.attn.c_attn.weight", all.t().as_standard_layout().to_owned())
+            .with("h.2.self_attn.q_proj.weight", query.clone())
+            .with("h.2.self_attn.k_proj.weight", key.clone())
+            .with("h.3.attention.query_key_value.weight", all.clone())
+            .with("h.4.mlp.c_fc.weight", all.clone())
+    };
+    let store = MemoryStore::new();
+    let mut recorder = builder(&store).heads(2).start().expect("a store");
+    let mut told = Vec::new();
+    for step in 0..2_000 {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        recorder.record(step, &source(), &[]);
+        let Ok(run) = Run::open(&store, &id()) else { continue };
+        let Some((_, snapshots)) = run.nearest(step).expect("readable") else { continue };
+        told = (0..6).map(|at| snapshots[0].0.quantity(Quantity::HeadSimilarity, at)).collect();
+        if told.iter().flatten().filter(|it| it.is_finite()).count() == 3 {
+            break;
+        }
+    }
+    recorder.finish();
+    let known = |at: usize| told[at].is_some_and(|it| it > 0.98 && Some(it) == told[0]);
+    assert!(known(0) && known(1) && known(2), "{told:?}");
+    // Keys have none of their own, and what is mixed head by head is not taken for something else.
+    assert!(told[3..].iter().flatten().all(|it| it.is_nan()), "{told:?}");
+}
+
+/// An embedding of five kinds of tokens.
+#[test]
+fn rows_that_cluster_are_told() {
+    let store = MemoryStore::new();
+    let mut recorder = builder(&store).start().expect("a store");
+    let (kinds, noise) = (noise(&[5, 32], 1, 1.0), noise(&[100, 32], 2, 0.1));
+    let rows = Array2::from_shape_fn((100, 32), |(row, at)| kinds[[row % 5, at]] + noise[[row, at]]);
+    let mut score = None;
+    for step in 0..2_000 {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        recorder.record(step, &MemorySource::new().with("transformer.wte.weight", rows.clone()), &[]);
+        let last = Run::open(&store, &id()).ok().and_then(|run| run.nearest(step).expect("readable"));
+        score = last.and_then(|(_, all)| all[0].0.quantity(Quantity::ClusterScore, 0));
+        if score.is_some_and(f32::is_finite) {
+            break;
+        }
+    }
+    recorder.finish();
+    assert!(score.is_some_and(|it| it > 0.7), "{score:?}");
+}

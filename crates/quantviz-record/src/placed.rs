@@ -137,11 +137,17 @@ impl Placed {
         self.guest_norms = guests().map(norm).collect();
     }
 
-    /// The size of the gradient of each row that is shown.
+    /// The size of the gradient of each row that is shown; of rows that were not looked at this time, as it was.
     pub(crate) fn take_gradients(&mut self, embedding: &Embedding, row_rms: &[f32]) {
         let length = (embedding.width as f32).sqrt();
         let of_row = |row: u64| row_rms.get(row as usize).map_or(f32::NAN, |it| it * length);
-        self.gradients = embedding.rows.iter().map(|&(row, _)| bf16::from_f32(of_row(row))).collect();
+        self.gradients.resize(embedding.rows.len(), bf16::NAN);
+        for (gradient, &(row, _)) in self.gradients.iter_mut().zip(&embedding.rows) {
+            let now = of_row(row);
+            if !now.is_nan() {
+                *gradient = bf16::from_f32(now);
+            }
+        }
     }
 
     /// From here on, other rows are shown.

@@ -43,6 +43,8 @@ pub(crate) struct Counts {
     pub(crate) bytes: AtomicU64,
     /// On the way to stores.
     pub(crate) lost: AtomicU64,
+    /// Turns in which stores could not be thinned.
+    pub(crate) not_thinned: AtomicU64,
 }
 
 pub(crate) struct Worker {
@@ -96,7 +98,7 @@ impl Worker {
                         Err(error) => (self.options.trouble)(&format!("session {}: {error}", self.session)),
                     }
                     self.spent += begun.elapsed();
-                    self.count_lost();
+                    self.count_failures();
                 }
                 Taken::Nothing => {}
                 Taken::Closed => break,
@@ -111,12 +113,14 @@ impl Worker {
                 ));
             }
         }
-        self.count_lost();
+        self.count_failures();
     }
 
-    fn count_lost(&self) {
+    fn count_failures(&self) {
         let lost = self.deliveries.iter().map(Delivery::lost).sum();
         self.counts.lost.store(lost, Ordering::Relaxed);
+        let not_thinned = self.deliveries.iter().map(Delivery::not_thinned).sum();
+        self.counts.not_thinned.store(not_thinned, Ordering::Relaxed);
     }
 
     fn send(&mut self, piece: Piece) {

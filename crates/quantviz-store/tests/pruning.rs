@@ -26,7 +26,9 @@ fn timeline(store: &dyn SnapshotStore) -> Timeline {
 }
 
 fn whole(store: &dyn SnapshotStore) -> Vec<Record> {
-    timeline(store).records().filter(|it| it.is_whole_snapshot()).copied().collect()
+    let mut records = store.records(&id(), &Cursor::default()).expect("listed");
+    records.retain(Record::is_whole_snapshot);
+    records
 }
 
 #[test]
@@ -118,14 +120,12 @@ fn a_long_run_stays_within_its_budget_and_its_history_is_whole() {
     assert!(widest <= 2.0, "{widest} {steps:?}");
 
     // One listing and one request to thin for five snapshots, besides those of this test.
-    let (calls, thinned) =
-        (counted.calls.load(Ordering::SeqCst), counted.thinned.load(Ordering::SeqCst));
+    let (calls, thinned) = (counted.calls.load(Ordering::SeqCst), counted.thinned.load(Ordering::SeqCst));
     assert_eq!(thinned, STEPS - steps.len() as u64, "each once");
     assert!(calls - STEPS < STEPS * 2 / 5 + 100, "{calls} calls for {STEPS} snapshots");
 
     let run = Run::open(&store, &id()).expect("there");
-    let (of, history) =
-        run.histories(&[("lm_head.weight".into(), Quantity::Std)]).expect("readable");
+    let (of, history) = run.histories(&[("lm_head.weight".into(), Quantity::Std)]).expect("readable");
     assert_eq!(of, (0..STEPS).collect::<Vec<u64>>());
     let at = run.plan().expect("one").header().parameter_named("lm_head.weight").expect("recorded");
     let truth = (0..STEPS).map(|step| gpt.value(Quantity::Std, at, step));
@@ -233,7 +233,9 @@ fn what_is_old_goes() {
     let store = MemoryStore::within(Budget::ALL).with_clock(move || time.load(Ordering::SeqCst));
     let mut budget = Budget::ALL;
     budget.age_ms = Some(20_000);
-    write(&store, Rank::ONLY, &[(0, 200)], budget, |_, step| clock.store(1_000 * (step + 1), Ordering::SeqCst));
+    write(&store, Rank::ONLY, &[(0, 200)], budget, |_, step| {
+        clock.store(1_000 * (step + 1), Ordering::SeqCst)
+    });
     let steps = timeline(&store).snapshot_steps();
     let expected = BTreeSet::from([0, 40]);
     assert!(steps.is_superset(&expected) && (21..=25).contains(&steps.len()), "{steps:?}");

@@ -168,9 +168,9 @@ impl Pruner {
     }
 
     fn is_due(&self, now_ms: u64) -> bool {
-        let has_grown = self.limit.is_none_or(|limit| {
-            self.size.snapshots >= limit.snapshots || self.size.bytes >= limit.bytes
-        });
+        let has_grown = self
+            .limit
+            .is_none_or(|limit| self.size.snapshots >= limit.snapshots || self.size.bytes >= limit.bytes);
         has_grown || (self.budget.age_ms.is_some() && now_ms >= self.again_ms)
     }
 

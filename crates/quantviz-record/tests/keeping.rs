@@ -46,12 +46,29 @@ fn weight(step: u64) -> MemorySource {
     MemorySource::new().with("w", ArrayD::from_shape_fn(vec![16, 16], value))
 }
 
-/// Steps long enough that something of every one can be looked at.
-fn train(recorder: &mut Recorder, steps: std::ops::Range<u64>) {
-    for step in steps {
+/// Trains until so many more snapshots were made, on a machine that may be busy; tells the step after the last.
+fn train(recorder: &mut Recorder, from: u64, snapshots: u64) -> u64 {
+    let (until, before) = (Instant::now() + Duration::from_secs(120), recorder.state().snapshots);
+    let mut step = from;
+    while recorder.state().snapshots < before + snapshots {
+        assert!(Instant::now() < until, "it takes too long: {:?}", recorder.state());
+        // Long enough that something of every step can be looked at.
         std::thread::sleep(Duration::from_millis(11));
         recorder.record(step, &weight(step), &[("loss", 1.0)]);
+        step += 1;
     }
+    step
+}
+
+/// Trains until no more than that is whole; tells the step after the last.
+fn train_until_thin(recorder: &mut Recorder, from: u64, store: &dyn SnapshotStore, most: usize) -> u64 {
+    let until = Instant::now() + Duration::from_secs(120);
+    let mut step = from;
+    while whole(store) > most {
+        assert!(Instant::now() < until, "it does not catch up: {}", whole(store));
+        step = train(recorder, step, 1);
+    }
+    step
 }
 
 /// Everything that was recorded has its statistics. A capture may have lost its turn, and then they are of a step before.
@@ -107,9 +124,8 @@ fn a_recording_stays_within_its_budget_at_every_moment() {
         .on_trouble(|line| panic!("{line}"))
         .start()
         .expect("a store");
-    train(&mut recorder, 0..900);
+    let trained = train(&mut recorder, 0, 800);
     let state = recorder.finish();
-    assert!(state.snapshots > 400, "{state:?}");
     assert_eq!((state.failures, state.not_thinned), (0, 0));
     let most = watched.most.load(Ordering::SeqCst);
     assert!((50..=55).contains(&most), "{most}");
@@ -117,11 +133,11 @@ fn a_recording_stays_within_its_budget_at_every_moment() {
     let (timeline, run) = (timeline(&inner), Run::open(&inner, &id()).expect("a session"));
     let (steps, all) = (timeline.snapshot_steps(), run.snapshots());
     let recorded = |step: u64| all.iter().map(|it| it.step).min_by_key(|&it| (it.abs_diff(step), it));
-    let stay = [0, 77, 410, 899].map(|step| recorded(step).expect("recorded"));
+    let stay = [0, 77, 410, u64::MAX].map(|step| recorded(step).expect("recorded"));
     assert!(stay.iter().all(|step| steps.contains(step)), "{stay:?} {steps:?}");
     let around = watched.around.lock().expect("nobody panics with it").clone();
     assert!((4..=6).contains(&around.len()) && steps.is_superset(&around), "{around:?} {steps:?}");
-    assert_eq!(run.scalars().expect("scalars")["loss"].len(), 900);
+    assert_eq!(run.scalars().expect("scalars")["loss"].len() as u64, trained);
     assert_history(&inner, state);
 }
 
@@ -129,7 +145,7 @@ fn a_recording_stays_within_its_budget_at_every_moment() {
 fn everything_is_kept_where_that_is_asked_for() {
     let store = unbounded();
     let mut recorder = builder(store.clone()).keep(Budget::ALL).start().expect("a store");
-    train(&mut recorder, 0..100);
+    train(&mut recorder, 0, 100);
     let state = recorder.finish();
     assert!(whole(&store) > 50 && whole(&store) as u64 + state.lost >= state.snapshots, "{state:?}");
 }
@@ -171,9 +187,9 @@ fn stubborn(behaviour: Stubborn) -> (MemoryStore, Arc<Stubborn>, Recorder, Arc<M
 fn a_store_that_cannot_thin_is_told_of_once_and_recording_goes_on() {
     let (inner, behaviour, mut recorder, heard) =
         stubborn(Stubborn { fails: true.into(), ..Stubborn::default() });
-    train(&mut recorder, 0..150);
+    let step = train(&mut recorder, 0, 150);
     let (asked, before) = (behaviour.asked.load(Ordering::SeqCst), whole(&inner));
-    assert!((2..=10).contains(&asked), "it is left alone for longer each time: {asked}");
+    assert!((2..=20).contains(&asked), "it is left alone for longer each time: {asked}");
     assert!(before > 60, "{before}");
     let lines = heard.lock().expect("nobody panics with it").clone();
     assert_eq!(lines.len(), 1, "{lines:?}");
@@ -183,16 +199,10 @@ fn a_store_that_cannot_thin_is_told_of_once_and_recording_goes_on() {
         "{lines:?}"
     );
     behaviour.fails.store(false, Ordering::SeqCst);
-    let until = Instant::now() + Duration::from_secs(60);
-    let mut step = 150;
-    while whole(&inner) > 22 {
-        assert!(Instant::now() < until, "it is never tried again: {}", whole(&inner));
-        train(&mut recorder, step..step + 1);
-        step += 1;
-    }
+    train_until_thin(&mut recorder, step, &inner, 22);
     let state = recorder.finish();
     assert_eq!(state.failures, 0);
-    assert!((2..=10).contains(&state.not_thinned), "{state:?}");
+    assert!((2..=20).contains(&state.not_thinned), "{state:?}");
     assert_eq!(heard.lock().expect("nobody panics with it").len(), 1);
     assert_history(&inner, state);
 }
@@ -202,19 +212,13 @@ fn a_store_that_cannot_thin_is_told_of_once_and_recording_goes_on() {
 fn a_store_that_stands_still_when_it_thins_holds_nothing_up() {
     let (inner, behaviour, mut recorder, heard) =
         stubborn(Stubborn { stands: true.into(), ..Stubborn::default() });
-    train(&mut recorder, 0..400);
+    let step = train(&mut recorder, 0, 400);
     assert_eq!(behaviour.asked.load(Ordering::SeqCst), 1);
     let before = whole(&inner);
     // Two seconds of snapshots may have been lost while it was waited for.
     assert!(before > 60, "{before}");
     behaviour.stands.store(false, Ordering::SeqCst);
-    let until = Instant::now() + Duration::from_secs(60);
-    let mut step = 400;
-    while whole(&inner) > 22 {
-        assert!(Instant::now() < until, "it does not catch up: {}", whole(&inner));
-        train(&mut recorder, step..step + 1);
-        step += 1;
-    }
+    train_until_thin(&mut recorder, step, &inner, 22);
     let state = recorder.finish();
     assert_eq!((state.failures, state.not_thinned), (0, 0));
     assert_eq!(heard.lock().expect("nobody panics with it").len(), 0);
@@ -226,11 +230,11 @@ fn a_store_that_stands_still_when_it_thins_holds_nothing_up() {
 fn a_run_that_is_resumed_counts_what_was_there() {
     let store = unbounded();
     let mut recorder = builder(store.clone()).keep(Budget::ALL).start().expect("a store");
-    train(&mut recorder, 0..120);
+    let step = train(&mut recorder, 0, 120);
     recorder.finish();
     assert!(whole(&store) > 60);
     let mut recorder = builder(store.clone()).keep(at_most(30)).resume().start().expect("a store");
-    train(&mut recorder, 100..120);
+    train(&mut recorder, step - 20, 20);
     recorder.finish();
     let steps = timeline(&store).snapshot_steps();
     assert!(whole(&store) <= 33, "{}", whole(&store));
@@ -248,7 +252,7 @@ fn ranks_thin_what_they_wrote_themselves() {
                 let rank = Rank::new(index, 2).expect("one of two");
                 let budget = at_most(if index == 0 { 20 } else { 40 });
                 let mut recorder = builder(store).rank(rank).keep(budget).start().expect("a store");
-                train(&mut recorder, 0..150);
+                train(&mut recorder, 0, 150);
                 let state = recorder.finish();
                 assert_eq!((state.failures, state.not_thinned), (0, 0));
             });
@@ -306,7 +310,7 @@ fn a_reader_sees_no_error_while_it_is_thinned() {
             .on_trouble(|line| panic!("{line}"))
             .start()
             .expect("a store");
-        train(&mut recorder, 0..400);
+        train(&mut recorder, 0, 400);
         let state = recorder.finish();
         is_over.store(true, Ordering::SeqCst);
         assert_history(&store, state);

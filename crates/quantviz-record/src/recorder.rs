@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use quantviz_core::{ParameterSource, RunNote, SessionId, SnapshotStore, StateMessage};
 
 use crate::builder::{Options, RecorderBuilder};
-use crate::capture::{Captured, Capturer};
+use crate::capture::Capturer;
+use crate::captured::Captured;
 use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::selection::Selection;
@@ -148,6 +149,7 @@ impl Recorder {
             self.hand_over_scalars();
             drop(self.queue.push(Job::Resumed(step)));
         }
+        self.pace.spent_elsewhere(Duration::from_nanos(self.counts.nanoseconds.load(Ordering::Relaxed)));
         let due = self.pace.due(step);
         self.budget = due;
         if self.scalars.len() < MOST_SCALARS {
@@ -164,7 +166,7 @@ impl Recorder {
                         self.fail(&format!("reading parameters panicked: {}", words_of(&*panic)));
                     }
                 }
-                self.pace.captured(step, begun.elapsed());
+                self.pace.captured(step, begun.elapsed(), budget);
             }
             None => {
                 if self.pace.is_before_due(step)
@@ -190,7 +192,7 @@ impl Recorder {
             None => {
                 let selection = Arc::new(Selection::of(model, &self.options));
                 drop(self.queue.push(Job::Selection(selection.clone())));
-                Capturer::new(selection, self.options.gradients)
+                Capturer::new(selection, self.options.clone())
             }
         };
         let capturer = self.capturer.insert(capturer);
@@ -198,6 +200,10 @@ impl Recorder {
         if self.pace.due(step.saturating_add(1)).is_some() {
             // Every step is captured: the sample of this one is that before the next.
             capturer.keep(step, &captured.sample);
+        }
+        if let Some(selection) = captured.selection.take() {
+            // Before the capture, and never lost with it.
+            drop(self.queue.push(Job::OtherRows(selection)));
         }
         captured.time_ms = now_ms();
         captured.share =

@@ -159,7 +159,10 @@ fn recording_goes_on_over_a_line_that_breaks() {
     let lines = heard.lock().expect("nobody panics with it").clone();
     println!("finished: {state:?}, {captures} captures, {step} steps; told: {lines:#?}");
     assert_eq!(state.failures, 0, "nothing went wrong in the training loop");
-    assert!(lines.len() <= 12, "once each time at most, of what is written and of what is thinned: {lines:#?}");
+    assert!(
+        lines.len() <= 12,
+        "once each time at most, of what is written and of what is thinned: {lines:#?}"
+    );
     for told in &lines {
         assert!(told.starts_with("session run: ") && !told.contains('\n') && told.len() < 400, "{told}");
     }

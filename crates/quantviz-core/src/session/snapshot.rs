@@ -60,7 +60,7 @@ pub struct CaptureCost {
 }
 
 /// How well the positions of an embedding's rows speak for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EmbeddingState {
     /// Of the variance of all rows, the share along each of the three directions that are shown.
@@ -71,6 +71,9 @@ pub struct EmbeddingState {
     pub drift: f32,
     /// The step at which the rows were read.
     pub as_of: u64,
+    /// What guests are called: rows that are not always shown, and stand out now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guests: Vec<String>,
 }
 
 impl SnapshotHeader {
@@ -111,7 +114,13 @@ impl CaptureCost {
 impl EmbeddingState {
     /// The shares of the three directions and of the best three, and how far the mean has gone.
     pub fn new(shares: [f32; 3], best: f32, drift: f32, as_of: u64) -> Self {
-        EmbeddingState { shares, best, drift, as_of }
+        EmbeddingState { shares, best, drift, as_of, guests: Vec::new() }
+    }
+
+    /// With what guests are called, in the order in which they are shown.
+    #[must_use]
+    pub fn with_guests(self, guests: Vec<String>) -> Self {
+        EmbeddingState { guests, ..self }
     }
 }
 

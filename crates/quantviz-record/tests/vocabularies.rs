@@ -52,24 +52,34 @@ fn training(step: u64) -> Training {
     }
 }
 
-/// So many snapshots: on a busy machine, not every step is one.
-fn record(snapshots: u64, describe: impl Fn(RecorderBuilder) -> RecorderBuilder) -> Vec<(Snapshot, Plan)> {
+/// Records until what there is is enough: on a busy machine not every step is captured, nor everything looked at.
+fn record(
+    describe: impl Fn(RecorderBuilder) -> RecorderBuilder,
+    is_enough: impl Fn(&Snapshot, &Plan) -> bool,
+) -> Vec<(Snapshot, Plan)> {
     let store = MemoryStore::new();
     let builder = Recorder::builder("run").every_steps(1).share(0.05).to(store.clone());
     let builder = describe(builder.on_trouble(|line| panic!("{line}")));
     let mut recorder = builder.start().expect("a store");
-    for step in 0..10 * snapshots {
-        if recorder.state().snapshots >= snapshots {
-            break;
-        }
+    for step in 0..2_000 {
         std::thread::sleep(std::time::Duration::from_millis(60));
         recorder.record(step, &training(step), &[]);
+        let last = all_of(&store, step.saturating_sub(20)).pop();
+        if last.is_some_and(|(snapshot, plan)| is_enough(&snapshot, &plan)) {
+            break;
+        }
     }
     let state = recorder.finish();
     assert_eq!((state.lost, state.failures), (0, 0));
-    let run = Run::open(&store, &"run".parse::<SessionId>().expect("a name")).expect("a session");
-    let steps: Vec<u64> = run.timeline().snapshot_steps().into_iter().collect();
-    let all = steps.into_iter().map(|step| {
+    all_of(&store, 0)
+}
+
+/// The snapshots from a step on.
+fn all_of(store: &MemoryStore, from: u64) -> Vec<(Snapshot, Plan)> {
+    let id: SessionId = "run".parse().expect("a name");
+    let Ok(run) = Run::open(store, &id) else { return Vec::new() };
+    let steps = run.timeline().snapshot_steps().into_iter().filter(|&step| step >= from);
+    let all = steps.map(|step| {
         let (_, mut snapshots) = run.nearest(step).expect("readable").expect("one");
         let (snapshot, plan) = snapshots.remove(0);
         (snapshot, Plan::clone(&plan))
@@ -88,7 +98,12 @@ fn often(plan: &Plan) -> Vec<u32> {
 
 #[test]
 fn rows_of_tokens_that_come_often_are_shown_once_gradients_have_told_them() {
-    let all = record(60, |it| it);
+    let all = record(
+        |it| it,
+        |snapshot, plan| {
+            often(plan).iter().any(|&row| row >= 9_000) && snapshot.arrays().slot("e.0.grad").is_some()
+        },
+    );
     let (first, last) = (&all[0].1, &all[all.len() - 1].1);
     assert_eq!((rows_of(first).len(), rows_of(last).len()), (rows_of(first).len(), rows_of(first).len()));
     assert!(often(first).iter().all(|&row| row < 1_024), "by their numbers, as long as nothing is known");
@@ -116,7 +131,9 @@ fn rows_that_stand_out_are_shown_as_guests() {
     // All other rows come often: so 5,000 and 9,999 are not among those that are always shown.
     let counts: Vec<u64> = (0..ROWS as u64).map(|row| u64::from(row != 5_000 && row != 9_999)).collect();
     let labels: Vec<String> = (0..ROWS).map(|row| format!("t{row}")).collect();
-    let all = record(20, |it| it.frequencies(NAME, counts.clone()).tokens(labels.clone()));
+    let describe = |it: RecorderBuilder| it.frequencies(NAME, counts.clone()).tokens(labels.clone());
+    let all =
+        record(describe, |snapshot, _| snapshot.step() > 5 && snapshot.arrays().slot("e.0.guest").is_some());
     let (snapshot, plan) = &all[all.len() - 1];
     let guests = snapshot.arrays().get::<u32>("e.0.guest").expect("guests").to_vec();
     let shown = rows_of(plan);
@@ -144,7 +161,7 @@ fn rows_that_stand_out_are_shown_as_guests() {
 #[test]
 fn frequencies_that_somebody_told_are_used_from_the_start() {
     let counts: Vec<u64> = (0..ROWS as u64).collect();
-    let all = record(3, |it| it.frequencies(NAME, counts.clone()));
+    let all = record(|it| it.frequencies(NAME, counts.clone()), |_, _| true);
     let often = often(&all[0].1);
     assert!(often.len() >= 1_000 && often.iter().all(|&row| row >= 8_400), "{:?}", &often[..10]);
 }

@@ -13,6 +13,7 @@ use crate::change::{difference, rms, unmoved};
 use crate::reading::{Clock, read};
 use crate::rows::Rows;
 use crate::selection::Selection;
+use crate::watched::Watched;
 
 /// Estimates are taken for so much more, since processors are sometimes slow.
 const SPARE: f64 = 1.25;
@@ -37,7 +38,8 @@ pub(crate) struct Capturer {
     next_embedding: usize,
     /// What is known of the rows of each embedding.
     rows: Vec<Rows>,
-    nanoseconds: f64,
+    pub(crate) nanoseconds: f64,
+    pub(crate) watched: Watched,
     pub(crate) look: MatrixLook,
     pub(crate) buffer: Vec<f32>,
 }
@@ -65,6 +67,7 @@ impl Capturer {
                 .collect(),
             options,
             nanoseconds: NANOSECONDS,
+            watched: Watched::new(),
             look: MatrixLook::default(),
             buffer: Vec::new(),
             selection,
@@ -125,6 +128,8 @@ impl Capturer {
         captured.selection = self.with_frequent_rows();
         self.take_samples(step, source, &mut captured);
         self.take_rows(source, &clock, &mut captured);
+        self.watch_focus(source, &clock, &mut captured);
+        self.watch_changes(step, source, &clock, &mut captured);
         self.look_at_parameters(step, source, &clock, &mut captured);
         captured.weights.clone_from(&self.taken);
         captured.gradients.clone_from(&self.taken_gradients);

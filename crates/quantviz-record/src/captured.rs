@@ -7,6 +7,7 @@ use std::time::Duration;
 use quantviz_core::RangeSummary;
 
 use crate::selection::Selection;
+use crate::watched::{Changed, Focused};
 
 /// Counts, range and moments of a parameter or of its gradient, and when they were taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -89,6 +90,8 @@ pub(crate) struct Captured {
     /// can tell apart.
     pub(crate) unmoved: Vec<f32>,
     pub(crate) looked: Vec<Looked>,
+    pub(crate) changed: Option<Changed>,
+    pub(crate) focus: Option<Focused>,
     pub(crate) rows: Vec<ReadRows>,
     pub(crate) left_out: Vec<String>,
     /// What went wrong, one line for each parameter that it went wrong with.

@@ -1,10 +1,11 @@
 //! A capture becomes a snapshot: what is known of every parameter, as far as there is room.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quantviz_core::{
-    ArrayWriter, CaptureCost, Plan, Quantity, RecordKind, Result, Scalar, SnapshotHeader, WrittenArrays,
-    bf16, index_name,
+    ArrayWriter, CaptureCost, Guest, Plan, Quantity, RecordKind, Result, Scalar, SnapshotHeader,
+    WrittenArrays, bf16,
 };
 
 use crate::allowance::Allowance;
@@ -12,14 +13,13 @@ use crate::builder::Options;
 use crate::captured::{Captured, Looked};
 use crate::detail::{DETAILS, Detail};
 use crate::matrix::{Matrix, Seen};
-use crate::picture::{CELLS, Picture};
+use crate::picture::{CELLS, LastSeen, Merge, Picture};
 use crate::placed::Placed;
 use crate::pushed::Pushed;
 use crate::selection::{Selection, label};
 use crate::shape::{BINS, Shape};
+use crate::watched::Focused;
 
-/// Small pictures of gradients in one snapshot.
-const GRADIENT_PICTURES: usize = 13;
 /// How often it is tried whether there is room for more.
 const TRIED_EVERY: usize = 64;
 /// Something to be kept, which has no place in its epoch yet.
@@ -42,7 +42,9 @@ pub(crate) struct Encoder {
     matrices: Vec<Matrix>,
     first_sample: Vec<f32>,
     embeddings: Vec<Placed>,
-    gradient_pictures: Vec<(u32, Picture)>,
+    gradient_pictures: LastSeen,
+    changes: LastSeen,
+    changed_since: BTreeMap<u32, u64>,
     turn: usize,
     /// Which of [`DETAILS`] fitted last.
     detail: usize,
@@ -62,7 +64,9 @@ impl Encoder {
             matrices: matrices.collect(),
             first_sample: Vec::new(),
             embeddings: selection.embeddings.iter().map(|_| Placed::default()).collect(),
-            gradient_pictures: Vec::new(),
+            gradient_pictures: LastSeen::default(),
+            changes: LastSeen::default(),
+            changed_since: BTreeMap::new(),
             turn: 0,
             detail: 0,
             selection,
@@ -80,6 +84,12 @@ impl Encoder {
     ) -> Result<Vec<Piece>> {
         let mut needs_plan = self.plan.is_none();
         captured.looked.iter().for_each(|looked| needs_plan |= self.take_look(looked, captured));
+        let changed = captured.changed.as_ref();
+        let matrix = changed.and_then(|it| self.selection.header.parameters.get(it.parameter)?.matrix);
+        if let (Some(changed), Some(matrix)) = (changed, matrix) {
+            self.changes.put(matrix, Picture::of(&changed.cell_rms, changed.cells));
+            self.changed_since.insert(matrix, changed.since);
+        }
         // Matrices and embeddings have the time first in turn.
         if self.turn.is_multiple_of(2) {
             Matrix::look_closer(&mut self.matrices, allowed);
@@ -127,8 +137,8 @@ impl Encoder {
         let largest = taken.min.abs().max(taken.max.abs());
         let shapes = if looked.is_gradient { &mut self.gradients } else { &mut self.weights };
         let has_changed = shapes[looked.parameter].take(&looked.counted, largest);
-        let matrix = self.selection.header.parameters[looked.parameter].matrix;
-        let Some(matrix) = matrix.and_then(|it| self.matrices.get_mut(it as usize)) else {
+        let at = self.selection.header.parameters[looked.parameter].matrix;
+        let Some((at, matrix)) = at.and_then(|it| Some((it, self.matrices.get_mut(it as usize)?))) else {
             return has_changed;
         };
         if looked.is_gradient {
@@ -136,10 +146,7 @@ impl Encoder {
             embeddings
                 .filter(|(it, _)| it.parameter == looked.parameter)
                 .for_each(|(it, placed)| placed.take_gradients(it, &looked.row_rms));
-            let at = u32::try_from(looked.parameter).unwrap_or(u32::MAX);
-            self.gradient_pictures.retain(|(it, _)| *it != at);
-            self.gradient_pictures.insert(0, (at, Picture::of(&looked.cell_rms, looked.cells)));
-            self.gradient_pictures.truncate(GRADIENT_PICTURES);
+            self.gradient_pictures.put(at, Picture::of(&looked.cell_rms, looked.cells));
             return has_changed;
         }
         matrix.take(looked, taken.as_of, largest);
@@ -196,7 +203,7 @@ impl Encoder {
         header.left_out.clone_from(&captured.left_out);
         header.embeddings = (0..)
             .zip(&self.embeddings)
-            .map(|(at, it)| it.state.clone().with_guests(self.guest_names(at)))
+            .map(|(at, it)| it.state.clone().with_guests(self.guests_of(at)))
             .collect();
         // Whether there is room for more than last time is tried now and then only: a snapshot is made anew for that.
         let first = if self.turn.is_multiple_of(TRIED_EVERY) { 0 } else { self.detail };
@@ -205,6 +212,11 @@ impl Encoder {
         for (at, (detail, _)) in DETAILS.iter().enumerate().skip(first) {
             header.left_out.truncate(left_out);
             header.left_out.extend(DETAILS[1..=at].iter().map(|(_, gone)| (*gone).to_owned()));
+            header.changed_since = match detail.some_pictures {
+                true => self.changes.matrices().iter().map(|it| self.changed_since[it]).collect(),
+                false => Vec::new(),
+            };
+            header.focus = captured.focus.as_ref().filter(|_| detail.focus).map(Focused::header);
             let mut arrays = ArrayWriter::default();
             self.push_all(captured, *detail, &mut Pushed(&mut arrays));
             let here = header.write(arrays)?;
@@ -217,11 +229,12 @@ impl Encoder {
         written.ok_or_else(|| quantviz_core::Error::limit("a snapshot without any detail"))
     }
 
-    fn guest_names(&self, embedding: usize) -> Vec<String> {
+    fn guests_of(&self, embedding: usize) -> Vec<Guest> {
         let planned = &self.selection.header.parameters[self.selection.embeddings[embedding].parameter];
         let labels = self.options.labels_of(&planned.name, planned.part);
-        let guests = &self.embeddings[embedding].guests;
-        labels.map_or_else(Vec::new, |labels| guests.iter().map(|&row| label(labels, row)).collect())
+        let placed = &self.embeddings[embedding];
+        let guests = placed.guests.iter().zip(&placed.guest_norms);
+        guests.map(|(&row, &norm)| Guest::new(row, labels.map(|it| label(it, row)), norm)).collect()
     }
 
     fn push_all(&self, captured: &Captured, detail: Detail, push: &mut Pushed<'_>) {
@@ -263,18 +276,16 @@ impl Encoder {
         seen.push_features(&self.matrices, features.as_deref(), push);
         push.index("f", features.as_deref());
         let pictures = turns(self.matrices.len(), CELLS + 8);
-        push.pictures("t.rms", self.matrices.iter().map(|it| &it.rms), pictures.as_deref());
-        if detail.peaks {
-            push.pictures("t.peak", self.matrices.iter().map(|it| &it.peak), pictures.as_deref());
+        let coarse = |merge| detail.coarse_pictures.then_some(merge);
+        let each = |of: fn(&Matrix) -> &Picture| self.matrices.iter().map(of);
+        push.pictures("t.rms", each(|it| &it.rms), pictures.as_deref(), coarse(Merge::Size));
+        push.pictures("t.peak", each(|it| &it.peak), pictures.as_deref(), coarse(Merge::Largest));
+        if detail.some_pictures {
+            push.some_pictures("t.grad", &self.gradient_pictures);
+            push.some_pictures("t.change", &self.changes);
         }
-        if detail.gradient_pictures && !self.gradient_pictures.is_empty() {
-            let of: Vec<u32> = self
-                .gradient_pictures
-                .iter()
-                .filter_map(|it| self.selection.header.parameters[it.0 as usize].matrix)
-                .collect();
-            push.pictures("t.grad", self.gradient_pictures.iter().map(|it| &it.1), None);
-            push.light(index_name("t.grad"), &[of.len()], &of);
+        if let Some(focus) = captured.focus.as_ref().filter(|_| detail.focus) {
+            push.focus(focus);
         }
         let histograms = turns(count, 2 * BINS + 4);
         push.histograms("w.hist", &self.weights, histograms.as_deref());

@@ -45,6 +45,7 @@ mod rows;
 mod selection;
 mod shape;
 mod thinning;
+mod watched;
 mod worker;
 
 pub use builder::RecorderBuilder;

@@ -42,7 +42,7 @@ pub(crate) struct Placed {
     pub(crate) gradients: Vec<bf16>,
     pub(crate) guests: Vec<u64>,
     pub(crate) guest_positions: Vec<[i16; 3]>,
-    pub(crate) guest_norms: Vec<bf16>,
+    pub(crate) guest_norms: Vec<f32>,
     pub(crate) neighbours: Vec<u16>,
     next_told: usize,
 }
@@ -125,7 +125,7 @@ impl Placed {
         let guests = || read.guest_rows.chunks_exact(embedding.width.max(1));
         self.guests = read.guests.clone();
         self.guest_positions = guests().map(|row| frame.place(row).map(&steps)).collect();
-        self.guest_norms = guests().map(|row| bf16::from_f32(norm(row))).collect();
+        self.guest_norms = guests().map(norm).collect();
     }
 
     /// The size of the gradient of each row that is shown.

@@ -3,9 +3,10 @@
 use quantviz_core::{ArrayElement, ArrayWriter, Quantity, THUMBNAIL, Track, bf16, index_name};
 
 use crate::captured::Statistic;
-use crate::picture::{CELLS, Picture};
+use crate::picture::{CELLS, LastSeen, Merge, Picture};
 use crate::placed::{NEIGHBOURS, Placed};
 use crate::shape::{BINS, Shape};
+use crate::watched::{FINE, Focused};
 
 /// Arrays on their way into a snapshot.
 pub(crate) struct Pushed<'a>(pub(crate) &'a mut ArrayWriter);
@@ -71,18 +72,45 @@ impl Pushed<'_> {
         name: &str,
         pictures: impl Iterator<Item = &'a Picture>,
         of: Option<&[u32]>,
+        coarse: Option<Merge>,
     ) {
         let all: Vec<&Picture> = pictures.collect();
         let chosen = rows_of(of, &all);
+        let halved: Option<Vec<Picture>> =
+            coarse.map(|merge| chosen.iter().map(|it| it.halved(merge)).collect());
+        let side = if halved.is_some() { THUMBNAIL / 2 } else { THUMBNAIL };
+        let chosen =
+            halved.as_ref().map_or_else(|| chosen.into_iter().copied().collect(), |it| it.iter().collect());
+        let chosen: Vec<&Picture> = chosen;
         let scales: Vec<f32> = chosen.iter().map(|it| it.scale).collect();
         let nothing = vec![0; CELLS];
-        let cells = |it: &&&'a Picture| if it.cells.is_empty() { nothing.clone() } else { it.cells.clone() };
+        let cells = |it: &&Picture| if it.cells.is_empty() { nothing.clone() } else { it.cells.clone() };
         let cells: Vec<u8> = chosen.iter().flat_map(cells).collect();
         self.light(format!("{name}_scale"), &[scales.len()], &scales);
-        self.heavy(name, &[scales.len(), THUMBNAIL, THUMBNAIL], &cells);
+        self.heavy(name, &[scales.len(), side, side], &cells);
         if let Some(of) = of {
             self.light(index_name(name), &[of.len()], of);
             self.light(index_name(&format!("{name}_scale")), &[of.len()], of);
+        }
+    }
+
+    /// Pictures of some matrices, with which they are of.
+    pub(crate) fn some_pictures(&mut self, name: &str, seen: &LastSeen) {
+        let of = seen.matrices();
+        if !of.is_empty() {
+            self.pictures(name, seen.pictures(), None, None);
+            self.light(index_name(name), &[of.len()], &of);
+        }
+    }
+
+    /// More of one parameter.
+    pub(crate) fn focus(&mut self, seen: &Focused) {
+        let pictures = seen.fine_pictures();
+        let cells: Vec<u8> = pictures.iter().flat_map(|it| it.cells.iter().copied()).collect();
+        self.heavy("focus.picture", &[pictures.len(), FINE, FINE], &cells);
+        for (name, sizes) in [("focus.row_rms", &seen.row_rms), ("focus.col_rms", &seen.column_rms)] {
+            let sizes: Vec<bf16> = sizes.iter().map(|&it| bf16::from_f32(it)).collect();
+            self.heavy(name, &[sizes.len()], &sizes);
         }
     }
 
@@ -118,11 +146,8 @@ impl Pushed<'_> {
             &placed.neighbours,
         );
         if !placed.guests.is_empty() {
-            let rows: Vec<u32> =
-                placed.guests.iter().map(|&it| u32::try_from(it).unwrap_or(u32::MAX)).collect();
-            self.heavy(name("guest"), &[rows.len()], &rows);
-            self.heavy(name("guest_position"), &[rows.len(), 3], &placed.guest_positions.concat());
-            self.heavy(name("guest_norm"), &[rows.len()], &placed.guest_norms);
+            let positions = &placed.guest_positions;
+            self.heavy(name("guest_position"), &[positions.len(), 3], &positions.concat());
         }
         if every > 1 {
             let of: Vec<u32> = (0..placed.positions.len() as u32).step_by(every).collect();

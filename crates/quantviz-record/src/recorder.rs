@@ -56,6 +56,7 @@ pub struct Recorder {
     options: Options,
     pace: Pace,
     capturer: Option<Capturer>,
+    focus: Option<String>,
     queue: Arc<Queue<Job>>,
     thread: Option<JoinHandle<()>>,
     counts: Arc<Counts>,
@@ -113,6 +114,7 @@ impl Recorder {
             session,
             options,
             capturer: None,
+            focus: None,
             queue,
             thread,
             counts,
@@ -196,6 +198,7 @@ impl Recorder {
             }
         };
         let capturer = self.capturer.insert(capturer);
+        capturer.watched.focus.clone_from(&self.focus);
         let mut captured = capturer.capture(step, source, Some(budget));
         if self.pace.due(step.saturating_add(1)).is_some() {
             // Every step is captured: the sample of this one is that before the next.
@@ -251,6 +254,12 @@ impl Recorder {
             (self.options.trouble)(&format!("session {}: {line}", self.session));
             self.last_trouble = Some(line.to_owned());
         }
+    }
+
+    /// From the next snapshot on there is more of this parameter: a finer picture of it and of its gradient, and the size of
+    /// every row and column. `None` ends that.
+    pub fn focus(&mut self, parameter: Option<&str>) {
+        self.focus = parameter.map(str::to_owned);
     }
 
     /// Keeps a text with a step: what the model writes, or what somebody has to say.

@@ -132,29 +132,30 @@ fn rows_that_stand_out_are_shown_as_guests() {
     let counts: Vec<u64> = (0..ROWS as u64).map(|row| u64::from(row != 5_000 && row != 9_999)).collect();
     let labels: Vec<String> = (0..ROWS).map(|row| format!("t{row}")).collect();
     let describe = |it: RecorderBuilder| it.frequencies(NAME, counts.clone()).tokens(labels.clone());
-    let all =
-        record(describe, |snapshot, _| snapshot.step() > 5 && snapshot.arrays().slot("e.0.guest").is_some());
+    let all = record(describe, |snapshot, _| {
+        snapshot.step() > 5 && snapshot.arrays().slot("e.0.guest_position").is_some()
+    });
     let (snapshot, plan) = &all[all.len() - 1];
-    let guests = snapshot.arrays().get::<u32>("e.0.guest").expect("guests").to_vec();
+    let guests = &snapshot.header().embeddings[0].guests;
     let shown = rows_of(plan);
-    assert!(guests.len() <= 64 && guests.iter().all(|it| !shown.contains(it)), "{guests:?}");
-    let names = &snapshot.header().embeddings[0].guests;
-    assert_eq!((names.len(), &names[0]), (guests.len(), &format!("t{}", guests[0])));
+    assert!(guests.len() <= 64 && guests.iter().all(|it| !shown.contains(&(it.row as u32))), "{guests:?}");
+    assert_eq!(guests[0].label, Some(format!("t{}", guests[0].row)));
+    let places = snapshot.arrays().slot("e.0.guest_position").expect("positions");
+    assert_eq!(places.shape, [guests.len(), 3]);
     let truth = training(snapshot.header().step).weights;
-    let norms = snapshot.arrays().get::<bf16>("e.0.guest_norm").expect("norms");
-    for wanted in [5_000u32, 9_999] {
+    for wanted in [5_000, 9_999] {
         // Drawn evenly, they may be shown in any case.
-        let Some(at) = guests.iter().position(|&it| it == wanted) else {
-            assert!(shown.contains(&wanted), "row {wanted} stands out");
+        let Some(guest) = guests.iter().find(|it| it.row == wanted) else {
+            assert!(shown.contains(&(wanted as u32)), "row {wanted} stands out");
             continue;
         };
         let mut row = vec![0.0; WIDTH];
-        let places: Vec<u64> = (0..WIDTH as u64).map(|it| u64::from(wanted) * WIDTH as u64 + it).collect();
+        let places: Vec<u64> = (0..WIDTH as u64).map(|it| wanted * WIDTH as u64 + it).collect();
         truth
             .gather(truth.model().parameter_named(NAME).expect("there"), Part::Stored, &places, &mut row)
             .expect("f32");
         let norm = row.iter().map(|it| it * it).sum::<f32>().sqrt();
-        assert!((norms[at].to_f32() / norm - 1.0).abs() < 0.01, "row {wanted}: {} {norm}", norms[at]);
+        assert!((guest.norm / norm - 1.0).abs() < 1e-5, "{guest:?} {norm}");
     }
 }
 

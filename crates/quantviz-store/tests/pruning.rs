@@ -258,3 +258,28 @@ fn a_budget_that_cannot_be_kept_to() {
     let calls = counted.calls.load(Ordering::SeqCst);
     assert!(calls < 80, "{calls}");
 }
+
+/// A run that was opened before finds what is left, and the statistics of what is not.
+#[test]
+fn whoever_has_a_run_open_finds_what_is_left_of_it() {
+    let store = MemoryStore::within(Budget::ALL);
+    SmallGpt { steps: 1_000, every: 100, ..SmallGpt::default() }.write(&store, &id()).expect("written");
+    let run = Run::open(&store, &id()).expect("there");
+    let before: Vec<Record> = run.snapshots().into_iter().copied().collect();
+    let thin = |is_gone: fn(u64) -> bool| {
+        let gone: Vec<RecordId> = before.iter().filter(|it| is_gone(it.step)).map(|it| it.id).collect();
+        store.thin(&id(), &gone).expect("thinned");
+    };
+    thin(|step| (200..=700).contains(&step));
+    let nearest = |step| run.nearest(step).expect("readable").map(|(step, ranks)| (step, ranks.len()));
+    assert_eq!([400, 500, 700, 900].map(nearest), [100, 800, 800, 900].map(|step| Some((step, 1))));
+    let read = run.snapshots_of(&before, true).expect("readable");
+    for (taken, record) in read.iter().zip(&before) {
+        let is_thinned = (200..=700).contains(&record.step);
+        assert_eq!((taken.record.id, taken.record.is_thinned), (record.id, is_thinned));
+        assert_eq!(taken.snapshot.arrays().slot("w.hist").is_none(), is_thinned);
+        assert!(taken.snapshot.quantity(Quantity::Std, 0).is_some());
+    }
+    thin(|_| true);
+    assert_eq!(nearest(500), None, "nothing whole is left");
+}

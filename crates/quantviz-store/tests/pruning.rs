@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quantviz_core::{
     Budget, Cursor, Entry, Error, Opening, Pruner, Quantity, Rank, Record, RecordId, RecordKind, Result, Run,
-    SessionId, SnapshotStore, Timeline, Writer,
+    SessionId, SnapshotStore, Timeline, Writer, bf16,
 };
 use quantviz_store::{MemoryStore, prune};
 use quantviz_testkit::{Behaving, Behaviour, SmallGpt};
@@ -277,7 +277,7 @@ fn whoever_has_a_run_open_finds_what_is_left_of_it() {
     for (taken, record) in read.iter().zip(&before) {
         let is_thinned = (200..=700).contains(&record.step);
         assert_eq!((taken.record.id, taken.record.is_thinned), (record.id, is_thinned));
-        assert_eq!(taken.snapshot.arrays().slot("w.hist").is_none(), is_thinned);
+        assert_eq!(taken.snapshot.row::<bf16>("w.hist", 0).is_none(), is_thinned);
         assert!(taken.snapshot.quantity(Quantity::Std, 0).is_some());
     }
     thin(|_| true);

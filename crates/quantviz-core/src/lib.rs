@@ -160,8 +160,8 @@ mod work;
 
 pub use activation::{Activation, QuantizedInput};
 pub use capture::{
-    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, dot, histogram_grid,
-    shown_rows, tail_weight,
+    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, cluster_score, dot,
+    head_similarity, histogram_grid, shown_rows, tail_weight,
 };
 pub use channel_scales::ChannelScales;
 pub use claim::{Basis, Claim};

@@ -129,10 +129,14 @@ fn squared_singular_values(values: &[f32], columns: usize) -> Option<Vec<f64>> {
             (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect();
         (&turned[..], columns, rows)
     };
-    Some(eigenvalues(dispatch!(Level::new(), simd => products(simd, values, rows, columns)), rows))
+    Some(eigenvalues(products_of_rows(values, rows, columns), rows))
 }
 
 /// The products of all rows with each other.
+pub(super) fn products_of_rows(values: &[f32], rows: usize, columns: usize) -> Vec<f64> {
+    dispatch!(Level::new(), simd => products(simd, values, rows, columns))
+}
+
 #[inline(always)]
 fn products<S: Simd>(simd: S, values: &[f32], rows: usize, columns: usize) -> Vec<f64> {
     let mut gram = vec![0.0f64; rows * rows];
@@ -162,7 +166,7 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// Compiled with the instructions that whoever calls it has.
 #[inline(always)]
-fn dot_inlined(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn dot_inlined(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 16;
     let mut total = 0.0;
     for (a, b) in a.chunks(1024).zip(b.chunks(1024)) {

@@ -1,10 +1,10 @@
 //! What can be said of a recording before it begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quantviz_core::{Error, Rank, Result, SessionId, SnapshotStore, TransformerPart, is_like};
+use quantviz_core::{Budget, Error, Rank, Result, SessionId, SnapshotStore, TransformerPart, is_like};
 
 use crate::import::Import;
 use crate::pace::Every;
@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) rank: Rank,
     pub(crate) resume: bool,
     pub(crate) patience: Duration,
+    pub(crate) budget: Budget,
+    pub(crate) pinned: BTreeSet<u64>,
     pub(crate) trouble: Trouble,
 }
 
@@ -68,6 +70,8 @@ impl RecorderBuilder {
             rank: Rank::ONLY,
             resume: false,
             patience: Duration::from_secs(10),
+            budget: Budget::default(),
+            pinned: BTreeSet::new(),
             trouble: Arc::new(to_stderr),
         };
         RecorderBuilder { session, options, stores: Vec::new() }
@@ -165,6 +169,46 @@ impl RecorderBuilder {
     /// one that is recorded stays true.
     pub fn resume(self) -> Self {
         self.with(|it| it.resume = true)
+    }
+
+    /// How much of the run is kept whole: 2,000 snapshots or 1 GB of them ([`Budget::default`]), if nothing is said, and
+    /// everything with [`Budget::ALL`]. Of the others the statistics are kept, so every history is as long as the run.
+    ///
+    /// While it records, a recording that has a tenth more than that thins itself: what stays whole lies evenly on a
+    /// logarithmic scale of steps, the first snapshot, the last, those around insights and at [pinned](Self::pin) steps
+    /// included. What was there when a run was resumed counts. Of several ranks each thins its own, by the same rule, and has
+    /// an equal part of the bytes. A store that is bounded itself, as one in memory is, goes by its own rule as well.
+    /// Sessions of checkpoints ([`import`](Self::import)) are not thinned.
+    ///
+    /// ```
+    /// use quantviz_core::{Budget, MemorySource, Run};
+    /// use quantviz_record::Recorder;
+    /// use quantviz_store::MemoryStore;
+    ///
+    /// let store = MemoryStore::within(Budget::ALL);
+    /// let mut budget = Budget::default();
+    /// budget.snapshots = Some(20);
+    /// let mut recorder =
+    ///     Recorder::builder("long").every_steps(1).share(0.05).keep(budget).pin([17]).to(store.clone()).start()?;
+    /// for step in 0..60 {
+    ///     std::thread::sleep(std::time::Duration::from_millis(11)); // training
+    ///     let source = MemorySource::new().with("fc.weight", ndarray::arr2(&[[0.5f32, step as f32]]));
+    ///     recorder.record(step, &source, &[("loss", 1.0)]);
+    /// }
+    /// recorder.finish();
+    ///
+    /// let run = Run::open(&store, &"long".parse()?)?;
+    /// assert!(run.timeline().snapshot_steps().len() <= 22);
+    /// assert_eq!(run.scalars()?["loss"].len(), 60);
+    /// # Ok::<(), quantviz_core::Error>(())
+    /// ```
+    pub fn keep(self, budget: Budget) -> Self {
+        self.with(|it| it.budget = budget)
+    }
+
+    /// Steps whose snapshots stay whole: of each the nearest there is.
+    pub fn pin(self, steps: impl IntoIterator<Item = u64>) -> Self {
+        self.with(|it| it.pinned.extend(steps))
     }
 
     /// How long [`Recorder::finish`] waits for stores: ten seconds, if nothing is said.

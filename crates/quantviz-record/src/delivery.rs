@@ -1,24 +1,26 @@
 //! From the recorder's thread to one store: a thread of its own, so that a store that stands still holds nobody up.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quantviz_core::{
-    Cursor, Entry, ErrorKind, Opening, RecordKind, Result, SessionId, SnapshotStore, Writer,
+    Cursor, Entry, ErrorKind, Opening, Pruner, Record, RecordKind, Result, SessionId, SnapshotStore, Writer,
 };
 
 use crate::builder::{Options, Trouble};
 use crate::encode::Piece;
 use crate::queue::{Queue, Taken};
+use crate::thinning::Thinning;
 
 /// Snapshots that wait for a store at most.
 const WAITING: usize = 16;
 /// A writer says that it lives.
 const BEAT: Duration = Duration::from_secs(5);
 /// How long a store is left alone after it refused something, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is written, with its place.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub(crate) struct Parcel {
 pub(crate) struct Delivery {
     queue: Arc<Queue<Parcel>>,
     thread: Option<JoinHandle<()>>,
+    not_thinned: Arc<AtomicU64>,
 }
 
 struct Courier {
@@ -47,12 +50,16 @@ struct Courier {
     begun: Option<u64>,
     /// How it began: tried again, in the same way.
     opening: Option<Opening>,
+    /// Begun with the first snapshot that is kept, where anything may have to go.
+    thinning: Option<Thinning>,
+    not_thinned: Arc<AtomicU64>,
 }
 
 impl Delivery {
     pub(crate) fn start(store: Arc<dyn SnapshotStore>, session: SessionId, options: Options) -> Self {
         let queue = Arc::new(Queue::new(WAITING, |it: &Parcel| it.piece.kind == RecordKind::Snapshot));
         let trouble = options.trouble.clone();
+        let not_thinned = Arc::new(AtomicU64::new(0));
         let mut courier = Courier {
             store,
             session,
@@ -62,11 +69,13 @@ impl Delivery {
             told: None,
             begun: None,
             opening: None,
+            thinning: None,
+            not_thinned: not_thinned.clone(),
         };
         let incoming = queue.clone();
         let work = move || courier.run(&incoming);
         let thread = std::thread::Builder::new().name("quantviz-store".into()).spawn(work).ok();
-        Delivery { queue, thread }
+        Delivery { queue, thread, not_thinned }
     }
 
     /// Never waits.
@@ -77,6 +86,11 @@ impl Delivery {
     /// How many snapshots were lost on the way.
     pub(crate) fn lost(&self) -> u64 {
         self.queue.lost()
+    }
+
+    /// How often the store could not be thinned.
+    pub(crate) fn not_thinned(&self) -> u64 {
+        self.not_thinned.load(Ordering::Relaxed)
     }
 
     /// Whether all of it is there by then.
@@ -121,8 +135,9 @@ impl Courier {
         let mut pause = FIRST_PAUSE;
         loop {
             let error = match self.write(parcel) {
-                Ok(()) => {
+                Ok(record) => {
                     self.told = None;
+                    self.thin(record);
                     return true;
                 }
                 Err(error) => error,
@@ -149,7 +164,7 @@ impl Courier {
         }
     }
 
-    fn write(&mut self, parcel: &Parcel) -> Result<()> {
+    fn write(&mut self, parcel: &Parcel) -> Result<Record> {
         // Tried again, it has its epoch already.
         if parcel.begins.is_some() && self.begun != Some(parcel.seq) {
             (self.writer, self.opening) = (None, None);
@@ -172,7 +187,24 @@ impl Courier {
             RecordKind::Snapshot => Entry::snapshot(*step, parcel.seq, bytes.clone(), *summary_len),
             kind => Entry::new(*kind, *step, parcel.seq, bytes.clone()).from_step(*first_step),
         };
-        self.store.append(writer, &entry).map(drop)
+        self.store.append(writer, &entry)
+    }
+
+    /// After a snapshot, others may have to go.
+    fn thin(&mut self, record: Record) {
+        if !record.is_whole_snapshot() || self.options.budget.keeps_all_snapshots() {
+            return;
+        }
+        if self.thinning.is_none() {
+            let Options { rank, budget, pinned, .. } = &self.options;
+            let pruner = Pruner::new(self.session.clone(), *rank, *budget, pinned.iter().copied());
+            let (store, session) = (self.store.clone(), self.session.clone());
+            let (trouble, failures) = (self.trouble.clone(), self.not_thinned.clone());
+            self.thinning = Thinning::start(store, session, pruner, trouble, failures);
+        }
+        if let Some(thinning) = &mut self.thinning {
+            thinning.kept(record);
+        }
     }
 
     /// A run that does not begin with its first step goes on from there: what was recorded of steps before stays true.
@@ -194,6 +226,6 @@ impl Courier {
 }
 
 /// A line about a session; some say of which already.
-fn of_session(session: &SessionId, line: &str) -> String {
+pub(crate) fn of_session(session: &SessionId, line: &str) -> String {
     if line.starts_with("session ") { line.to_owned() } else { format!("session {session}: {line}") }
 }

@@ -4,6 +4,9 @@
 //! time that steps take; a thread of its own makes snapshots of what was seen, and one for each store writes them. See
 //! [`Recorder`] for an example.
 //!
+//! A recording keeps itself small while it goes on: of 2,000 snapshots or 1 GB everything is kept, of all others the statistics.
+//! [`RecorderBuilder::keep`] says otherwise.
+//!
 //! # For a framework
 //! A framework needs a [`ParameterSource`](quantviz_core::ParameterSource) over its tensors, and nothing of this crate:
 //! - the [`Model`](quantviz_core::Model) is made once, with names, shapes and dtypes, and kept;
@@ -42,6 +45,7 @@ mod recorder;
 mod rows;
 mod selection;
 mod shape;
+mod thinning;
 mod watched;
 mod worker;
 

@@ -85,6 +85,8 @@ pub struct RecorderState {
     pub lost: u64,
     /// Calls in which something went wrong.
     pub failures: u64,
+    /// How often a store could not be thinned, so that there may be more in it than [`RecorderBuilder::keep`] says.
+    pub not_thinned: u64,
     /// The time that recording took on the training thread.
     pub spent: Duration,
     /// Of all time, the share that this is.
@@ -289,6 +291,7 @@ impl Recorder {
             bytes: self.counts.bytes.load(Ordering::Relaxed),
             lost: self.counts.lost.load(Ordering::Relaxed) + self.queue.lost(),
             failures: self.failures,
+            not_thinned: self.counts.not_thinned.load(Ordering::Relaxed),
             spent,
             share: spent.as_secs_f64() / self.begun.elapsed().as_secs_f64().max(1e-9),
             longest: self.longest,

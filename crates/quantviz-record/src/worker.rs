@@ -48,6 +48,8 @@ pub(crate) struct Counts {
     pub(crate) bytes: AtomicU64,
     /// On the way to stores.
     pub(crate) lost: AtomicU64,
+    /// Turns in which stores could not be thinned.
+    pub(crate) not_thinned: AtomicU64,
     /// That the thread was busy.
     pub(crate) nanoseconds: AtomicU64,
 }
@@ -106,7 +108,7 @@ impl Worker {
                     self.spent += begun.elapsed();
                     let spent = u64::try_from(self.spent.as_nanos()).unwrap_or(u64::MAX);
                     self.counts.nanoseconds.store(spent, Ordering::Relaxed);
-                    self.count_lost();
+                    self.count_failures();
                 }
                 Taken::Nothing => {}
                 Taken::Closed => break,
@@ -121,12 +123,14 @@ impl Worker {
                 ));
             }
         }
-        self.count_lost();
+        self.count_failures();
     }
 
-    fn count_lost(&self) {
+    fn count_failures(&self) {
         let lost = self.deliveries.iter().map(Delivery::lost).sum();
         self.counts.lost.store(lost, Ordering::Relaxed);
+        let not_thinned = self.deliveries.iter().map(Delivery::not_thinned).sum();
+        self.counts.not_thinned.store(not_thinned, Ordering::Relaxed);
     }
 
     fn send(&mut self, piece: Piece) {

@@ -17,9 +17,8 @@ mod clock;
 mod export;
 mod memory;
 mod objects;
-mod prune;
 
 pub use export::{Export, ExportError, ExportFormat, Exported, WriteSeek};
 pub use memory::MemoryStore;
 pub use objects::SessionStore;
-pub use prune::prune;
+pub use quantviz_core::prune;

@@ -18,6 +18,11 @@ pub trait Behaviour: Send + Sync {
     fn append(&self, _writer: &Writer, _entry: &Entry, work: &dyn Fn() -> Result<Record>) -> Result<Record> {
         self.call(work)
     }
+
+    /// What becomes of records that are to be thinned, or removed.
+    fn take_away(&self, _which: &[RecordId], work: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.call(work)
+    }
 }
 
 /// A store around another one, every call to which goes through a [`Behaviour`].
@@ -74,6 +79,10 @@ impl<B: Behaviour> Behaviour for Arc<B> {
     fn append(&self, writer: &Writer, entry: &Entry, work: &dyn Fn() -> Result<Record>) -> Result<Record> {
         (**self).append(writer, entry, work)
     }
+
+    fn take_away(&self, which: &[RecordId], work: &dyn Fn() -> Result<()>) -> Result<()> {
+        (**self).take_away(which, work)
+    }
 }
 
 impl<S: SnapshotStore, B: Behaviour> SnapshotStore for Behaving<S, B> {
@@ -93,6 +102,10 @@ impl<S: SnapshotStore, B: Behaviour> SnapshotStore for Behaving<S, B> {
         self.behaviour.call(&|| self.store.beat(writer))
     }
 
+    fn heard_ms(&self, session: &SessionId) -> Result<Option<u64>> {
+        self.behaviour.call(&|| self.store.heard_ms(session))
+    }
+
     fn records(&self, session: &SessionId, after: &Cursor) -> Result<Vec<Record>> {
         self.behaviour.call(&|| self.store.records(session, after))
     }
@@ -110,11 +123,11 @@ impl<S: SnapshotStore, B: Behaviour> SnapshotStore for Behaving<S, B> {
     }
 
     fn thin(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
-        self.behaviour.call(&|| self.store.thin(session, which))
+        self.behaviour.take_away(which, &|| self.store.thin(session, which))
     }
 
     fn remove(&self, session: &SessionId, which: &[RecordId]) -> Result<()> {
-        self.behaviour.call(&|| self.store.remove(session, which))
+        self.behaviour.take_away(which, &|| self.store.remove(session, which))
     }
 
     fn remove_session(&self, session: &SessionId) -> Result<()> {

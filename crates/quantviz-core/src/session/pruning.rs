@@ -1,13 +1,15 @@
 //! Which snapshots a session keeps when it may not keep all.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Record, RecordKind};
-use super::ids::RecordId;
+use super::ids::{Cursor, RecordId, SessionId};
+use super::spacing::Spacing;
+use super::store::SnapshotStore;
 use super::timeline::Timeline;
+use crate::Result;
 
 /// How much of a session may be kept whole. Summaries are kept of everything that is still true, unless `light_bytes` says how
 /// much they may take.
@@ -54,6 +56,11 @@ impl Budget {
     /// No limits: only what is no longer true goes.
     pub const ALL: Budget = Budget { snapshots: None, bytes: None, age_ms: None, light_bytes: None };
 
+    /// Whether no snapshot has to go, whatever there is.
+    pub fn keeps_all_snapshots(&self) -> bool {
+        (self.snapshots, self.bytes, self.age_ms) == (None, None, None)
+    }
+
     /// What a record takes beside its bytes, wherever it is kept.
     pub const RECORD: u64 = 256;
 
@@ -96,6 +103,36 @@ impl Budget {
         }
         pruning
     }
+}
+
+/// Brings a session within a budget and tells what went: what is no longer true is removed, what supersedes something after
+/// that; of snapshots that are too many, only the summaries stay. The snapshots of the steps in `keep` stay whole. Where it
+/// is broken off, it can be done again. For a session that is being written there is [`Pruner`](super::Pruner).
+///
+/// ```no_run
+/// # let store: Box<dyn quantviz_core::SnapshotStore> = unimplemented!();
+/// use quantviz_core::{Budget, Run, prune};
+///
+/// let session = "shakespeare".parse()?;
+/// let keep = Run::open(&*store, &session)?.timeline().steps_around_insights();
+/// let mut budget = Budget::ALL;
+/// budget.snapshots = Some(500);
+/// let gone = prune(&*store, &session, &budget, &keep, 0)?;
+/// println!("{} snapshots are left with their statistics", gone.thin.len());
+/// # Ok::<(), quantviz_core::Error>(())
+/// ```
+pub fn prune(
+    store: &dyn SnapshotStore,
+    session: &SessionId,
+    budget: &Budget,
+    keep: &BTreeSet<u64>,
+    now_ms: u64,
+) -> Result<Pruning> {
+    let timeline = Timeline::of(store.records(session, &Cursor::default())?);
+    let pruning = budget.prune(&timeline, keep, now_ms);
+    store.remove(session, &pruning.remove)?;
+    store.thin(session, &pruning.thin)?;
+    Ok(pruning)
 }
 
 impl Record {
@@ -150,95 +187,6 @@ impl Timeline {
             before.chain(there).copied().collect::<Vec<_>>()
         })
         .collect()
-    }
-}
-
-/// Steps on a logarithmic scale, of which those go first that leave the smallest gap.
-struct Spacing {
-    steps: Vec<Spaced>,
-    by_gap: BinaryHeap<Candidate>,
-}
-
-struct Spaced {
-    step: u64,
-    place: f64,
-    before: Option<usize>,
-    after: Option<usize>,
-    is_gone: bool,
-    stays: bool,
-}
-
-/// The smallest gap comes first; of equal ones, the latest step.
-#[derive(PartialEq)]
-struct Candidate {
-    gap: f64,
-    index: usize,
-}
-
-impl Eq for Candidate {}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.gap.total_cmp(&self.gap).then(self.index.cmp(&other.index))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Spacing {
-    fn of(steps: impl Iterator<Item = u64>, stays: impl Fn(&u64) -> bool) -> Self {
-        let steps: Vec<u64> = steps.collect();
-        let first = steps.first().copied().unwrap_or(0);
-        #[expect(clippy::cast_precision_loss, reason = "a place on a scale")]
-        let place = |step: u64| ((step - first) as f64).ln_1p();
-        let len = steps.len();
-        let spaced = |(index, step): (usize, u64)| Spaced {
-            step,
-            place: place(step),
-            before: index.checked_sub(1),
-            after: Some(index + 1).filter(|&after| after < len),
-            is_gone: false,
-            stays: stays(&step),
-        };
-        let steps = steps.into_iter().enumerate().map(spaced).collect();
-        let mut spacing = Spacing { steps, by_gap: BinaryHeap::new() };
-        (0..len).for_each(|index| spacing.put(index));
-        spacing
-    }
-
-    /// The gap that a step would leave.
-    fn gap(&self, index: usize) -> Option<f64> {
-        let step = self.steps.get(index).filter(|step| !step.is_gone && !step.stays)?;
-        Some(self.steps[step.after?].place - self.steps[step.before?].place)
-    }
-
-    fn put(&mut self, index: usize) {
-        if let Some(gap) = self.gap(index) {
-            self.by_gap.push(Candidate { gap, index });
-        }
-    }
-
-    fn remove_closest(&mut self) -> Option<u64> {
-        loop {
-            let Candidate { gap, index } = self.by_gap.pop()?;
-            // Neighbours that went since have made the gap wider: then it stands further down as well.
-            if self.gap(index) != Some(gap) {
-                continue;
-            }
-            let Spaced { step, before, after, .. } = self.steps[index];
-            self.steps[index].is_gone = true;
-            for (here, is_before) in [(before, true), (after, false)] {
-                let Some(here) = here else { continue };
-                let link = if is_before { &mut self.steps[here].after } else { &mut self.steps[here].before };
-                *link = if is_before { after } else { before };
-                self.put(here);
-            }
-            return Some(step);
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::run::{Run, Series};
 use super::scalars::ScalarBatch;
 use super::snapshot::Snapshot;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What one rank recorded of a step: all of it, or the statistics.
 #[derive(Clone, Debug)]
@@ -91,7 +91,8 @@ impl Run<'_> {
         Ok(all.into_iter().map(|(name, series)| (name, in_order(series).collect())).collect())
     }
 
-    /// What was recorded in some snapshots, all of it where it is kept and `whole` is asked for, else the statistics.
+    /// What was recorded in some snapshots, all of it where it is kept and `whole` is asked for, else the statistics: those of
+    /// one that was thinned since the session was listed, too.
     pub fn snapshots_of(&self, records: &[Record], whole: bool) -> Result<Vec<RankSnapshot>> {
         let is_read = |it: &&Record| whole && !it.is_thinned;
         let ids: Vec<RecordId> = records.iter().filter(is_read).map(|it| it.id).collect();
@@ -100,12 +101,19 @@ impl Run<'_> {
         let mut summaries = self.summaries(&thinned)?.into_iter();
         let snapshots = records.iter().map(|record| {
             let gone = || Error::not_found(format!("session {}: record {} is gone", self.id(), record.id));
-            let snapshot = match is_read(&record) {
-                true => Snapshot::parse(read.next().ok_or_else(gone)??)
-                    .map_err(|it| self.in_record(it, record.id))?,
+            let is_read = is_read(&record);
+            let mut record = *record;
+            let snapshot = match is_read {
+                true => match read.next().ok_or_else(gone)? {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        record.is_thinned = true;
+                        self.summary(record.id)?
+                    }
+                    bytes => Snapshot::parse(bytes?).map_err(|it| self.in_record(it, record.id))?,
+                },
                 false => summaries.next().ok_or_else(gone)?,
             };
-            Ok(RankSnapshot { record: *record, snapshot, plan: self.plan_needed(record)? })
+            Ok(RankSnapshot { record, snapshot, plan: self.plan_needed(&record)? })
         });
         snapshots.collect()
     }

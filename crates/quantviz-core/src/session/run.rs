@@ -13,7 +13,7 @@ use super::segment::Cell;
 use super::snapshot::Snapshot;
 use super::store::SnapshotStore;
 use super::timeline::Timeline;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A session that is being read. It knows what is there when it is opened, and what came since when it is
 /// [refreshed](Run::refresh).
@@ -116,6 +116,8 @@ impl StateMessage {
     }
 }
 
+/// How often it is looked anew for a snapshot, since what was found is thinned by then.
+const LOOKS: usize = 5;
 /// A run that nothing is heard of for so long is lost.
 const LOST_MS: u64 = 3_600_000;
 /// A run is stalled at the earliest after this.
@@ -201,8 +203,26 @@ impl<'a> Run<'a> {
     /// The snapshot at a step, or the nearest there is: of every rank that has one, with its plan. `None` where there are
     /// no snapshots at all.
     pub fn nearest(&self, step: u64) -> Result<Option<AtStep>> {
-        let Some(step) = self.timeline.nearest_step(step) else { return Ok(None) };
-        let ids: Vec<RecordId> = self.timeline.snapshots_at(step).iter().map(|it| it.id).collect();
+        let mut gone = match self.whole_near(&self.timeline, step) {
+            Err(error) if error.kind() == ErrorKind::NotFound => error,
+            found => return found,
+        };
+        // What is thinned is nothing new to a cursor, and a recording thins itself while it is read.
+        for _ in 0..LOOKS {
+            let now = self.store.records(&self.id, &Cursor::default())?;
+            // What has come since it was refreshed may need a plan that it has not.
+            let known = now.into_iter().filter(|it| self.timeline.record(it.id).is_some());
+            match self.whole_near(&Timeline::of(known), step) {
+                Err(error) if error.kind() == ErrorKind::NotFound => gone = error,
+                found => return found,
+            }
+        }
+        Err(gone)
+    }
+
+    fn whole_near(&self, timeline: &Timeline, step: u64) -> Result<Option<AtStep>> {
+        let Some(step) = timeline.nearest_step(step) else { return Ok(None) };
+        let ids: Vec<RecordId> = timeline.snapshots_at(step).iter().map(|it| it.id).collect();
         let read = self.store.read(&self.id, &ids)?;
         let parsed = ids.iter().zip(read).map(|(&id, bytes)| {
             let snapshot = Snapshot::parse(bytes?).map_err(|it| self.in_record(it, id))?;

@@ -25,7 +25,8 @@ const SUMMARIES_AT_ONCE: usize = 256;
 ///   on. Nobody is driven out by mistake: see [`Opening`].
 /// - Records of one rank come in the order in which they were written. Whoever reads sees every record that was there when
 ///   they began.
-/// - Nothing but [`remove`](SnapshotStore::remove) and [`thin`](SnapshotStore::thin) takes anything away.
+/// - Nothing but [`remove`](SnapshotStore::remove) and [`thin`](SnapshotStore::thin) takes anything away. Anybody may call
+///   these, while others write and read too: at any moment a summary can be read, and the rest is there as it was, or not.
 ///
 /// `quantviz-testkit` has the conformance suite that tells whether a store keeps its promises.
 pub trait SnapshotStore: Send + Sync {

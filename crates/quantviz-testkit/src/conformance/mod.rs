@@ -1,5 +1,6 @@
 //! What every [`ParameterSource`] has to do, as a suite that panics where one does not.
 
+mod meanwhile;
 mod model;
 mod reading;
 mod real;

@@ -28,14 +28,15 @@ pub fn check_store(reopen: Reopen<'_>, wait: &dyn Fn(Duration)) {
     check.what_is_taken_away();
     check.sessions();
     check.readers_beside_writers();
+    check.thinned_while_it_is_written_and_read();
 }
 
-struct Check<'a> {
-    reopen: Reopen<'a>,
+pub(super) struct Check<'a> {
+    pub(super) reopen: Reopen<'a>,
     wait: &'a dyn Fn(Duration),
 }
 
-fn id(name: &str) -> SessionId {
+pub(super) fn id(name: &str) -> SessionId {
     name.parse().expect("a name")
 }
 
@@ -44,11 +45,11 @@ fn note(step: u64, seq: u64) -> Entry {
 }
 
 impl Check<'_> {
-    fn store(&self) -> Box<dyn SnapshotStore> {
+    pub(super) fn store(&self) -> Box<dyn SnapshotStore> {
         (self.reopen)()
     }
 
-    fn records(&self, session: &SessionId) -> Vec<Record> {
+    pub(super) fn records(&self, session: &SessionId) -> Vec<Record> {
         self.store().records(session, &Cursor::default()).expect("records can be listed")
     }
 
@@ -289,47 +290,5 @@ impl Check<'_> {
         let store = self.store();
         let writer = store.open(&id("run-1"), Rank::ONLY, Opening::New).expect("nobody has it any more");
         store.append(&writer, &note(9, 1)).expect("it can be begun again");
-    }
-
-    fn readers_beside_writers(&self) {
-        const ENTRIES: u64 = 40;
-        let session = id("busy");
-        let ranks = [0, 1, 2].map(|index| Rank::new(index, 3).expect("one of three"));
-        let writers =
-            ranks.map(|rank| self.store().open(&session, rank, Opening::New).expect("nobody has it"));
-        let reopen = self.reopen;
-        let seen = std::thread::scope(|scope| {
-            for writer in &writers {
-                scope.spawn(move || {
-                    let store = reopen();
-                    for seq in 1..=ENTRIES {
-                        let bytes = vec![seq.to_le_bytes()[0]; 2000];
-                        store.append(writer, &Entry::snapshot(seq, seq, bytes, 10)).expect("there is room");
-                    }
-                });
-            }
-            let (store, session) = (reopen(), &session);
-            let reader = scope.spawn(move || {
-                let (mut cursor, mut seen) = (Cursor::default(), Vec::new());
-                while seen.len() < 3 * (ENTRIES as usize + 1) {
-                    let records = store.records(session, &cursor).expect("listed");
-                    let ids: Vec<RecordId> = records.iter().map(|record| record.id).collect();
-                    for (record, bytes) in records.iter().zip(store.read(session, &ids).expect("readable")) {
-                        let bytes = bytes.expect("what is listed is there, whole");
-                        assert_eq!(bytes.len() as u64, record.bytes);
-                        let value = record.id.seq.to_le_bytes()[0];
-                        assert!(bytes.iter().all(|&byte| byte == value), "record {}", record.id);
-                        cursor.pass(record.id);
-                    }
-                    seen.extend(ids);
-                }
-                seen
-            });
-            reader.join().expect("the reader found nothing wrong")
-        });
-        for rank in 0..3 {
-            let of_rank: Vec<u64> = seen.iter().filter(|it| it.rank == rank).map(|it| it.seq).collect();
-            assert_eq!(of_rank, (0..=ENTRIES).collect::<Vec<_>>(), "each once, in their order");
-        }
     }
 }

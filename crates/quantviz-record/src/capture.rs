@@ -17,6 +17,8 @@ use crate::watched::Watched;
 
 /// Estimates are taken for so much more, since processors are sometimes slow.
 const SPARE: f64 = 1.25;
+/// What becomes of a guess, from capture to capture, as long as nothing confirms it.
+const HOPE: f64 = 0.95;
 /// What is guessed to be the time for an element, before any was looked at.
 const NANOSECONDS: f64 = 1.0;
 
@@ -261,6 +263,8 @@ impl Capturer {
             let taken = &self.taken[it];
             (taken.coverage > 0.0, taken.as_of, self.selection.header.parameters[it].elements())
         });
+        // A guess that is too large would keep all from being looked at that could correct it.
+        self.nanoseconds *= HOPE;
         let mut is_first = true;
         for parameter in order {
             let elements = self.selection.header.parameters[parameter].elements();
@@ -277,13 +281,13 @@ impl Capturer {
                 None => 1.0,
             };
             is_first = false;
-            let begun = Instant::now();
             let parts = [Part::Stored, Part::Gradient];
-            let mut looked_at = 0.0;
+            let (mut looked_at, mut took) = (0.0, Duration::ZERO);
             for part in &parts[..if self.gradients { 2 } else { 1 }] {
                 match self.look_at(parameter, *part, source, share, as_of, clock) {
                     Ok(Some(looked)) => {
                         looked_at += elements as f64 * share;
+                        took += looked.took;
                         self.saw_rows(&looked);
                         captured.looked.push(looked);
                     }
@@ -291,9 +295,9 @@ impl Capturer {
                     Err(error) => captured.trouble.push(error.to_string()),
                 }
             }
-            let took = begun.elapsed().as_secs_f64() * 1e9;
             if looked_at > 10_000.0 {
-                self.nanoseconds = 0.7 * self.nanoseconds + 0.3 * (took / looked_at).clamp(0.05, 50.0);
+                let each = took.as_secs_f64() * 1e9 / looked_at;
+                self.nanoseconds = 0.7 * self.nanoseconds + 0.3 * each.clamp(0.05, 50.0);
             } else if looked_at == 0.0 && clock.is_over() {
                 // It took longer than was thought, and will be thought to.
                 self.nanoseconds *= 1.5;

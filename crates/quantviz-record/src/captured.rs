@@ -45,6 +45,8 @@ impl Statistic {
 pub(crate) struct Looked {
     pub(crate) parameter: usize,
     pub(crate) is_gradient: bool,
+    /// What looking at its elements took.
+    pub(crate) took: Duration,
     pub(crate) cells: (usize, usize),
     pub(crate) cell_rms: Vec<f32>,
     pub(crate) cell_peak: Vec<f32>,

@@ -1,5 +1,7 @@
 //! One parameter, or its gradient, is looked at.
 
+use std::time::Instant;
+
 use quantviz_core::{Error, ErrorKind, ParameterSource, Part, RangeSummary, Result};
 
 use crate::capture::Capturer;
@@ -34,6 +36,7 @@ impl Capturer {
         let is_matrix = planned.matrix.is_some();
         let mut count = 0u64;
         let ranges = ranges(rows, columns, share);
+        let begun = Instant::now();
         let mut result = Ok(true);
         for (row, range) in ranges {
             look.skip_to(usize::try_from(row).unwrap_or(0));
@@ -50,6 +53,7 @@ impl Capturer {
         }
         let seen = look.finish();
         let mut looked = Looked {
+            took: begun.elapsed(),
             parameter,
             is_gradient,
             cells: seen.cells,

@@ -27,6 +27,8 @@ use crate::text::Text;
 /// What it reads at once: so many runs of text, each so long.
 const RUNS: usize = 12;
 const CONTEXT: usize = 64;
+/// Into so many each attention is divided.
+const HEADS: usize = 4;
 /// How often it is tested, and writes something.
 const TEST_EVERY: u64 = 100;
 const SAMPLE_EVERY: u64 = 500;
@@ -66,7 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let _kept = memory::keep();
     let text = Text::new(include_str!("../text/prose.txt"));
     let mut random = Random::new(options.seed);
-    let size = Size { characters: text.characters.len(), context: CONTEXT, width: 128, heads: 4, blocks: 4 };
+    let size =
+        Size { characters: text.characters.len(), context: CONTEXT, width: 128, heads: HEADS, blocks: 4 };
     let gpt = Gpt::new(size, &mut random)?;
     let count: usize = gpt.parameters.iter().map(|(_, it)| it.elem_count()).sum();
     println!("{count} parameters in {} tensors, {} characters", gpt.parameters.len(), size.characters);

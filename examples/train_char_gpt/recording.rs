@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use quantviz::record::Recorder;
 use quantviz::store::SessionStore;
 
-use crate::Options;
+use crate::{HEADS, Options};
 
 /// Begins to record, if that is asked for.
 pub(crate) fn begin(options: &Options, characters: &[char]) -> Result<Option<Recorder>, Box<dyn Error>> {
@@ -19,6 +19,7 @@ pub(crate) fn begin(options: &Options, characters: &[char]) -> Result<Option<Rec
         .tag("seed", options.seed.to_string())
         .every_steps(options.every)
         .share(options.share)
+        .heads(HEADS)
         .tokens(characters.iter().map(char::to_string))
         .to(SessionStore::create(&options.store)?)
         .start()?;

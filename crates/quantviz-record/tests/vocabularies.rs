@@ -1,43 +1,16 @@
 //! Embeddings with too many rows to show them all.
 
-use std::ops::{ControlFlow, Range};
-
 use ndarray::Array2;
-use quantviz_core::{
-    MemorySource, Model, ParameterId, ParameterSource, Part, Plan, Result, Run, Seeded, SessionId, Sink,
-    Snapshot, bf16,
-};
+use quantviz_core::{MemorySource, ParameterSource, Part, Plan, Run, Seeded, SessionId, Snapshot, bf16};
 use quantviz_record::{Recorder, RecorderBuilder};
 use quantviz_store::MemoryStore;
+
+mod training;
+use training::Training;
 
 const ROWS: usize = 10_000;
 const WIDTH: usize = 8;
 const NAME: &str = "transformer.wte.weight";
-
-/// Weights, and gradients of the same names.
-struct Training {
-    weights: MemorySource,
-    gradients: MemorySource,
-}
-
-impl ParameterSource for Training {
-    fn model(&self) -> &Model {
-        self.weights.model()
-    }
-
-    fn read(
-        &self,
-        id: ParameterId,
-        part: Part,
-        range: Range<u64>,
-        sink: &mut dyn Sink,
-    ) -> Result<ControlFlow<()>> {
-        match part {
-            Part::Gradient => self.gradients.read(id, Part::Stored, range, sink),
-            part => self.weights.read(id, part, range, sink),
-        }
-    }
-}
 
 /// Rows from 9,000 on are those of tokens that come; row 9,999 is ten times as large as others, and row 5,000 grows.
 fn training(step: u64) -> Training {

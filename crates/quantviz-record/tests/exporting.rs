@@ -25,7 +25,7 @@ fn recorded() -> MemoryStore {
     let builder = Recorder::builder("run").every_steps(1).share(0.05).to(store.clone());
     let mut recorder = builder.on_trouble(|line| panic!("{line}")).start().expect("a store");
     for step in 0..STEPS {
-        std::thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(100));
         recorder.record(step, &network(step), &[("loss", 4.0)]);
     }
     recorder.finish();

@@ -41,7 +41,7 @@ fn id() -> SessionId {
 /// Steps long enough that everything can be looked at.
 fn record(recorder: &mut Recorder, steps: std::ops::Range<u64>) {
     for step in steps {
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(std::time::Duration::from_millis(100));
         recorder.record(step, &network(step), &[("loss", 4.0 / (step + 1) as f64)]);
     }
 }
@@ -144,7 +144,7 @@ fn numbers_that_are_none_are_counted() {
     let store = MemoryStore::new();
     let mut recorder = builder(&store).start().expect("a store");
     for step in 0..3 {
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(std::time::Duration::from_millis(100));
         let mut weight = noise(&[64, 64], 1, 1.0);
         weight[[3, 4]] = f32::NAN;
         weight[[5, 6]] = f32::INFINITY;
@@ -178,7 +178,7 @@ fn pictures_show_where_a_matrix_changes() {
     let mut recorder = builder(&store).start().expect("a store");
     let steps = [0u64, 1, 2, 3, 5];
     for step in steps {
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(std::time::Duration::from_millis(100));
         let mut weight = noise(&[48, 72], 1, 1.0);
         weight.slice_mut(ndarray::s![..24, ..]).mapv_inplace(|it| it + 0.25 * step as f32);
         recorder.record(step, &MemorySource::new().with("w", weight), &[]);
@@ -255,7 +255,7 @@ fn heads_that_do_the_same_are_told() {
     let mut recorder = builder(&store).heads(2).start().expect("a store");
     let mut told = Vec::new();
     for step in 0..2_000 {
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(std::time::Duration::from_millis(100));
         recorder.record(step, &source(), &[]);
         let Ok(run) = Run::open(&store, &id()) else { continue };
         let Some((_, snapshots)) = run.nearest(step).expect("readable") else { continue };
@@ -280,7 +280,7 @@ fn rows_that_cluster_are_told() {
     let rows = Array2::from_shape_fn((100, 32), |(row, at)| kinds[[row % 5, at]] + noise[[row, at]]);
     let mut score = None;
     for step in 0..2_000 {
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(std::time::Duration::from_millis(100));
         recorder.record(step, &MemorySource::new().with("transformer.wte.weight", rows.clone()), &[]);
         let last = Run::open(&store, &id()).ok().and_then(|run| run.nearest(step).expect("readable"));
         score = last.and_then(|(_, all)| all[0].0.quantity(Quantity::ClusterScore, 0));

@@ -35,7 +35,8 @@ impl Listing {
         of_ranks.buffered(AT_ONCE).try_concat().await
     }
 
-    async fn records_of(&self, rank: u32, after: Option<RecordId>) -> Result<Vec<Record>> {
+    /// The records of a rank behind one of them.
+    pub(super) async fn records_of(&self, rank: u32, after: Option<RecordId>) -> Result<Vec<Record>> {
         let found = if self.place.folder.is_some() {
             self.up_to_the_last(rank, after).await?
         } else {
@@ -105,10 +106,10 @@ impl Listing {
     }
 
     async fn in_folder(&self, folder: &Path) -> Result<BTreeMap<RecordId, Record>> {
-        let mut keys = self.place.keys(folder, None).await?;
+        let mut keys = self.place.keys_in(folder, None).await?;
         if !self.place.was_still(folder) {
             // What is thinned at this moment may have been missed under either key: the second one is there by now.
-            keys.extend(self.place.keys(folder, None).await?);
+            keys.extend(self.place.keys_in(folder, None).await?);
         }
         Ok(one_each(keys))
     }

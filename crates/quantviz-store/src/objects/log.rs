@@ -8,9 +8,11 @@ use futures_util::{StreamExt, stream};
 use object_store::path::Path;
 use quantviz_core::{Cursor, Entry, Error, ErrorKind, Record, RecordId, RecordKind, Result, Writer};
 
+use super::bundles::{Bundled, Bundles};
 use super::epochs::Epochs;
 use super::keys::{MARKER, PARTS};
 use super::listing::{AT_ONCE, Listing};
+use super::packs::Packs;
 
 /// The most that an entry may take.
 const LARGEST: u64 = 1 << 30;
@@ -20,6 +22,14 @@ const LARGEST: u64 = 1 << 30;
 pub(super) enum What {
     Whole,
     Summary,
+}
+
+/// What was read.
+pub(super) struct Read {
+    /// Each record, or why not.
+    pub(super) answers: Vec<Result<Arc<[u8]>>>,
+    /// How many of them were small and in no pack.
+    pub(super) loose: usize,
 }
 
 /// One session.
@@ -35,6 +45,16 @@ impl Log {
 
     pub(super) async fn records(&self, after: &Cursor) -> Result<Vec<Record>> {
         self.listing().records(after).await
+    }
+
+    /// The records of a rank behind one of them.
+    pub(super) async fn records_of(&self, after: RecordId) -> Result<Vec<Record>> {
+        self.listing().records_of(after.rank, Some(after)).await
+    }
+
+    /// Where small records are kept once more.
+    pub(super) fn packs(&self) -> Packs {
+        Packs(Bundles { listing: self.listing().clone(), of: Bundled::Small })
     }
 
     /// When any rank was last heard from.
@@ -111,18 +131,22 @@ impl Log {
     }
 
     /// Records, each or why not: whole, or their summaries.
-    pub(super) async fn read(&self, which: Vec<RecordId>, what: What) -> Result<Vec<Result<Arc<[u8]>>>> {
+    pub(super) async fn read(&self, which: Vec<RecordId>, what: What) -> Result<Read> {
         let found = self.listing().find(&which).await?;
-        let wanted = which.into_iter().map(|id| (id, found.get(&id).copied(), self.clone()));
-        let answers = stream::iter(wanted).map(|(id, record, log)| async move {
-            let record = record.ok_or_else(|| log.gone(id))?;
+        let (packed, loose) = self.packs().read(which.iter().filter_map(|id| found.get(id))).await;
+        let wanted = which.into_iter().map(|id| (id, found.get(&id).copied(), packed.get(&id).cloned()));
+        let answers = stream::iter(wanted).map(|(id, record, packed)| async move {
+            if let Some(bytes) = packed {
+                return Ok(bytes);
+            }
+            let record = record.ok_or_else(|| self.gone(id))?;
             let bytes = match what {
-                What::Whole => log.whole(&record).await,
-                What::Summary => log.summary(&record).await,
+                What::Whole => self.whole(&record).await,
+                What::Summary => self.summary(&record).await,
             };
             bytes.map(|bytes| Arc::from(&bytes[..]))
         });
-        Ok(answers.buffered(AT_ONCE).collect().await)
+        Ok(Read { answers: answers.buffered(AT_ONCE).collect().await, loose })
     }
 
     /// Which of these are there.

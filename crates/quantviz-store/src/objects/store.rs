@@ -11,6 +11,7 @@ use quantviz_core::{
     SessionInfo, SnapshotStore, Writer,
 };
 
+use super::bundles::{Bundled, Bundles};
 use super::columns::Columns;
 use super::compaction::{FULL, compact};
 use super::epochs::Epochs;
@@ -57,7 +58,8 @@ use crate::clock::{Clock, system_clock};
 /// - A [`Writer`] is for one store value at a time. Where two use one at once, and write different entries in one place, all
 ///   readers take the same one of the two.
 /// - Of every 256 snapshots of a writer their statistics are kept once more, turned into columns, so that a history is a few
-///   reads. This is done in the background, by whoever appends or reads; nothing depends on it.
+///   reads; and so are its scalars and notes, a thousand in one object. This is done in the background, by whoever appends or
+///   reads; nothing depends on it.
 #[derive(Clone)]
 pub struct SessionStore {
     place: Place,
@@ -115,29 +117,37 @@ impl SessionStore {
         Ok(self.listed()?.into_iter().filter_map(|(id, records)| Some((id, records.err()?))).collect())
     }
 
-    /// Keeps the statistics of snapshots once more, as columns, wherever that is not done yet, and returns when it is done.
-    /// Whoever appends or reads does the same in the background; this is for those who have just written a whole session, or
-    /// are about to read one often. Returns how many objects were written.
+    /// Keeps the statistics of snapshots once more, as columns, and small records many in one object, wherever that is not
+    /// done yet, and returns when it is done. Whoever appends or reads does the same in the background; this is for those who
+    /// have just written a whole session, or are about to read one often. Returns how many objects were written.
     pub fn compact(&self, session: &SessionId) -> Result<usize> {
         let segments = self.segments(session);
-        let written = self.within(session, |log| async move { compact(&log, &segments, None).await })?;
+        let written = self.within(session, |log| async move {
+            Ok(compact(&log, &segments, None).await? + log.packs().compact(&log, None).await?)
+        })?;
         Ok(written.unwrap_or(0))
     }
 
-    /// The same, and nobody waits for it: of an epoch, or of all. What goes wrong matters to nobody: reading is slower without.
-    fn compact_in_background(&self, session: &SessionId, epoch: Option<RecordId>) {
-        if !self.lock().begins_to_compact(session, epoch.is_none()) {
-            return;
+    /// The same of one or the other, and nobody waits for it: of an epoch, or of all. What goes wrong matters to nobody:
+    /// reading is slower without. Returns whether it began.
+    fn bundle_in_background(&self, session: &SessionId, of: Bundled, epoch: Option<RecordId>) -> bool {
+        if !self.lock().begins_to_bundle(session, of, epoch.is_none()) {
+            return false;
         }
         let (store, id) = (self.clone(), session.clone());
         let (log, segments) = (self.log(session), self.segments(session));
         let started = in_background(async move {
-            let written = compact(&log, &segments, epoch).await.unwrap_or(0);
-            store.lock().has_compacted(&id, written == 0 && epoch.is_none());
+            let written = match of {
+                Bundled::Statistics => compact(&log, &segments, epoch).await,
+                Bundled::Small => log.packs().compact(&log, epoch).await,
+            };
+            let in_vain = written.unwrap_or(0) == 0 && epoch.is_none();
+            store.lock().has_bundled(&id, of, in_vain);
         });
         if started.is_err() {
-            self.lock().has_compacted(session, false);
+            self.lock().has_bundled(session, of, false);
         }
+        started.is_ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -151,8 +161,8 @@ impl SessionStore {
     }
 
     fn segments(&self, session: &SessionId) -> Segments {
-        let keys = Keys::new(&self.place.root, session);
-        Segments { place: self.place.clone(), keys, headers: self.headers.clone() }
+        let listing = self.log(session).epochs.listing;
+        Segments { bundles: Bundles { listing, of: Bundled::Statistics }, headers: self.headers.clone() }
     }
 
     /// Does something in a session; `None` where there is no such session.
@@ -170,6 +180,22 @@ impl SessionStore {
             self.lock().known.insert(session.clone());
         }
         wait(work(log)).map(Some)
+    }
+
+    fn read_what(
+        &self,
+        session: &SessionId,
+        which: &[RecordId],
+        what: What,
+    ) -> Result<Vec<Result<Arc<[u8]>>>> {
+        let ids = which.to_vec();
+        let Some(read) = self.within(session, |log| async move { log.read(ids, what).await })? else {
+            return Ok(none_of(session, which));
+        };
+        if read.loose >= FULL {
+            self.bundle_in_background(session, Bundled::Small, None);
+        }
+        Ok(read.answers)
     }
 
     /// The records of every session that there is, or why they cannot be told.
@@ -245,10 +271,14 @@ impl SnapshotStore for SessionStore {
         if let Ok(record) = &record {
             writing.sent = None;
             writing.last = Some(last.max(entry.seq));
-            writing.loose += usize::from(record.is_whole_snapshot());
-            if writing.loose >= FULL {
-                writing.loose = 0;
-                self.compact_in_background(&writer.session, Some(record.id));
+            if let Some(of) = Bundled::of(record) {
+                let loose = writing.loose.entry(of).or_default();
+                *loose += 1;
+                if *loose >= of.worthwhile()
+                    && self.bundle_in_background(&writer.session, of, Some(record.id))
+                {
+                    *loose = 0;
+                }
             }
         }
         record
@@ -271,15 +301,11 @@ impl SnapshotStore for SessionStore {
     }
 
     fn read(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        let ids = which.to_vec();
-        let read = self.within(session, |log| async move { log.read(ids, What::Whole).await })?;
-        Ok(read.unwrap_or_else(|| none_of(session, which)))
+        self.read_what(session, which, What::Whole)
     }
 
     fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        let ids = which.to_vec();
-        let read = self.within(session, |log| async move { log.read(ids, What::Summary).await })?;
-        Ok(read.unwrap_or_else(|| none_of(session, which)))
+        self.read_what(session, which, What::Summary)
     }
 
     fn columns(&self, session: &SessionId, which: &[RecordId], cells: &[Cell]) -> Result<Vec<Vec<f32>>> {
@@ -292,7 +318,7 @@ impl SnapshotStore for SessionStore {
         })?;
         let Some((numbers, loose)) = read else { return Ok(vec![vec![f32::NAN; which.len()]; cells.len()]) };
         if loose >= FULL {
-            self.compact_in_background(session, None);
+            self.bundle_in_background(session, Bundled::Statistics, None);
         }
         Ok(numbers)
     }
@@ -307,9 +333,14 @@ impl SnapshotStore for SessionStore {
         let segments = self.segments(session);
         let removed = self.within(session, |log| async move {
             // Twice: if this is killed, none is left of records that are gone, nor one that somebody writes meanwhile.
-            segments.remove(&which).await?;
+            for bundles in [&segments.bundles, &log.packs().0] {
+                bundles.remove(&which).await?;
+            }
             log.remove(which.clone()).await?;
-            segments.remove(&which).await
+            for bundles in [&segments.bundles, &log.packs().0] {
+                bundles.remove(&which).await?;
+            }
+            Ok(())
         });
         removed.map(drop)
     }

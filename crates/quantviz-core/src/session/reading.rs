@@ -78,8 +78,7 @@ impl Run<'_> {
             let until = self.timeline().superseded_from(record.id.rank, record.id.epoch).unwrap_or(u64::MAX);
             let rank = std::cmp::Reverse(record.id.rank);
             for (name, values) in batch.series() {
-                let mut values =
-                    values.filter(|(step, _)| *step < until && steps.contains(step)).peekable();
+                let mut values = values.filter(|(step, _)| *step < until && steps.contains(step)).peekable();
                 if values.peek().is_none() {
                     continue;
                 }

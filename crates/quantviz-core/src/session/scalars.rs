@@ -118,8 +118,7 @@ impl ScalarBatch {
 
     /// The same, name by name.
     pub(super) fn series(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (u64, f64)>)> {
-        let step_at =
-            |at: usize| self.steps.get(at).copied().unwrap_or(self.from.saturating_add(at as u64));
+        let step_at = |at: usize| self.steps.get(at).copied().unwrap_or(self.from.saturating_add(at as u64));
         self.columns.iter().map(move |(name, column)| {
             let values = column.iter().enumerate();
             (name.as_str(), values.filter_map(move |(at, value)| Some((step_at(at), (*value)?.0))))

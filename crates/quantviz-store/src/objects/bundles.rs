@@ -30,7 +30,9 @@ impl Bundled {
         let is_whole = !record.is_thinned && record.summary_bytes == record.bytes;
         match record.kind {
             RecordKind::Snapshot => Some(Bundled::Statistics),
-            RecordKind::Scalars | RecordKind::Note if is_whole && record.bytes <= SMALL => Some(Bundled::Small),
+            RecordKind::Scalars | RecordKind::Note if is_whole && record.bytes <= SMALL => {
+                Some(Bundled::Small)
+            }
             _ => None,
         }
     }

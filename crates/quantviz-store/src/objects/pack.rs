@@ -111,7 +111,8 @@ mod tests {
         let packed = records();
         let pack = Pack::parse(Pack::write(&packed).expect("writable").into()).expect("whole");
         let found = pack.find(packed.iter().rev().map(|(record, _)| record)).expect("readable");
-        let expected: Vec<_> = packed.iter().rev().map(|(record, bytes)| (record.id, bytes.clone())).collect();
+        let expected: Vec<_> =
+            packed.iter().rev().map(|(record, bytes)| (record.id, bytes.clone())).collect();
         assert_eq!(found, expected);
         let (whole, _) = &packed[2];
         let other = |change: &dyn Fn(&mut Record)| {

@@ -15,18 +15,18 @@ use object_store::{
 };
 
 #[derive(Debug)]
-pub struct Counting {
+pub(crate) struct Counting {
     objects: InMemory,
     reads: AtomicUsize,
 }
 
 impl Counting {
-    pub fn of(objects: InMemory) -> Self {
+    pub(crate) fn of(objects: InMemory) -> Self {
         Counting { objects, reads: AtomicUsize::new(0) }
     }
 
     /// Requests for bytes.
-    pub fn reads(&self) -> usize {
+    pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::SeqCst)
     }
 }
@@ -61,10 +61,7 @@ impl ObjectStore for Counting {
         self.objects.get_ranges(at, ranges).await
     }
 
-    fn delete_stream(
-        &self,
-        which: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, which: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         self.objects.delete_stream(which)
     }
 

@@ -10,7 +10,8 @@ use object_store::path::Path;
 use quantviz_core::{Record, RecordId, RecordKind, Result};
 
 use super::keys::{Covered, covered_by};
-use super::listing::{AT_ONCE, Listing};
+use super::listing::Listing;
+use super::place::AT_ONCE;
 
 /// What is kept once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,7 +63,7 @@ impl Bundles {
     pub(super) async fn of_epochs(&self, epochs: BTreeSet<(u32, u32)>) -> Result<Vec<Covered>> {
         let Listing { place, keys } = &self.listing;
         let listed = stream::iter(epochs).map(async |(rank, epoch)| {
-            let keys = place.keys_in(&keys.bundles(self.of, rank, epoch), None).await?;
+            let keys = place.keys_in(&keys.bundles(self.of, rank, epoch), |_| true).await?;
             Ok(keys.iter().filter_map(|key| covered_by(key, rank, epoch)).collect::<Vec<Covered>>())
         });
         let mut found: Vec<Covered> = listed.buffered(AT_ONCE).try_concat().await?;

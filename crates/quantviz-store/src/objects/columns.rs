@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use quantviz_core::{Cell, RecordId, Result, Segment, Snapshot};
 
-use super::listing::AT_ONCE;
 use super::log::{Log, What};
+use super::place::AT_ONCE;
 use super::segments::Segments;
 
 /// So that a long history does not have all its summaries in memory.

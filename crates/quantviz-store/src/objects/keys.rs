@@ -191,6 +191,11 @@ pub(super) fn record_of(key: &Path) -> Option<Record> {
     is_its.then_some(record)
 }
 
+/// The place that the name of a record begins with.
+pub(super) fn seq_in(name: &str) -> Option<u64> {
+    name.split('.').next()?.parse().ok()
+}
+
 fn number<T: FromStr>(field: Option<&str>, name: &str) -> Option<T> {
     field?.strip_prefix(name)?.parse().ok()
 }

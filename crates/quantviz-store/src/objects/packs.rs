@@ -13,9 +13,9 @@ use quantviz_core::{Record, RecordId, Result};
 use super::bundles::{Bundled, Bundles};
 use super::compaction::{by_epoch, is_lasting, keep};
 use super::keys::Covered;
-use super::listing::AT_ONCE;
 use super::log::{Log, What};
 use super::pack::Pack;
+use super::place::AT_ONCE;
 use super::runtime::aside;
 
 /// How many records are in a pack: those of 20,000 seconds are 20 reads.
@@ -35,12 +35,9 @@ pub(super) struct Packs(pub(super) Bundles);
 
 impl Packs {
     /// The bytes of those records that are in packs, as far as that saves reads, and how many more there might be.
-    pub(super) async fn read<'a>(
-        &self,
-        which: impl Iterator<Item = &'a Record>,
-    ) -> (BTreeMap<RecordId, Arc<[u8]>>, usize) {
-        let small: BTreeMap<RecordId, Record> =
-            which.filter(|it| Bundled::of(it) == Some(Bundled::Small)).map(|it| (it.id, *it)).collect();
+    pub(super) async fn read(&self, which: &[Record]) -> (BTreeMap<RecordId, Arc<[u8]>>, usize) {
+        let small = which.iter().filter(|it| Bundled::of(it) == Some(Bundled::Small));
+        let small: BTreeMap<RecordId, Record> = small.map(|it| (it.id, *it)).collect();
         if small.len() < FEW {
             return (BTreeMap::new(), 0);
         }

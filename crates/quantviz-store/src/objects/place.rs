@@ -31,6 +31,10 @@ pub(super) struct Place {
     pub(super) folder: Option<PathBuf>,
 }
 
+/// How many requests are made at once.
+pub(super) const AT_ONCE: usize = 8;
+/// A small file is read faster than a thread is woken to do it.
+const PER_THREAD: usize = 16;
 /// File systems tell no times apart that are nearer than this: FAT counts in steps of two seconds.
 const COARSE: Duration = Duration::from_secs(3);
 
@@ -124,6 +128,21 @@ impl Place {
         }
     }
 
+    /// The same of many files, but nothing of those that cannot be read; nothing at all where this is no folder.
+    pub(super) async fn read_files(&self, wanted: &[(Path, u64)]) -> Vec<Option<(Bytes, u64)>> {
+        let Some(root) = &self.folder else { return Vec::new() };
+        let files: Vec<(PathBuf, u64)> =
+            wanted.iter().map(|(key, at_most)| (root.join(key.as_ref()), *at_most)).collect();
+        let some = stream::iter(files.chunks(PER_THREAD).map(<[_]>::to_vec));
+        let read = some.map(|some| {
+            let read = |(path, at_most): &(PathBuf, u64)| {
+                files::read(path, *at_most).ok().flatten().map(|(bytes, size)| (Bytes::from(bytes), size))
+            };
+            aside(move || Ok(some.iter().map(read).collect::<Vec<_>>()))
+        });
+        read.buffered(AT_ONCE).try_concat().await.unwrap_or_default()
+    }
+
     /// Some runs of the bytes of an object, those near each other in one request.
     pub(super) async fn read_ranges(&self, key: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.objects.get_ranges(key, ranges).await.map_err(|error| self.error(key, &error))
@@ -152,13 +171,14 @@ impl Place {
         keys.try_collect().await.map_err(|error| self.error(below, &error))
     }
 
-    /// The keys in what is no more than a folder of objects, in no order.
-    pub(super) async fn keys_in(&self, folder: &Path, after: Option<&Path>) -> Result<Vec<Path>> {
+    /// The keys in what is no more than a folder of objects, of those whose name is wanted; in no order.
+    pub(super) async fn keys_in(&self, folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Path>> {
         let Some(names) = self.on_disk(folder, |path| files::names(path, false)).await else {
-            return self.keys(folder, after).await;
+            let mut keys = self.keys(folder, None).await?;
+            keys.retain(|key| key.filename().is_some_and(&is_wanted));
+            return Ok(keys);
         };
-        let keys = names?.into_iter().map(|name| folder.clone().join(name));
-        Ok(keys.filter(|key| after.is_none_or(|after| key > after)).collect())
+        Ok(names?.into_iter().filter(|name| is_wanted(name)).map(|name| folder.clone().join(name)).collect())
     }
 
     /// The folders in one, by name.

@@ -17,7 +17,7 @@ use quantviz_core::{Error, Result};
 
 use super::errors::{error_at, io_at};
 use super::files;
-use super::runtime::aside;
+use super::runtime::{aside, blocking, wait, wait_here};
 
 /// A folder, or a part of a bucket.
 #[derive(Clone)]
@@ -70,6 +70,14 @@ impl Place {
         error_at(&self.name, &key, error)
     }
 
+    /// Waits for something that is done there.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        if self.folder.is_some() { wait_here(work) } else { wait(work) }
+    }
+
     /// Does something with the file or the folder that a key stands for, where all of this is in a folder.
     async fn on_disk<T: Send + 'static>(
         &self,
@@ -79,7 +87,7 @@ impl Place {
         // Keys are names that every file system takes as they are.
         let path = self.folder.as_ref()?.join(key.as_ref());
         let (name, key) = (self.name.clone(), key.clone());
-        Some(aside(move || act(&path).map_err(|error| io_at(&name, &key, &error))).await)
+        Some(blocking(move || act(&path).map_err(|error| io_at(&name, &key, &error))).await)
     }
 
     /// Writes an object that is not there; `false` if it is.

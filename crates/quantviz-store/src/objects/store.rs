@@ -21,7 +21,7 @@ use super::listing::Listing;
 use super::log::{Log, What};
 use super::memory::Memory;
 use super::place::{AT_ONCE, Place};
-use super::runtime::{in_background, wait};
+use super::runtime::in_background;
 use super::segments::{Headers, Segments};
 use super::url::{self, is_url};
 use crate::clock::{Clock, system_clock};
@@ -174,12 +174,12 @@ impl SessionStore {
         let log = self.log(session);
         if !self.lock().known.contains(session) {
             let epochs = log.epochs.clone();
-            if !wait(async move { epochs.is_there().await })? {
+            if !self.place.wait(async move { epochs.is_there().await })? {
                 return Ok(None);
             }
             self.lock().known.insert(session.clone());
         }
-        wait(work(log)).map(Some)
+        self.place.wait(work(log)).map(Some)
     }
 
     fn read_what(
@@ -201,7 +201,7 @@ impl SessionStore {
     /// The records of every session that there is, or why they cannot be told.
     fn listed(&self) -> Result<Vec<(SessionId, Result<Vec<Record>>)>> {
         let store = self.clone();
-        wait(async move {
+        self.place.wait(async move {
             let folders = store.place.folders(&store.place.root).await?;
             let ids = folders.into_iter().filter_map(|folder| folder.filename()?.parse::<SessionId>().ok());
             let logs = ids.map(|id| (store.log(&id), id));
@@ -235,7 +235,7 @@ impl SnapshotStore for SessionStore {
         }
         let claim = self.lock().claim(session, rank, opening, (self.clock)());
         let log = self.log(session);
-        let opened = wait(async move {
+        let opened = self.place.wait(async move {
             let writer = log.epochs.claim(rank, &claim).await?;
             let opened = Entry::new(RecordKind::Opened, opening.step(), 0, []);
             log.keep(&writer, &opened, claim.now).await?;
@@ -256,7 +256,7 @@ impl SnapshotStore for SessionStore {
             (self.log(&writer.session), writer.clone(), entry.clone(), writing.last);
         writing.sent = Some((entry.seq, now));
         writing.last = None;
-        let (record, last) = wait(async move {
+        let (record, last) = self.place.wait(async move {
             log.epochs.check(&whose).await?;
             let last = match last {
                 Some(last) => last,
@@ -286,7 +286,7 @@ impl SnapshotStore for SessionStore {
 
     fn beat(&self, writer: &Writer) -> Result<()> {
         let (log, writer, now) = (self.log(&writer.session), writer.clone(), (self.clock)());
-        wait(async move { log.epochs.beat(&writer, now).await })
+        self.place.wait(async move { log.epochs.beat(&writer, now).await })
     }
 
     fn heard_ms(&self, session: &SessionId) -> Result<Option<u64>> {
@@ -347,7 +347,7 @@ impl SnapshotStore for SessionStore {
 
     fn remove_session(&self, session: &SessionId) -> Result<()> {
         let log = self.log(session);
-        wait(async move { log.remove_all().await })?;
+        self.place.wait(async move { log.remove_all().await })?;
         self.lock().forget(session);
         if let Some(folder) = &self.place.folder {
             leftovers::clear(&folder.join(session.as_str()), &PARTS);

@@ -17,6 +17,7 @@ mod place;
 mod runtime;
 mod segments;
 mod store;
+mod upkeep;
 mod url;
 
 pub use store::SessionStore;

@@ -13,7 +13,7 @@ use quantviz_core::{
 
 use super::bundles::{Bundled, Bundles};
 use super::columns::Columns;
-use super::compaction::{FULL, compact};
+use super::compaction::FULL;
 use super::epochs::Epochs;
 use super::keys::{Keys, PARTS};
 use super::leftovers;
@@ -21,7 +21,6 @@ use super::listing::Listing;
 use super::log::{Log, What};
 use super::memory::Memory;
 use super::place::{AT_ONCE, Place};
-use super::runtime::in_background;
 use super::segments::{Headers, Segments};
 use super::url::{self, is_url};
 use crate::clock::{Clock, system_clock};
@@ -117,56 +116,23 @@ impl SessionStore {
         Ok(self.listed()?.into_iter().filter_map(|(id, records)| Some((id, records.err()?))).collect())
     }
 
-    /// Keeps the statistics of snapshots once more, as columns, and small records many in one object, wherever that is not
-    /// done yet, and returns when it is done. Whoever appends or reads does the same in the background; this is for those who
-    /// have just written a whole session, or are about to read one often. Returns how many objects were written.
-    pub fn compact(&self, session: &SessionId) -> Result<usize> {
-        let segments = self.segments(session);
-        let written = self.within(session, |log| async move {
-            Ok(compact(&log, &segments, None).await? + log.packs().compact(&log, None).await?)
-        })?;
-        Ok(written.unwrap_or(0))
-    }
-
-    /// The same of one or the other, and nobody waits for it: of an epoch, or of all. What goes wrong matters to nobody:
-    /// reading is slower without. Returns whether it began.
-    fn bundle_in_background(&self, session: &SessionId, of: Bundled, epoch: Option<RecordId>) -> bool {
-        if !self.lock().begins_to_bundle(session, of, epoch.is_none()) {
-            return false;
-        }
-        let (store, id) = (self.clone(), session.clone());
-        let (log, segments) = (self.log(session), self.segments(session));
-        let started = in_background(async move {
-            let written = match of {
-                Bundled::Statistics => compact(&log, &segments, epoch).await,
-                Bundled::Small => log.packs().compact(&log, epoch).await,
-            };
-            let in_vain = written.unwrap_or(0) == 0 && epoch.is_none();
-            store.lock().has_bundled(&id, of, in_vain);
-        });
-        if started.is_err() {
-            self.lock().has_bundled(session, of, false);
-        }
-        started.is_ok()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
         // Whoever panicked has changed nothing by halves.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log(&self, session: &SessionId) -> Log {
+    pub(super) fn log(&self, session: &SessionId) -> Log {
         let (place, keys) = (self.place.clone(), Keys::new(&self.place.root, session));
         Log { epochs: Epochs { session: session.clone(), listing: Listing { place, keys } } }
     }
 
-    fn segments(&self, session: &SessionId) -> Segments {
+    pub(super) fn segments(&self, session: &SessionId) -> Segments {
         let listing = self.log(session).epochs.listing;
         Segments { bundles: Bundles { listing, of: Bundled::Statistics }, headers: self.headers.clone() }
     }
 
     /// Does something in a session; `None` where there is no such session.
-    fn within<T, W>(&self, session: &SessionId, work: impl FnOnce(Log) -> W) -> Result<Option<T>>
+    pub(super) fn within<T, W>(&self, session: &SessionId, work: impl FnOnce(Log) -> W) -> Result<Option<T>>
     where
         T: Send + 'static,
         W: Future<Output = Result<T>> + Send + 'static,

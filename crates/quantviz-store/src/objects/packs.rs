@@ -24,6 +24,8 @@ const FULL: usize = 1024;
 const BYTES: u64 = 1 << 22;
 /// The last pack grows by no fewer: so many are in none, at most.
 pub(super) const STEP: usize = 64;
+/// Whoever had to read so many alone writes packs.
+pub(super) const MANY: usize = 512;
 /// Where no more will come, or can come in between, fewer are worth an object; and fewer are read one by one.
 const FEW: usize = 16;
 /// The longest pack that is read.

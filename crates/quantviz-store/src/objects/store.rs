@@ -20,6 +20,7 @@ use super::leftovers;
 use super::listing::Listing;
 use super::log::{Log, What};
 use super::memory::Memory;
+use super::packs::MANY;
 use super::place::{AT_ONCE, Place};
 use super::segments::{Headers, Segments};
 use super::url::{self, is_url};
@@ -158,7 +159,7 @@ impl SessionStore {
         let Some(read) = self.within(session, |log| async move { log.read(ids, what).await })? else {
             return Ok(none_of(session, which));
         };
-        if read.loose >= FULL {
+        if read.loose >= MANY {
             self.bundle_in_background(session, Bundled::Small, None);
         }
         Ok(read.answers)

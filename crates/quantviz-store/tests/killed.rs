@@ -17,12 +17,15 @@ fn session() -> SessionId {
     "killed".parse().expect("a name")
 }
 
-/// What a record holds follows from its place.
+/// What a record holds follows from its place. Every third one is small, and will be packed.
 fn entry(epoch: u32, seq: u64) -> Entry {
     let len = (seq * 7919 + u64::from(epoch) * 104_729) % 60_000;
     let byte = |at: u64| (at.wrapping_mul(seq + 31).wrapping_add(u64::from(epoch)) >> 3).to_le_bytes()[0];
     let bytes: Vec<u8> = (0..len).map(byte).collect();
-    Entry::snapshot(seq, seq, bytes, len / 3)
+    match seq % 3 {
+        0 => Entry::new(RecordKind::Note, seq, seq, &bytes[..bytes.len() / 100]),
+        _ => Entry::snapshot(seq, seq, bytes, len / 3),
+    }
 }
 
 /// Runs as a process of its own, and never ends by itself.

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use half::bf16;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{DType, Error, Result};
 
@@ -174,6 +175,37 @@ pub struct ArraySlot {
     pub bytes: Range<usize>,
 }
 
+/// What the header says. A history is made of thousands of these, so nothing of it is looked at twice.
+#[derive(Default)]
+struct RawHeader {
+    slots: Vec<(String, RawSlot)>,
+    metadata: serde_json::Value,
+}
+
+impl<'de> Deserialize<'de> for RawHeader {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(RawHeader::default())
+    }
+}
+
+impl<'de> Visitor<'de> for RawHeader {
+    type Value = RawHeader;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("arrays by name")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(mut self, mut header: M) -> std::result::Result<RawHeader, M::Error> {
+        while let Some(name) = header.next_key::<String>()? {
+            match name.as_str() {
+                "__metadata__" => self.metadata = header.next_value()?,
+                _ => self.slots.push((name, header.next_value()?)),
+            }
+        }
+        Ok(self)
+    }
+}
+
 #[derive(Deserialize)]
 struct RawSlot {
     dtype: String,
@@ -192,21 +224,15 @@ impl Arrays {
         let odd = |error: serde_json::Error| {
             Error::malformed(format!("its header is no JSON: {error}")).at_byte(ALIGNMENT as u64)
         };
-        let header: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(&bytes[ALIGNMENT..data]).map_err(odd)?;
+        let header: RawHeader = serde_json::from_slice(&bytes[ALIGNMENT..data]).map_err(odd)?;
         let mut slots = BTreeMap::new();
-        let mut metadata = String::new();
-        for (name, value) in header {
-            if name == "__metadata__" {
-                metadata = value.get(KEY).and_then(|it| it.as_str()).unwrap_or_default().to_owned();
-                continue;
-            }
-            let raw: RawSlot = serde_json::from_value(value).map_err(odd)?;
+        for (name, raw) in header.slots {
             let slot = raw.checked(data).ok_or_else(|| {
                 Error::malformed("its shape, its type and its place contradict each other").in_tensor(&name)
             })?;
             slots.insert(name, slot);
         }
+        let metadata = header.metadata.get(KEY).and_then(|it| it.as_str()).unwrap_or_default().to_owned();
         Ok(Arrays { bytes, slots, metadata })
     }
 

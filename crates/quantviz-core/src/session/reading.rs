@@ -77,13 +77,17 @@ impl Run<'_> {
             let batch = ScalarBatch::parse(&bytes?).map_err(|it| self.in_record(it, record.id))?;
             let until = self.timeline().superseded_from(record.id.rank, record.id.epoch).unwrap_or(u64::MAX);
             let rank = std::cmp::Reverse(record.id.rank);
-            for (step, name, value) in
-                batch.values().filter(|(step, ..)| *step < until && steps.contains(step))
-            {
+            for (name, values) in batch.series() {
+                let mut values = values.filter(|(step, _)| *step < until && steps.contains(step)).peekable();
+                if values.peek().is_none() {
+                    continue;
+                }
                 let series = all.entry(name.to_owned()).or_default();
-                let place = series.entry(step).or_insert((rank, value));
-                if rank >= place.0 {
-                    *place = (rank, value);
+                for (step, value) in values {
+                    let place = series.entry(step).or_insert((rank, value));
+                    if rank >= place.0 {
+                        *place = (rank, value);
+                    }
                 }
             }
         }

@@ -1,7 +1,9 @@
 //! Numbers of a run that are no parameters: the loss, the learning rate.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Result};
@@ -23,20 +25,40 @@ impl Serialize for Scalar {
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Number(f64),
-            Word(String),
-        }
-        match Raw::deserialize(deserializer)? {
-            Raw::Number(value) => Ok(Scalar(value)),
-            Raw::Word(word) => match word.as_str() {
-                "nan" => Ok(Scalar(f64::NAN)),
-                "inf" => Ok(Scalar(f64::INFINITY)),
-                "-inf" => Ok(Scalar(f64::NEG_INFINITY)),
-                _ => Err(serde::de::Error::custom(format_args!("{word:?} is no number"))),
-            },
+        deserializer.deserialize_any(NumberOrWord)
+    }
+}
+
+/// A long run has millions of these, so nothing is put aside to be looked at twice.
+struct NumberOrWord;
+
+impl Visitor<'_> for NumberOrWord {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, \"nan\", \"inf\" or \"-inf\"")
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<Scalar, E> {
+        Ok(Scalar(value))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "JSON does not tell whole numbers from others")]
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Scalar, E> {
+        Ok(Scalar(value as f64))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "JSON does not tell whole numbers from others")]
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<Scalar, E> {
+        Ok(Scalar(value as f64))
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> std::result::Result<Scalar, E> {
+        match word {
+            "nan" => Ok(Scalar(f64::NAN)),
+            "inf" => Ok(Scalar(f64::INFINITY)),
+            "-inf" => Ok(Scalar(f64::NEG_INFINITY)),
+            _ => Err(E::custom(format_args!("{word:?} is no number"))),
         }
     }
 }
@@ -91,11 +113,36 @@ impl ScalarBatch {
 
     /// Every value with its step and its name.
     pub fn values(&self) -> impl Iterator<Item = (u64, &str, f64)> {
-        self.columns.iter().flat_map(move |(name, column)| {
-            column.iter().enumerate().filter_map(move |(at, value)| {
-                let step = self.steps.get(at).copied().unwrap_or(self.from.saturating_add(at as u64));
-                value.map(|value| (step, name.as_str(), value.0))
-            })
+        self.series().flat_map(|(name, series)| series.map(move |(step, value)| (step, name, value)))
+    }
+
+    /// The same, name by name.
+    pub(super) fn series(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (u64, f64)>)> {
+        let step_at = |at: usize| self.steps.get(at).copied().unwrap_or(self.from.saturating_add(at as u64));
+        self.columns.iter().map(move |(name, column)| {
+            let values = column.iter().enumerate();
+            (name.as_str(), values.filter_map(move |(at, value)| Some((step_at(at), (*value)?.0))))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_words_are_scalars_and_nothing_else_is() {
+        let read = |text: &str| serde_json::from_str::<Option<Scalar>>(text).ok().map(|it| it.map(|it| it.0));
+        for (text, value) in
+            [("1.5", 1.5), ("7", 7.0), ("-7", -7.0), ("1e300", 1e300), ("\"inf\"", f64::INFINITY)]
+        {
+            assert_eq!(read(text), Some(Some(value)), "{text}");
+        }
+        assert_eq!(read("\"-inf\""), Some(Some(f64::NEG_INFINITY)));
+        assert!(read("\"nan\"").flatten().is_some_and(f64::is_nan));
+        assert_eq!(read("null"), Some(None));
+        for text in ["\"1.5\"", "true", "[1]", "{}", "\"NaN\""] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! Numbers of many snapshots: from segments as far as there are any, and from summaries otherwise.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use quantviz_core::{Cell, RecordId, Result, Segment, Snapshot};
 
-use super::keys::Covered;
-use super::listing::AT_ONCE;
 use super::log::{Log, What};
+use super::place::AT_ONCE;
 use super::segments::Segments;
 
 /// So that a long history does not have all its summaries in memory.
@@ -44,12 +42,7 @@ impl Columns {
         if self.cells.is_empty() {
             return Ok(0);
         }
-        let epochs = self.which.iter().map(|id| (id.rank, id.epoch)).collect();
-        let found = segments.of_epochs(epochs).await?;
-        let ids: BTreeSet<RecordId> = self.which.iter().copied().collect();
-        let is_asked =
-            |it: &Covered| ids.range(it.first..=RecordId { seq: it.last, ..it.first }).next().is_some();
-        let asked: Vec<Covered> = found.into_iter().filter(is_asked).collect();
+        let asked = segments.bundles.that_cover(self.which.iter().copied()).await?;
         let read = stream::iter(asked.clone()).map(|covered| {
             let (segments, cells) = (segments.clone(), self.cells.clone());
             async move {
@@ -97,7 +90,7 @@ impl Columns {
         let all: Vec<usize> = (0..self.cells.len()).collect();
         for places in places.chunks(SUMMARIES_AT_ONCE) {
             let ids = places.iter().map(|&place| self.which[place]).collect();
-            for (&place, summary) in places.iter().zip(log.read(ids, What::Summary).await?) {
+            for (&place, summary) in places.iter().zip(log.read(ids, What::Summary).await?.answers) {
                 let Ok(snapshot) = summary.and_then(Snapshot::parse) else { continue };
                 let cells = match &self.open[place] {
                     Open::All => &all[..],

@@ -18,6 +18,11 @@ pub(super) fn error_at(place: &str, key: &Path, error: &object_store::Error) -> 
     told.in_file(format!("{place}/{key}"))
 }
 
+/// The same of what the system says of a file.
+pub(super) fn io_at(place: &str, key: &Path, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Io, of_system(error)).in_file(format!("{place}/{key}"))
+}
+
 fn of_system(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

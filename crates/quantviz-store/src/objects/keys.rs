@@ -6,6 +6,7 @@
 //! shakespeare/beats/00000/0000000001                    when its writer said that it lives
 //! shakespeare/log/00000/0000000001/00000000000000000/00000000000000000017.snapshot.from120.step120.…
 //! shakespeare/segments/00000/0000000001/00000000000000000002.to257.holds256.time…   can be computed from the rest
+//! shakespeare/packs/00000/0000000001/00000000000000000001.to1409.holds1024.time…    as can this
 //! ```
 //!
 //! The key of a record is all that is known of it without reading it, so a listing is a timeline. Numbers are as wide as they
@@ -17,15 +18,18 @@ use std::str::FromStr;
 use object_store::path::Path;
 use quantviz_core::{Entry, Rank, Record, RecordId, RecordKind, SessionId};
 
+use super::bundles::Bundled;
+
 /// What sessions of this version say of themselves.
 pub(super) const FORMAT: &str = "quantviz-session/1";
 /// The object in which they do.
 pub(super) const MARKER: &str = "format";
 /// What there may be in a session beside the marker, in the order in which it is removed: without claims nobody writes.
-pub(super) const PARTS: [&str; 4] = [CLAIMS, "beats", LOG, SEGMENTS];
+pub(super) const PARTS: [&str; 5] = [CLAIMS, "beats", LOG, SEGMENTS, PACKS];
 const CLAIMS: &str = "claims";
 const LOG: &str = "log";
 const SEGMENTS: &str = "segments";
+const PACKS: &str = "packs";
 const THINNED: &str = "thinned";
 
 /// The keys of one session.
@@ -85,20 +89,25 @@ impl Keys {
         self.folder(record.id).join(name_of(record))
     }
 
-    /// Where the segments of an epoch are.
-    pub(super) fn segments(&self, rank: u32, epoch: u32) -> Path {
-        self.part(SEGMENTS).join(wide_rank(rank)).join(wide_epoch(epoch))
+    /// Where the segments of an epoch are, or its packs.
+    pub(super) fn bundles(&self, of: Bundled, rank: u32, epoch: u32) -> Path {
+        let part = match of {
+            Bundled::Statistics => SEGMENTS,
+            Bundled::Small => PACKS,
+        };
+        self.part(part).join(wide_rank(rank)).join(wide_epoch(epoch))
     }
 
-    pub(super) fn segment(&self, covered: &Covered) -> Path {
+    pub(super) fn bundle(&self, of: Bundled, covered: &Covered) -> Path {
         let Covered { first, last, count, time_ms } = covered;
         let name = format!("{}.to{last}.holds{count}.time{time_ms}", wide_seq(first.seq));
-        self.segments(first.rank, first.epoch).join(name)
+        self.bundles(of, first.rank, first.epoch).join(name)
     }
 }
 
-/// The records that a segment covers: all snapshots of an epoch from one to another. Records never come back, so those of
-/// the same ends and the same number are the same; the time tells them from those of a session that was there before.
+/// The records that a segment covers, or a pack: all snapshots of an epoch from one to another, or all that is small. Records
+/// never come back, so those of the same ends and the same number are the same; the time tells them from those of a session
+/// that was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Covered {
     /// The first one.
@@ -118,7 +127,7 @@ impl Covered {
     }
 }
 
-/// What the segment covers that has this key, among those of an epoch; `None` where no segment has.
+/// What the segment or the pack covers that has this key, among those of an epoch; `None` where no segment has.
 pub(super) fn covered_by(key: &Path, rank: u32, epoch: u32) -> Option<Covered> {
     let name = key.filename()?;
     let mut fields = name.split('.');
@@ -182,6 +191,11 @@ pub(super) fn record_of(key: &Path) -> Option<Record> {
     is_its.then_some(record)
 }
 
+/// The place that the name of a record begins with.
+pub(super) fn seq_in(name: &str) -> Option<u64> {
+    name.split('.').next()?.parse().ok()
+}
+
 fn number<T: FromStr>(field: Option<&str>, name: &str) -> Option<T> {
     field?.strip_prefix(name)?.parse().ok()
 }
@@ -227,7 +241,7 @@ mod tests {
     fn the_key_of_a_segment_says_what_it_covers() {
         let first = RecordId { rank: 3, epoch: 2, seq: 17 };
         let covered = Covered { first, last: 300, count: 256, time_ms: 1_764_300_000_000 };
-        let key = keys().segment(&covered);
+        let key = keys().bundle(Bundled::Statistics, &covered);
         assert_eq!(covered_by(&key, 3, 2), Some(covered));
         for spoilt in [
             "17.to300.holds256.time1",

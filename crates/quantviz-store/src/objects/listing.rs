@@ -10,11 +10,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use quantviz_core::{Cursor, Record, RecordId, Result};
 
-use super::keys::{Keys, last_number, record_of};
-use super::place::Place;
-
-/// How many requests are made at once.
-pub(super) const AT_ONCE: usize = 8;
+use super::keys::{Keys, last_number, record_of, seq_in};
+use super::place::{AT_ONCE, Place};
 
 /// The records of one session.
 #[derive(Clone, Debug)]
@@ -35,7 +32,8 @@ impl Listing {
         of_ranks.buffered(AT_ONCE).try_concat().await
     }
 
-    async fn records_of(&self, rank: u32, after: Option<RecordId>) -> Result<Vec<Record>> {
+    /// The records of a rank behind one of them.
+    pub(super) async fn records_of(&self, rank: u32, after: Option<RecordId>) -> Result<Vec<Record>> {
         let found = if self.place.folder.is_some() {
             self.up_to_the_last(rank, after).await?
         } else {
@@ -98,17 +96,31 @@ impl Listing {
 
     /// What is known of these, as far as they are there.
     pub(super) async fn find(&self, which: &[RecordId]) -> Result<BTreeMap<RecordId, Record>> {
-        let folders: BTreeSet<Path> = which.iter().map(|&id| self.keys.folder(id)).collect();
-        let listed = stream::iter(folders).map(async |folder| self.in_folder(&folder).await);
+        let mut folders: BTreeMap<Path, BTreeSet<u64>> = BTreeMap::new();
+        for &id in which {
+            folders.entry(self.keys.folder(id)).or_default().insert(id.seq);
+        }
+        // Keys of others are not even read.
+        let listed = stream::iter(folders).map(async |(folder, wanted)| {
+            self.those_in_folder(&folder, |name| seq_in(name).is_some_and(|seq| wanted.contains(&seq))).await
+        });
         let found: Vec<_> = listed.buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
     async fn in_folder(&self, folder: &Path) -> Result<BTreeMap<RecordId, Record>> {
-        let mut keys = self.place.keys(folder, None).await?;
+        self.those_in_folder(folder, |_| true).await
+    }
+
+    async fn those_in_folder(
+        &self,
+        folder: &Path,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<BTreeMap<RecordId, Record>> {
+        let mut keys = self.place.keys_in(folder, &is_wanted).await?;
         if !self.place.was_still(folder) {
             // What is thinned at this moment may have been missed under either key: the second one is there by now.
-            keys.extend(self.place.keys(folder, None).await?);
+            keys.extend(self.place.keys_in(folder, &is_wanted).await?);
         }
         Ok(one_each(keys))
     }

@@ -1,6 +1,6 @@
 //! What is written into a session, read from it, and taken away.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,9 +8,12 @@ use futures_util::{StreamExt, stream};
 use object_store::path::Path;
 use quantviz_core::{Cursor, Entry, Error, ErrorKind, Record, RecordId, RecordKind, Result, Writer};
 
+use super::bundles::{Bundled, Bundles};
 use super::epochs::Epochs;
 use super::keys::{MARKER, PARTS};
-use super::listing::{AT_ONCE, Listing};
+use super::listing::Listing;
+use super::packs::Packs;
+use super::place::AT_ONCE;
 
 /// The most that an entry may take.
 const LARGEST: u64 = 1 << 30;
@@ -20,6 +23,14 @@ const LARGEST: u64 = 1 << 30;
 pub(super) enum What {
     Whole,
     Summary,
+}
+
+/// What was read.
+pub(super) struct Read {
+    /// Each record, or why not.
+    pub(super) answers: Vec<Result<Arc<[u8]>>>,
+    /// How many of them were small and in no pack.
+    pub(super) loose: usize,
 }
 
 /// One session.
@@ -35,6 +46,16 @@ impl Log {
 
     pub(super) async fn records(&self, after: &Cursor) -> Result<Vec<Record>> {
         self.listing().records(after).await
+    }
+
+    /// The records of a rank behind one of them.
+    pub(super) async fn records_of(&self, after: RecordId) -> Result<Vec<Record>> {
+        self.listing().records_of(after.rank, Some(after)).await
+    }
+
+    /// Where small records are kept once more.
+    pub(super) fn packs(&self) -> Packs {
+        Packs(Bundles { listing: self.listing().clone(), of: Bundled::Small })
     }
 
     /// When any rank was last heard from.
@@ -86,8 +107,7 @@ impl Log {
         let Some(kept) = self.listing().find(&[record.id]).await?.remove(&record.id) else {
             return entry.resent(None, &record);
         };
-        let bytes =
-            self.bytes_of(&kept, if kept.is_thinned { kept.summary_bytes } else { kept.bytes }).await?;
+        let bytes = self.bytes_of(&kept, size_of(&kept)).await?;
         entry.resent(Some((&kept, &bytes)), &record)
     }
 
@@ -98,7 +118,7 @@ impl Log {
             let why = format!("has {len} bytes, more than {LARGEST}");
             return Err(self.about(record.id, ErrorKind::Limit, &why));
         }
-        let kept = if record.is_thinned { record.summary_bytes } else { record.bytes };
+        let kept = size_of(record);
         match place.read(&keys.record(record), len).await? {
             Some((bytes, size)) if size == kept && bytes.len() as u64 == len => Ok(bytes),
             Some((_, size)) => Err(self.about(
@@ -111,18 +131,48 @@ impl Log {
     }
 
     /// Records, each or why not: whole, or their summaries.
-    pub(super) async fn read(&self, which: Vec<RecordId>, what: What) -> Result<Vec<Result<Arc<[u8]>>>> {
+    pub(super) async fn read(&self, which: Vec<RecordId>, what: What) -> Result<Read> {
         let found = self.listing().find(&which).await?;
-        let wanted = which.into_iter().map(|id| (id, found.get(&id).copied(), self.clone()));
-        let answers = stream::iter(wanted).map(|(id, record, log)| async move {
-            let record = record.ok_or_else(|| log.gone(id))?;
+        let asked: Vec<Record> = which.iter().filter_map(|id| found.get(id).copied()).collect();
+        let (mut known, loose) = self.packs().read(&asked).await;
+        let files: BTreeMap<RecordId, Record> =
+            asked.into_iter().filter(|it| !known.contains_key(&it.id)).map(|it| (it.id, it)).collect();
+        known.extend(self.read_files(files.into_values().collect(), what).await);
+        let wanted: Vec<_> =
+            which.iter().map(|id| (*id, found.get(id).copied(), known.get(id).cloned())).collect();
+        let answers = stream::iter(wanted).map(|(id, record, known)| async move {
+            if let Some(bytes) = known {
+                return Ok(bytes);
+            }
+            let record = record.ok_or_else(|| self.gone(id))?;
             let bytes = match what {
-                What::Whole => log.whole(&record).await,
-                What::Summary => log.summary(&record).await,
+                What::Whole => self.whole(&record).await,
+                What::Summary => self.summary(&record).await,
             };
             bytes.map(|bytes| Arc::from(&bytes[..]))
         });
-        Ok(answers.buffered(AT_ONCE).collect().await)
+        Ok(Read { answers: answers.buffered(AT_ONCE).collect().await, loose })
+    }
+
+    /// Those that are files, and as they should be.
+    async fn read_files(&self, records: Vec<Record>, what: What) -> Vec<(RecordId, Arc<[u8]>)> {
+        let Listing { place, keys } = self.listing();
+        let len = |it: &Record| match what {
+            What::Whole if it.is_thinned => None,
+            What::Whole => Some(it.bytes),
+            What::Summary => Some(it.summary_bytes),
+        };
+        let with_len =
+            records.into_iter().filter_map(|it| Some((it, len(&it).filter(|&len| len <= LARGEST)?)));
+        let (records, wanted): (Vec<Record>, Vec<(Path, u64)>) =
+            with_len.map(|(it, len)| (it, (keys.record(&it), len))).unzip();
+        let read = place.read_files(&wanted).await;
+        let whole = records.iter().zip(&wanted).zip(read).filter_map(|((record, (_, len)), read)| {
+            let (bytes, _) =
+                read.filter(|(bytes, size)| *size == size_of(record) && bytes.len() as u64 == *len)?;
+            Some((record.id, Arc::from(&bytes[..])))
+        });
+        whole.collect()
     }
 
     /// Which of these are there.
@@ -221,6 +271,11 @@ impl Log {
     fn about(&self, id: RecordId, kind: ErrorKind, what: &str) -> Error {
         Error::new(kind, format!("session {}: record {id} {what}", self.epochs.session))
     }
+}
+
+/// How large its object is.
+fn size_of(record: &Record) -> u64 {
+    if record.is_thinned { record.summary_bytes } else { record.bytes }
 }
 
 /// What is known of a record when only its summary is left.

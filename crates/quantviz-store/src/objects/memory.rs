@@ -1,11 +1,12 @@
 //! What a store remembers, so that it need not ask again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 
 use quantviz_core::{ErrorKind, Opening, Rank, Result, SessionId, Writer};
 
+use super::bundles::Bundled;
 use super::epochs::Claim;
 
 /// Of all sessions that a store was asked about.
@@ -16,10 +17,10 @@ pub(super) struct Memory {
     writing: HashMap<(SessionId, u32, u32), Arc<Mutex<Writing>>>,
     /// Claims, by rank, of which nobody knows whether they have arrived.
     claims: HashMap<(SessionId, u32), Claim>,
-    /// Sessions that are being compacted.
-    compacting: BTreeSet<SessionId>,
-    /// Those of which a reader could not compact anything: readers do not try again.
-    compact: BTreeSet<SessionId>,
+    /// Sessions of which something is being bundled.
+    bundling: BTreeSet<(SessionId, Bundled)>,
+    /// Those of which a reader could not bundle any more: readers do not try again.
+    bundled: BTreeSet<(SessionId, Bundled)>,
 }
 
 /// Where a writer is.
@@ -29,8 +30,8 @@ pub(super) struct Writing {
     pub(super) last: Option<u64>,
     /// The place and time of what may or may not have been written. Sent again, it gets the same key.
     pub(super) sent: Option<(u64, u64)>,
-    /// How many snapshots came since some were compacted.
-    pub(super) loose: usize,
+    /// How many records came since some were bundled.
+    pub(super) loose: BTreeMap<Bundled, usize>,
 }
 
 impl Memory {
@@ -72,23 +73,24 @@ impl Memory {
         self.writing.entry(who).or_default().clone()
     }
 
-    /// Whether a session may be compacted now: nobody is at it, and a reader has not tried in vain.
-    pub(super) fn begins_to_compact(&mut self, session: &SessionId, is_reader: bool) -> bool {
-        let is_vain = is_reader && self.compact.contains(session);
-        !is_vain && self.compacting.insert(session.clone())
+    /// Whether a session may be bundled now: nobody is at it, and a reader has not tried in vain.
+    pub(super) fn begins_to_bundle(&mut self, session: &SessionId, of: Bundled, is_reader: bool) -> bool {
+        let what = (session.clone(), of);
+        !(is_reader && self.bundled.contains(&what)) && self.bundling.insert(what)
     }
 
-    pub(super) fn has_compacted(&mut self, session: &SessionId, in_vain: bool) {
-        self.compacting.remove(session);
+    pub(super) fn has_bundled(&mut self, session: &SessionId, of: Bundled, in_vain: bool) {
+        let what = (session.clone(), of);
+        self.bundling.remove(&what);
         if in_vain {
-            self.compact.insert(session.clone());
+            self.bundled.insert(what);
         }
     }
 
     /// Somebody removed a session.
     pub(super) fn forget(&mut self, session: &SessionId) {
         self.known.remove(session);
-        self.compact.remove(session);
+        self.bundled.retain(|(whose, _)| whose != session);
         self.writing.retain(|(whose, ..), _| whose != session);
     }
 }

@@ -15,7 +15,9 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use quantviz_core::{Error, Result};
 
-use super::errors::error_at;
+use super::errors::{error_at, io_at};
+use super::files;
+use super::runtime::{aside, blocking, wait, wait_here};
 
 /// A folder, or a part of a bucket.
 #[derive(Clone)]
@@ -29,6 +31,10 @@ pub(super) struct Place {
     pub(super) folder: Option<PathBuf>,
 }
 
+/// How many requests are made at once.
+pub(super) const AT_ONCE: usize = 8;
+/// A small file is read faster than a thread is woken to do it.
+const PER_THREAD: usize = 16;
 /// File systems tell no times apart that are nearer than this: FAT counts in steps of two seconds.
 const COARSE: Duration = Duration::from_secs(3);
 
@@ -64,8 +70,32 @@ impl Place {
         error_at(&self.name, &key, error)
     }
 
+    /// Waits for something that is done there.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        if self.folder.is_some() { wait_here(work) } else { wait(work) }
+    }
+
+    /// Does something with the file or the folder that a key stands for, where all of this is in a folder.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        key: &Path,
+        act: impl FnOnce(&FilePath) -> io::Result<T> + Send + 'static,
+    ) -> Option<Result<T>> {
+        // Keys are names that every file system takes as they are.
+        let path = self.folder.as_ref()?.join(key.as_ref());
+        let (name, key) = (self.name.clone(), key.clone());
+        Some(blocking(move || act(&path).map_err(|error| io_at(&name, &key, &error))).await)
+    }
+
     /// Writes an object that is not there; `false` if it is.
     pub(super) async fn create(&self, key: &Path, bytes: Bytes) -> Result<bool> {
+        let written = bytes.clone();
+        if let Some(done) = self.on_disk(key, move |path| files::create(path, &written)).await {
+            return done;
+        }
         match self.put(key, bytes, PutMode::Create).await {
             Ok(()) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
@@ -84,6 +114,9 @@ impl Place {
 
     /// The first bytes of an object, or fewer where it has fewer, and how many it has; `None` where there is none.
     pub(super) async fn read(&self, key: &Path, at_most: u64) -> Result<Option<(Bytes, u64)>> {
+        if let Some(read) = self.on_disk(key, move |path| files::read(path, at_most)).await {
+            return Ok(read?.map(|(bytes, size)| (bytes.into(), size)));
+        }
         let whole = match self.get(key).await {
             Ok(Some(whole)) => whole,
             Ok(None) => return Ok(None),
@@ -101,6 +134,21 @@ impl Place {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(self.error(key, &error)),
         }
+    }
+
+    /// The same of many files, but nothing of those that cannot be read; nothing at all where this is no folder.
+    pub(super) async fn read_files(&self, wanted: &[(Path, u64)]) -> Vec<Option<(Bytes, u64)>> {
+        let Some(root) = &self.folder else { return Vec::new() };
+        let files: Vec<(PathBuf, u64)> =
+            wanted.iter().map(|(key, at_most)| (root.join(key.as_ref()), *at_most)).collect();
+        let some = stream::iter(files.chunks(PER_THREAD).map(<[_]>::to_vec));
+        let read = some.map(|some| {
+            let read = |(path, at_most): &(PathBuf, u64)| {
+                files::read(path, *at_most).ok().flatten().map(|(bytes, size)| (Bytes::from(bytes), size))
+            };
+            aside(move || Ok(some.iter().map(read).collect::<Vec<_>>()))
+        });
+        read.buffered(AT_ONCE).try_concat().await.unwrap_or_default()
     }
 
     /// Some runs of the bytes of an object, those near each other in one request.
@@ -131,10 +179,25 @@ impl Place {
         keys.try_collect().await.map_err(|error| self.error(below, &error))
     }
 
+    /// The keys in what is no more than a folder of objects, of those whose name is wanted; in no order.
+    pub(super) async fn keys_in(&self, folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Path>> {
+        let Some(names) = self.on_disk(folder, |path| files::names(path, false)).await else {
+            let mut keys = self.keys(folder, None).await?;
+            keys.retain(|key| key.filename().is_some_and(&is_wanted));
+            return Ok(keys);
+        };
+        Ok(names?.into_iter().filter(|name| is_wanted(name)).map(|name| folder.clone().join(name)).collect())
+    }
+
     /// The folders in one, by name.
     pub(super) async fn folders(&self, below: &Path) -> Result<Vec<Path>> {
-        let listed = self.objects.list_with_delimiter(Some(below)).await;
-        let mut folders = listed.map_err(|error| self.error(below, &error))?.common_prefixes;
+        let mut folders: Vec<Path> = match self.on_disk(below, |path| files::names(path, true)).await {
+            Some(names) => names?.into_iter().map(|name| below.clone().join(name)).collect(),
+            None => {
+                let listed = self.objects.list_with_delimiter(Some(below)).await;
+                listed.map_err(|error| self.error(below, &error))?.common_prefixes
+            }
+        };
         folders.sort_unstable();
         Ok(folders)
     }
@@ -156,7 +219,7 @@ impl Place {
 
     /// What was deleted in folders stays deleted, whatever happens next.
     fn settle(&self, folders: &BTreeSet<Path>) -> Result<()> {
-        let Some(root) = self.folder.as_deref().filter(|_| cfg!(unix)) else { return Ok(()) };
+        let Some(root) = self.folder.as_deref() else { return Ok(()) };
         let paths: BTreeSet<PathBuf> = folders
             .iter()
             .filter_map(|folder| {
@@ -165,7 +228,7 @@ impl Place {
                 path.ancestors().find(|it| it.is_dir()).map(FilePath::to_owned)
             })
             .collect();
-        let settle = |path: &PathBuf| match fs::File::open(path).and_then(|folder| folder.sync_all()) {
+        let settle = |path: &PathBuf| match files::sync_folder(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path, error)),
             _ => Ok(()),
         };

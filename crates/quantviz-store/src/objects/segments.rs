@@ -1,18 +1,14 @@
 //! Segments: the statistics of some hundred snapshots turned into columns, so that a history is a few reads and not as many
 //! as there are snapshots.
-//!
-//! They can be computed from the log at any time, and nothing is known from them alone: one that is missing or damaged is
-//! slow, and no error. A segment goes before any record of it does, so none answers for what was removed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use quantviz_core::{Cell, RecordId, Result, Segment};
+use quantviz_core::{Cell, Result, Segment};
 
-use super::keys::{Covered, Keys, covered_by};
-use super::listing::AT_ONCE;
+use super::bundles::Bundles;
+use super::keys::Covered;
 use super::place::Place;
 
 /// Enough for the header of most.
@@ -28,26 +24,18 @@ pub(super) type Headers = Arc<Mutex<HashMap<Path, Option<Arc<Segment>>>>>;
 /// The segments of one session.
 #[derive(Clone, Debug)]
 pub(super) struct Segments {
-    pub(super) place: Place,
-    pub(super) keys: Keys,
+    pub(super) bundles: Bundles,
     pub(super) headers: Headers,
 }
 
 impl Segments {
-    /// Those of epochs of ranks, in the order of what they cover.
-    pub(super) async fn of_epochs(&self, epochs: BTreeSet<(u32, u32)>) -> Result<Vec<Covered>> {
-        let listed = stream::iter(epochs).map(async |(rank, epoch)| {
-            let keys = self.place.keys(&self.keys.segments(rank, epoch), None).await?;
-            Ok(keys.iter().filter_map(|key| covered_by(key, rank, epoch)).collect::<Vec<Covered>>())
-        });
-        let mut found: Vec<Covered> = listed.buffered(AT_ONCE).try_concat().await?;
-        found.sort_unstable();
-        Ok(found)
+    fn place(&self) -> &Place {
+        &self.bundles.listing.place
     }
 
     /// The segment that covers these; `None` where it cannot be read.
     pub(super) async fn open(&self, covered: &Covered) -> Option<Arc<Segment>> {
-        let key = self.keys.segment(covered);
+        let key = self.bundles.key(covered);
         let known = self.headers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known {
             return known;
@@ -65,11 +53,11 @@ impl Segments {
 
     /// The bytes before the first array, as far as there are any.
     async fn header(&self, key: &Path) -> Result<Option<Arc<[u8]>>> {
-        let Some((bytes, _)) = self.place.read(key, FIRST_READ).await? else { return Ok(None) };
+        let Some((bytes, _)) = self.place().read(key, FIRST_READ).await? else { return Ok(None) };
         let len = bytes.first_chunk().map_or(0, |len| u64::from_le_bytes(*len));
         let len = len.saturating_add(size_of::<u64>() as u64).min(LONGEST_HEADER);
         let bytes = match len > bytes.len() as u64 {
-            true => self.place.read(key, len).await?.map(|(bytes, _)| bytes),
+            true => self.place().read(key, len).await?.map(|(bytes, _)| bytes),
             false => Some(bytes),
         };
         let len = usize::try_from(len).unwrap_or(usize::MAX);
@@ -89,7 +77,7 @@ impl Segments {
         let ranges: Vec<_> = places.iter().flatten().cloned().collect();
         let mut read = match ranges.is_empty() {
             true => Vec::new(),
-            false => self.place.read_ranges(&self.keys.segment(covered), &ranges).await.ok()?,
+            false => self.place().read_ranges(&self.bundles.key(covered), &ranges).await.ok()?,
         }
         .into_iter();
         let columns = cells.iter().zip(places).map(|(cell, place)| match place {
@@ -97,17 +85,6 @@ impl Segments {
             None => Some(segment.answers(cell).then(nothing)),
         });
         columns.collect()
-    }
-
-    /// Deletes those that cover any of these records.
-    pub(super) async fn remove(&self, which: &[RecordId]) -> Result<()> {
-        let epochs = which.iter().map(|id| (id.rank, id.epoch)).collect();
-        let found = self.of_epochs(epochs).await?;
-        let ids: BTreeSet<RecordId> = which.iter().copied().collect();
-        let covers_any =
-            |it: &&Covered| ids.range(it.first..=RecordId { seq: it.last, ..it.first }).next().is_some();
-        let keys: Vec<Path> = found.iter().filter(covers_any).map(|it| self.keys.segment(it)).collect();
-        if keys.is_empty() { Ok(()) } else { self.place.delete(keys).await }
     }
 }
 

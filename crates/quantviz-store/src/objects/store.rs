@@ -11,16 +11,17 @@ use quantviz_core::{
     SessionInfo, SnapshotStore, Writer,
 };
 
+use super::bundles::{Bundled, Bundles};
 use super::columns::Columns;
-use super::compaction::{FULL, compact};
+use super::compaction::FULL;
 use super::epochs::Epochs;
 use super::keys::{Keys, PARTS};
 use super::leftovers;
-use super::listing::{AT_ONCE, Listing};
+use super::listing::Listing;
 use super::log::{Log, What};
 use super::memory::Memory;
-use super::place::Place;
-use super::runtime::{in_background, wait};
+use super::packs::MANY;
+use super::place::{AT_ONCE, Place};
 use super::segments::{Headers, Segments};
 use super::url::{self, is_url};
 use crate::clock::{Clock, system_clock};
@@ -57,7 +58,8 @@ use crate::clock::{Clock, system_clock};
 /// - A [`Writer`] is for one store value at a time. Where two use one at once, and write different entries in one place, all
 ///   readers take the same one of the two.
 /// - Of every 256 snapshots of a writer their statistics are kept once more, turned into columns, so that a history is a few
-///   reads. This is done in the background, by whoever appends or reads; nothing depends on it.
+///   reads; and so are its scalars and notes, a thousand in one object. This is done in the background, by whoever appends or
+///   reads; nothing depends on it.
 #[derive(Clone)]
 pub struct SessionStore {
     place: Place,
@@ -115,48 +117,23 @@ impl SessionStore {
         Ok(self.listed()?.into_iter().filter_map(|(id, records)| Some((id, records.err()?))).collect())
     }
 
-    /// Keeps the statistics of snapshots once more, as columns, wherever that is not done yet, and returns when it is done.
-    /// Whoever appends or reads does the same in the background; this is for those who have just written a whole session, or
-    /// are about to read one often. Returns how many objects were written.
-    pub fn compact(&self, session: &SessionId) -> Result<usize> {
-        let segments = self.segments(session);
-        let written = self.within(session, |log| async move { compact(&log, &segments, None).await })?;
-        Ok(written.unwrap_or(0))
-    }
-
-    /// The same, and nobody waits for it: of an epoch, or of all. What goes wrong matters to nobody: reading is slower without.
-    fn compact_in_background(&self, session: &SessionId, epoch: Option<RecordId>) {
-        if !self.lock().begins_to_compact(session, epoch.is_none()) {
-            return;
-        }
-        let (store, id) = (self.clone(), session.clone());
-        let (log, segments) = (self.log(session), self.segments(session));
-        let started = in_background(async move {
-            let written = compact(&log, &segments, epoch).await.unwrap_or(0);
-            store.lock().has_compacted(&id, written == 0 && epoch.is_none());
-        });
-        if started.is_err() {
-            self.lock().has_compacted(session, false);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
         // Whoever panicked has changed nothing by halves.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log(&self, session: &SessionId) -> Log {
+    pub(super) fn log(&self, session: &SessionId) -> Log {
         let (place, keys) = (self.place.clone(), Keys::new(&self.place.root, session));
         Log { epochs: Epochs { session: session.clone(), listing: Listing { place, keys } } }
     }
 
-    fn segments(&self, session: &SessionId) -> Segments {
-        let keys = Keys::new(&self.place.root, session);
-        Segments { place: self.place.clone(), keys, headers: self.headers.clone() }
+    pub(super) fn segments(&self, session: &SessionId) -> Segments {
+        let listing = self.log(session).epochs.listing;
+        Segments { bundles: Bundles { listing, of: Bundled::Statistics }, headers: self.headers.clone() }
     }
 
     /// Does something in a session; `None` where there is no such session.
-    fn within<T, W>(&self, session: &SessionId, work: impl FnOnce(Log) -> W) -> Result<Option<T>>
+    pub(super) fn within<T, W>(&self, session: &SessionId, work: impl FnOnce(Log) -> W) -> Result<Option<T>>
     where
         T: Send + 'static,
         W: Future<Output = Result<T>> + Send + 'static,
@@ -164,18 +141,34 @@ impl SessionStore {
         let log = self.log(session);
         if !self.lock().known.contains(session) {
             let epochs = log.epochs.clone();
-            if !wait(async move { epochs.is_there().await })? {
+            if !self.place.wait(async move { epochs.is_there().await })? {
                 return Ok(None);
             }
             self.lock().known.insert(session.clone());
         }
-        wait(work(log)).map(Some)
+        self.place.wait(work(log)).map(Some)
+    }
+
+    fn read_what(
+        &self,
+        session: &SessionId,
+        which: &[RecordId],
+        what: What,
+    ) -> Result<Vec<Result<Arc<[u8]>>>> {
+        let ids = which.to_vec();
+        let Some(read) = self.within(session, |log| async move { log.read(ids, what).await })? else {
+            return Ok(none_of(session, which));
+        };
+        if read.loose >= MANY {
+            self.bundle_in_background(session, Bundled::Small, None);
+        }
+        Ok(read.answers)
     }
 
     /// The records of every session that there is, or why they cannot be told.
     fn listed(&self) -> Result<Vec<(SessionId, Result<Vec<Record>>)>> {
         let store = self.clone();
-        wait(async move {
+        self.place.wait(async move {
             let folders = store.place.folders(&store.place.root).await?;
             let ids = folders.into_iter().filter_map(|folder| folder.filename()?.parse::<SessionId>().ok());
             let logs = ids.map(|id| (store.log(&id), id));
@@ -209,7 +202,7 @@ impl SnapshotStore for SessionStore {
         }
         let claim = self.lock().claim(session, rank, opening, (self.clock)());
         let log = self.log(session);
-        let opened = wait(async move {
+        let opened = self.place.wait(async move {
             let writer = log.epochs.claim(rank, &claim).await?;
             let opened = Entry::new(RecordKind::Opened, opening.step(), 0, []);
             log.keep(&writer, &opened, claim.now).await?;
@@ -230,7 +223,7 @@ impl SnapshotStore for SessionStore {
             (self.log(&writer.session), writer.clone(), entry.clone(), writing.last);
         writing.sent = Some((entry.seq, now));
         writing.last = None;
-        let (record, last) = wait(async move {
+        let (record, last) = self.place.wait(async move {
             log.epochs.check(&whose).await?;
             let last = match last {
                 Some(last) => last,
@@ -245,10 +238,14 @@ impl SnapshotStore for SessionStore {
         if let Ok(record) = &record {
             writing.sent = None;
             writing.last = Some(last.max(entry.seq));
-            writing.loose += usize::from(record.is_whole_snapshot());
-            if writing.loose >= FULL {
-                writing.loose = 0;
-                self.compact_in_background(&writer.session, Some(record.id));
+            if let Some(of) = Bundled::of(record) {
+                let loose = writing.loose.entry(of).or_default();
+                *loose += 1;
+                if *loose >= of.worthwhile()
+                    && self.bundle_in_background(&writer.session, of, Some(record.id))
+                {
+                    *loose = 0;
+                }
             }
         }
         record
@@ -256,7 +253,7 @@ impl SnapshotStore for SessionStore {
 
     fn beat(&self, writer: &Writer) -> Result<()> {
         let (log, writer, now) = (self.log(&writer.session), writer.clone(), (self.clock)());
-        wait(async move { log.epochs.beat(&writer, now).await })
+        self.place.wait(async move { log.epochs.beat(&writer, now).await })
     }
 
     fn heard_ms(&self, session: &SessionId) -> Result<Option<u64>> {
@@ -271,15 +268,11 @@ impl SnapshotStore for SessionStore {
     }
 
     fn read(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        let ids = which.to_vec();
-        let read = self.within(session, |log| async move { log.read(ids, What::Whole).await })?;
-        Ok(read.unwrap_or_else(|| none_of(session, which)))
+        self.read_what(session, which, What::Whole)
     }
 
     fn summaries(&self, session: &SessionId, which: &[RecordId]) -> Result<Vec<Result<Arc<[u8]>>>> {
-        let ids = which.to_vec();
-        let read = self.within(session, |log| async move { log.read(ids, What::Summary).await })?;
-        Ok(read.unwrap_or_else(|| none_of(session, which)))
+        self.read_what(session, which, What::Summary)
     }
 
     fn columns(&self, session: &SessionId, which: &[RecordId], cells: &[Cell]) -> Result<Vec<Vec<f32>>> {
@@ -292,7 +285,7 @@ impl SnapshotStore for SessionStore {
         })?;
         let Some((numbers, loose)) = read else { return Ok(vec![vec![f32::NAN; which.len()]; cells.len()]) };
         if loose >= FULL {
-            self.compact_in_background(session, None);
+            self.bundle_in_background(session, Bundled::Statistics, None);
         }
         Ok(numbers)
     }
@@ -307,16 +300,21 @@ impl SnapshotStore for SessionStore {
         let segments = self.segments(session);
         let removed = self.within(session, |log| async move {
             // Twice: if this is killed, none is left of records that are gone, nor one that somebody writes meanwhile.
-            segments.remove(&which).await?;
+            for bundles in [&segments.bundles, &log.packs().0] {
+                bundles.remove(&which).await?;
+            }
             log.remove(which.clone()).await?;
-            segments.remove(&which).await
+            for bundles in [&segments.bundles, &log.packs().0] {
+                bundles.remove(&which).await?;
+            }
+            Ok(())
         });
         removed.map(drop)
     }
 
     fn remove_session(&self, session: &SessionId) -> Result<()> {
         let log = self.log(session);
-        wait(async move { log.remove_all().await })?;
+        self.place.wait(async move { log.remove_all().await })?;
         self.lock().forget(session);
         if let Some(folder) = &self.place.folder {
             leftovers::clear(&folder.join(session.as_str()), &PARTS);

@@ -1,10 +1,11 @@
 //! A training run on one page: what it has learnt, where it changes, how its weights and its embeddings went.
 
-use quantviz_core::{Quantity, Result, Run, RunNote, RunState, Scalar, SnapshotStore, count, number};
+use quantviz_core::{Result, Run, RunNote, RunState, Scalar, SnapshotStore, count, number};
 
 use crate::axis::{Axis, Tick};
 use crate::curve::Curve;
 use crate::learning::Trend;
+use crate::measure::Measure;
 use crate::run_histograms::HistogramStrip;
 use crate::run_places::EmbeddingView;
 use crate::session_grid::SessionGrid;
@@ -33,6 +34,8 @@ pub struct RunPage {
     pub grid: Option<RunGrid>,
     /// Those that move most.
     pub moved: Vec<RunMoved>,
+    /// What is said of how much these move.
+    pub moved_by: &'static str,
     /// How the weights of some of these are spread, from the first snapshot to the last.
     pub strips: Vec<HistogramStrip>,
     /// Rows of embeddings at the first, a middle and the last snapshot.
@@ -93,7 +96,7 @@ pub struct RunGrid {
 pub struct RunMoved {
     /// Its name.
     pub parameter: String,
-    /// What one step changes by what there is.
+    /// What one step changes by what there is; where that was not taken, the change since the snapshot before by what there is.
     pub update: String,
     /// The change since the snapshot before.
     pub change: String,
@@ -117,8 +120,7 @@ impl RunPage {
     /// # Errors
     /// What the store says, and what is damaged in what it has.
     pub fn of(run: &Run<'_>, step: Option<u64>, now_ms: u64) -> Result<Self> {
-        let measure = Quantity::UpdateRatio;
-        let view = SessionView::of(run, Some(step.unwrap_or(u64::MAX)), measure, now_ms)?;
+        let view = SessionView::with_step(run, step, now_ms)?;
         let (verdict, mood) = verdict(&view);
         let moving = of_each_kind(&view);
         let (notes, notes_left_out) = notes(&view.notes);
@@ -133,16 +135,12 @@ impl RunPage {
             reason: view.reason.clone(),
             facts: facts(&view, now_ms),
             curves: curves(&view),
-            grid: view.grid.clone().map(|grid| RunGrid {
-                caption: format!(
-                    "Update by size, at step {}",
-                    count(view.at.as_ref().map_or(view.last_step, |it| it.step))
-                ),
-                meaning: "How much one step of the optimizer changes the weights, by how large they are. About \
-                          0.001 is usual; far more is a step too large, far less a part that hardly learns.",
-                grid,
-            }),
+            grid: view.grid.clone().map(|grid| grid_of(&view, grid)),
             moved: moved(&view),
+            moved_by: match view.moved.iter().any(|it| it.update_ratio.is_some()) {
+                true => "update by size",
+                false => "change by size",
+            },
             strips: HistogramStrip::of(run, &moving)?,
             embeddings: EmbeddingView::of(run)?,
             notes,
@@ -159,6 +157,14 @@ impl RunPage {
     pub fn of_session(store: &dyn SnapshotStore, session: &str, now_ms: u64) -> Result<Self> {
         RunPage::of(&Run::open(store, &session.parse()?)?, None, now_ms)
     }
+}
+
+fn grid_of(view: &SessionView, grid: SessionGrid) -> RunGrid {
+    let step = count(view.at.as_ref().map_or(view.last_step, |it| it.step));
+    let measure = Measure::named(&grid.measure);
+    let words = measure.map(|it| capital(&it.words())).unwrap_or_default();
+    let meaning = measure.map(Measure::meaning).unwrap_or_default();
+    RunGrid { caption: format!("{words}, at step {step}"), meaning, grid }
 }
 
 /// What moves most of each kind, names that differ in numbers only being of one kind; matrices first.
@@ -194,9 +200,7 @@ fn verdict(view: &SessionView) -> (String, Mood) {
 fn sentences(view: &SessionView) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(learning) = &view.learning {
-        let mut letters = learning.text.chars();
-        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-        all.push(format!("{first}{}.", letters.as_str()));
+        all.push(format!("{}.", capital(&learning.text)));
     }
     if let (Some(ms), Some(share)) = (view.cost_ms, view.cost_share) {
         all.push(format!(
@@ -206,6 +210,13 @@ fn sentences(view: &SessionView) -> Vec<String> {
         ));
     }
     all
+}
+
+/// Text that begins a sentence.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}", letters.as_str())
 }
 
 /// A number of which nobody needs to know more than the first digits.
@@ -232,10 +243,18 @@ fn facts(view: &SessionView, now_ms: u64) -> Vec<String> {
     facts.push(quantviz_core::bytes(view.bytes));
     facts.push(format!("begun {} UTC", date(view.begun_ms)));
     if view.ranks > 1 {
-        facts.push(format!("{} ranks, shown is the first", view.ranks));
+        facts.push(ranks(view));
     }
     facts.extend(view.tags.iter().map(|(key, value)| format!("{key}={value}")));
     facts
+}
+
+/// How many train together, and whether one of them is missing.
+fn ranks(view: &SessionView) -> String {
+    match view.at.as_ref().filter(|at| at.ranks_recorded < at.ranks) {
+        Some(at) => format!("{} of {} ranks at this step", at.ranks_recorded, at.ranks),
+        None => format!("{} ranks together", view.ranks),
+    }
 }
 
 fn curves(view: &SessionView) -> Vec<RunCurve> {
@@ -303,7 +322,7 @@ fn moved(view: &SessionView) -> Vec<RunMoved> {
     };
     let row = |it: &crate::MovedView| RunMoved {
         parameter: it.parameter.clone(),
-        update: number(it.update_ratio.0),
+        update: it.update_ratio.or(it.relative_change).map(|Scalar(it)| number(it)).unwrap_or_default(),
         change: it.change.map(|Scalar(it)| number(it)).unwrap_or_default(),
         caveat: caveat(&it.parameter).unwrap_or_default(),
     };
@@ -325,7 +344,9 @@ fn caveats(view: &SessionView) -> Vec<String> {
     let of_parameters = at.parameters.iter().filter_map(|it| Some((it, it.caveat(at.step)?)));
     let all: Vec<String> = of_parameters.map(|(it, caveat)| format!("{}: {caveat}", it.name)).collect();
     let more = all.len().saturating_sub(CAVEATS);
-    let mut caveats: Vec<String> = all.into_iter().take(CAVEATS).collect();
+    let mut caveats: Vec<String> =
+        at.together().filter(|_| at.in_parts > 0 || at.ranks_recorded < at.ranks).into_iter().collect();
+    caveats.extend(all.into_iter().take(CAVEATS));
     if more > 0 {
         caveats.push(format!("and {} more parameters like these", count(more as u64)));
     }

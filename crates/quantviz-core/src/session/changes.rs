@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::at_step::{ModelAtStep, RecordedSample};
+use super::at_step::ModelAtStep;
+use super::kept::RecordedSample;
 use crate::dequantize::for_each_real;
 use crate::fidelity::{ErrorSums, sqnr_db};
 use crate::{

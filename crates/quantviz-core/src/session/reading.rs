@@ -7,9 +7,12 @@ use std::sync::Arc;
 use super::entry::{Record, RecordKind};
 use super::ids::RecordId;
 use super::plan::Plan;
+use super::ranks::Ranks;
 use super::run::{Run, Series};
 use super::scalars::ScalarBatch;
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, index_name};
+use super::statistics::{Group, Statistics};
+use super::together::{Side, StepReading};
 use crate::{Error, Result};
 
 /// What one rank recorded of a step: all of it, or the statistics.
@@ -24,8 +27,23 @@ pub struct RankSnapshot {
     pub plan: Arc<Plan>,
 }
 
+/// What of a step is read.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    /// All of it, where it is kept.
+    pub(super) whole: bool,
+    /// Statistics that take turns, of earlier steps where it was not their turn.
+    pub(super) filled: bool,
+}
+
+impl Look {
+    pub(super) const FILLED: Look = Look { whole: false, filled: true };
+}
+
 /// So that a long history is not in memory at once.
 const AT_ONCE: usize = 64;
+/// Statistics that take turns are looked for in so many earlier snapshots.
+const LOOKED_BACK: usize = 64;
 
 impl Run<'_> {
     /// The statistics of the step that is nearest to this one, of every rank that has them. Thinning leaves statistics, so
@@ -42,18 +60,94 @@ impl Run<'_> {
         Ok(Some((nearest, ranks.collect::<Result<_>>()?)))
     }
 
-    /// Looks at the statistics of at most so many steps, evenly chosen, the first and the last among them; of each those of
-    /// the first rank that has some.
-    pub fn each_statistics(&self, most: usize, see: &mut dyn FnMut(u64, &Snapshot, &Plan)) -> Result<()> {
-        let mut by_step: BTreeMap<u64, &Record> = BTreeMap::new();
-        for record in self.snapshots() {
-            by_step.entry(record.step).or_insert(record);
+    /// The statistics of the step that is nearest to this one, of all ranks together. Without a step it is the last: of the last
+    /// three that the most ranks have recorded. Those that take turns and had none here are of the last step at which they
+    /// had, which [`AsOf`](crate::Quantity::AsOf) tells. `None` where there are no snapshots at all.
+    pub fn step_near(&self, step: Option<u64>) -> Result<Option<StepReading>> {
+        let ranks = self.ranks();
+        let nearest = match step {
+            Some(step) => ranks.nearest(step),
+            None => ranks.last(),
+        };
+        nearest.map_or(Ok(None), |step| self.read_step(&ranks, step, Look::FILLED))
+    }
+
+    pub(super) fn ranks(&self) -> Ranks<'_> {
+        Ranks::of(self.snapshots())
+    }
+
+    /// What was recorded of a step.
+    pub(super) fn read_step(&self, ranks: &Ranks<'_>, step: u64, look: Look) -> Result<Option<StepReading>> {
+        let records = ranks.at(step);
+        let taken: Vec<Record> = records.iter().map(|(record, _)| **record).collect();
+        let mut sides = Vec::new();
+        for (taken, (_, is_late)) in self.snapshots_of(&taken, look.whole)?.into_iter().zip(records) {
+            let mut side = Side::of(taken, is_late);
+            if look.filled {
+                self.fill(ranks, &mut side)?;
+            }
+            sides.push(side);
         }
-        let all: Vec<&Record> = by_step.into_values().collect();
-        let chosen: Vec<&Record> = evenly(all.len(), most).map(|at| all[at]).collect();
-        for some in chosen.chunks(AT_ONCE) {
-            for (record, snapshot) in some.iter().zip(self.summaries(some)?) {
-                see(record.step, &snapshot, &*self.plan_needed(record)?);
+        // Whoever recorded this step speaks first.
+        sides.sort_by_key(|side| side.taken.record.step != step);
+        Ok(StepReading::of(step, self.timeline().ranks(), sides))
+    }
+
+    /// Looks in earlier snapshots for statistics whose turn it was not.
+    fn fill(&self, ranks: &Ranks<'_>, side: &mut Side) -> Result<()> {
+        let plan = side.taken.plan.clone();
+        let parameters = &plan.header().parameters;
+        let takes_turns =
+            |group: &Group| side.taken.snapshot.arrays().slot(&index_name(group.name())).is_some();
+        let filled = Group::ALL.into_iter().filter(|it| *it == Group::Weights || takes_turns(it));
+        let mut lacking: Vec<(Group, usize)> = filled
+            .flat_map(|group| {
+                let of_group = (0..parameters.len())
+                    .filter(move |&at| group != Group::Features || parameters[at].matrix.is_some());
+                of_group.map(move |at| (group, at))
+            })
+            .filter(|&(group, at)| side.statistics.lacks(group, at))
+            .collect();
+        let earlier: Vec<Record> = ranks.before(&side.taken.record).take(LOOKED_BACK).copied().collect();
+        // The nearest ones tell the most, and often all.
+        for some in earlier.chunks(LOOKED_BACK / 8) {
+            if lacking.is_empty() {
+                break;
+            }
+            for RankSnapshot { record, snapshot, plan: earlier_plan } in self.snapshots_of(some, false)? {
+                let earlier = Statistics::of(&snapshot, earlier_plan.header());
+                let is_same = Arc::ptr_eq(&plan, &earlier_plan)
+                    || plan.header().parameters == earlier_plan.header().parameters;
+                let place = |at: usize| match is_same {
+                    true => Some(at),
+                    false => earlier_plan.header().parameter_named(&parameters[at].name),
+                };
+                lacking.retain(|&(group, at)| match place(at).filter(|&it| !earlier.lacks(group, it)) {
+                    Some(there) => {
+                        side.statistics.take(group, at, &earlier, there, record.step);
+                        false
+                    }
+                    None => true,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the statistics of at most so many steps, evenly chosen, the first and the last among them.
+    pub fn each_statistics(&self, most: usize, see: &mut dyn FnMut(&StepReading)) -> Result<()> {
+        let ranks = self.ranks();
+        let all: Vec<u64> = ranks.steps().into_iter().collect();
+        let chosen: Vec<u64> = evenly(all.len(), most).map(|at| all[at]).collect();
+        for steps in chosen.chunks((AT_ONCE / ranks.count().max(1)).max(1)) {
+            let of_steps = steps.iter().map(|&step| ranks.at(step).into_iter().filter(|(_, late)| !late));
+            let of_steps: Vec<Vec<Record>> =
+                of_steps.map(|records| records.map(|(record, _)| *record).collect()).collect();
+            let mut taken = self.snapshots_of(&of_steps.concat(), false)?.into_iter();
+            for (&step, records) in steps.iter().zip(&of_steps) {
+                let sides: Vec<Side> =
+                    taken.by_ref().take(records.len()).map(|it| Side::of(it, false)).collect();
+                StepReading::of(step, self.timeline().ranks(), sides).iter().for_each(&mut *see);
             }
         }
         Ok(())

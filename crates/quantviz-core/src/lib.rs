@@ -201,10 +201,11 @@ pub use scan::{Measured, Progress, Scan};
 pub use session::{
     ArrayElement, ArraySlot, ArrayWriter, Arrays, Budget, CaptureCost, Cell, Cursor, EmbeddingState, Entry,
     History, ModelAtStep, Opening, PartsRecorded, Plan, PlanHeader, PlannedEmbedding, PlannedParameter,
-    Pruning, Quantity, Rank, RankSnapshot, Record, RecordId, RecordKind, RecordedHistogram, RecordedSample,
-    RecordedSummary, Run, RunNote, RunState, SampledChange, SampledChanges, SampledSide, Scalar, ScalarBatch,
-    Segment, SegmentHeader, Series, SessionId, SessionInfo, Shard, Snapshot, SnapshotHeader, SnapshotStore,
-    StateMessage, Statistics, StepReading, Timeline, Track, Writer, WrittenArrays, index_name,
+    Probe, Pruning, Quantity, Rank, RankSnapshot, Record, RecordId, RecordKind, RecordedHistogram,
+    RecordedSample, RecordedSummary, Run, RunNote, RunState, SampledChange, SampledChanges, SampledSide,
+    Scalar, ScalarBatch, Segment, SegmentHeader, Series, SessionId, SessionInfo, Shard, Snapshot,
+    SnapshotHeader, SnapshotStore, StateMessage, Statistics, StepReading, Timeline, Track, Writer,
+    WrittenArrays, index_name,
 };
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived, read_elements};

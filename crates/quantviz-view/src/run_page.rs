@@ -1,11 +1,12 @@
 //! A training run on one page: what it has learnt, where it changes, how its weights and its embeddings went.
 
-use quantviz_core::{Result, Run, RunNote, RunState, Scalar, SnapshotStore, count, number};
+use quantviz_core::{Error, ErrorKind, Result, Run, RunNote, RunState, Scalar, SnapshotStore, count, number};
 
 use crate::axis::{Axis, Tick};
 use crate::curve::Curve;
 use crate::learning::Trend;
 use crate::measure::Measure;
+use crate::nearest::nearest;
 use crate::run_histograms::HistogramStrip;
 use crate::run_places::EmbeddingView;
 use crate::session_grid::SessionGrid;
@@ -155,8 +156,26 @@ impl RunPage {
     /// # Errors
     /// [`NotFound`](quantviz_core::ErrorKind::NotFound) where the store has no such session.
     pub fn of_session(store: &dyn SnapshotStore, session: &str, now_ms: u64) -> Result<Self> {
-        RunPage::of(&Run::open(store, &session.parse()?)?, None, now_ms)
+        match Run::open(store, &session.parse()?) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(meant(store, session).unwrap_or(error)),
+            run => RunPage::of(&run?, None, now_ms),
+        }
     }
+}
+
+/// That there is no such session, and which was probably meant. A store that cannot tell which there are does not hide that.
+fn meant(store: &dyn SnapshotStore, session: &str) -> Option<Error> {
+    let sessions = store.sessions().ok()?;
+    let names = || sessions.iter().map(|it| it.id.as_str());
+    let there = match (nearest(session, names()), names().next()) {
+        (Some(near), _) => format!("the nearest is {near:?}"),
+        (None, Some(first)) if sessions.len() == 1 => format!("there is {first:?}"),
+        (None, Some(first)) => {
+            format!("there are {} others, such as {first:?}", count(sessions.len() as u64))
+        }
+        (None, None) => "nothing was recorded here".to_owned(),
+    };
+    Some(Error::not_found(format!("no session is named {session:?}; {there}")))
 }
 
 fn grid_of(view: &SessionView, grid: SessionGrid) -> RunGrid {

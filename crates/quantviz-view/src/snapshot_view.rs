@@ -196,7 +196,8 @@ impl SnapshotView {
     /// Of a model at a step, as far as it is asked for.
     ///
     /// # Errors
-    /// Where `request` names a parameter or a layer that is not there.
+    /// Where `request` names a parameter or a layer that is not there, or asks for bins that those which were recorded cannot be
+    /// made into.
     pub fn of(recorded: &ModelAtStep, request: &Request) -> Result<Self> {
         let model = recorded.model();
         let selection = Selection::of(model, request)?;
@@ -205,12 +206,14 @@ impl SnapshotView {
             name: layer.name.clone(),
             parameters: layer.parameters.iter().map(name).collect(),
         });
+        let of_each = |&id: &ParameterId| SnapshotParameter::of(recorded, id, request.bins);
+        let parameters = selection.parameters.iter().map(of_each).collect::<Result<_>>()?;
         Ok(SnapshotView {
             schema: Self::SCHEMA,
             at: StepName::of(recorded),
             scalars: recorded.reading().scalars(),
             layers: layers.collect(),
-            parameters: selection.parameters.iter().map(|&id| SnapshotParameter::of(recorded, id)).collect(),
+            parameters,
             left_out: recorded.reading().left_out(),
         })
     }
@@ -248,14 +251,18 @@ impl StepName {
 }
 
 impl SnapshotParameter {
-    fn of(recorded: &ModelAtStep, id: ParameterId) -> Self {
+    fn of(recorded: &ModelAtStep, id: ParameterId, bins: Option<usize>) -> Result<Self> {
         let model = recorded.model();
         let parameter = model.parameter(id);
         let features = Quantity::ALL.iter().filter(|it| !OF_SUMMARIES.contains(it)).filter_map(|&quantity| {
             let value = recorded.quantity(quantity, id).filter(|value| value.is_finite())?;
             Some((quantity.field(), value))
         });
-        SnapshotParameter {
+        let histogram = recorded.histogram(id).map(|it| match bins {
+            Some(bins) => it.in_bins(bins),
+            None => Ok(it),
+        });
+        Ok(SnapshotParameter {
             name: parameter.name.clone(),
             dtype: parameter.dtype,
             shape: parameter.shape.clone(),
@@ -265,10 +272,10 @@ impl SnapshotParameter {
             parts: recorded.parts(id),
             summary: recorded.summary(id).as_ref().map(SnapshotSummary::of),
             gradient: recorded.gradient(id).as_ref().map(SnapshotSummary::of),
-            histogram: recorded.histogram(id).map(SnapshotHistogram::of),
+            histogram: histogram.transpose()?.map(SnapshotHistogram::of),
             sample: recorded.sample(id).map(|it| SampleSize { count: it.at.len() as u64, of: it.of }),
             features: features.collect(),
-        }
+        })
     }
 }
 

@@ -4,8 +4,9 @@ use super::at_step::ModelAtStep;
 use super::plan::Plan;
 use super::quantity::Quantity;
 use super::reading::RankSnapshot;
+use super::statistics::Statistics;
 use super::together::{PartsRecorded, Side};
-use crate::{ParameterId, bf16};
+use crate::{Error, ParameterId, Result, bf16};
 
 /// How the values of a parameter are spread, on the grid of the plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,28 @@ pub struct RecordedHistogram {
     pub parts: Option<PartsRecorded>,
 }
 
+impl RecordedHistogram {
+    /// The same in fewer bins, each of which has as many of those that were recorded.
+    ///
+    /// # Errors
+    /// Where those that were recorded do not come together into so many.
+    pub fn in_bins(self, bins: usize) -> Result<Self> {
+        let recorded = self.shares.len();
+        let each = recorded.checked_div(bins).filter(|each| each * bins == recorded && *each > 0);
+        let Some(each) = each else {
+            let possible = (1..=recorded).rev().filter(|it| recorded.is_multiple_of(*it));
+            let possible: Vec<String> = possible.map(|it| it.to_string()).collect();
+            let message = format!(
+                "{recorded} bins were recorded, which cannot be made into {bins}; ask for {}",
+                possible.join(", ")
+            );
+            return Err(Error::unsupported(message));
+        };
+        let shares = self.shares.chunks(each).map(|some| some.iter().sum()).collect();
+        Ok(RecordedHistogram { shares, ..self })
+    }
+}
+
 /// Some elements of a parameter, the same ones in every snapshot.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -41,8 +64,8 @@ pub struct RecordedSample {
 }
 
 /// The histogram of a parameter, or of a part of one.
-#[derive(Clone)]
-struct Counted {
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
     low: f64,
     width: f64,
     shares: Vec<f64>,
@@ -56,7 +79,7 @@ impl ModelAtStep {
     pub fn histogram(&self, id: ParameterId) -> Option<RecordedHistogram> {
         let parts = self.reading().places(id.index());
         let mut counted =
-            parts.iter().filter_map(|part| part.iter().find_map(|&(side, at)| Counted::of(side, at)));
+            parts.iter().filter_map(|part| part.iter().find_map(|&(side, at)| Counted::known(side, at)));
         let first = counted.next()?;
         let (mut merged, mut count) = (first.clone(), 1);
         for part in counted {
@@ -111,18 +134,24 @@ fn sample_of(all: Vec<(u64, f32)>, of: u64) -> Option<RecordedSample> {
 }
 
 impl Counted {
-    fn of(side: &Side, at: usize) -> Option<Self> {
-        let RankSnapshot { snapshot, plan, record, .. } = &side.taken;
+    /// Of the step, or of an earlier one where it was another's turn.
+    fn known(side: &Side, at: usize) -> Option<Self> {
+        Counted::of(&side.taken, &side.statistics, at).or_else(|| side.earlier.get(&at).cloned())
+    }
+
+    /// What a snapshot has of a parameter of its plan.
+    pub(super) fn of(taken: &RankSnapshot, statistics: &Statistics, at: usize) -> Option<Self> {
+        let RankSnapshot { snapshot, plan, record, .. } = taken;
         let (low, width) = plan.grid(at)?;
         let shares: Vec<bf16> = snapshot.row("w.hist", at)?;
         let shares: Vec<f64> = shares.into_iter().map(|it| f64::from(it.to_f32())).collect();
         let is_usable = low.is_finite() && width.is_finite() && width > 0.0 && !shares.is_empty();
-        let is_known = side.statistics.value(Quantity::Coverage, at) != Some(0.0);
+        let is_known = statistics.value(Quantity::Coverage, at) != Some(0.0);
         if !is_usable || !is_known || !shares.iter().all(|it| it.is_finite()) {
             return None;
         }
         let elements = plan.header().parameters.get(at)?.elements();
-        let as_of = side.statistics.value(Quantity::AsOf, at);
+        let as_of = statistics.value(Quantity::AsOf, at);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a step")]
         let as_of = as_of.map_or(record.step, |it| it as u64);
         let (low, width) = (f64::from(low), f64::from(width));
@@ -256,6 +285,25 @@ mod tests {
                 assert_eq!(within.place(at as u64), *place);
             }
         }
+    }
+
+    #[test]
+    fn fewer_bins() {
+        let histogram = |shares: &[f64]| RecordedHistogram {
+            low: -1.0,
+            high: 1.0,
+            shares: shares.to_vec(),
+            elements: None,
+            of: 8,
+            as_of: 0,
+            parts: None,
+        };
+        let recorded = histogram(&[0.125, 0.25, 0.5, 0.0625, 0.0625, 0.0]);
+        assert_eq!(recorded.clone().in_bins(3).expect("two each"), histogram(&[0.375, 0.5625, 0.0625]));
+        assert_eq!(recorded.clone().in_bins(6).expect("one each"), recorded);
+        let line = recorded.clone().in_bins(4).expect_err("one and a half").to_string();
+        assert_eq!(line, "6 bins were recorded, which cannot be made into 4; ask for 6, 3, 2, 1");
+        assert!(recorded.clone().in_bins(12).is_err() && recorded.in_bins(0).is_err());
     }
 
     fn counted(low: f64, width: f64, shares: &[f64], elements: u64) -> Counted {

@@ -1,11 +1,12 @@
 //! What a run has step by step: its scalars, and its snapshots, those of which only statistics are left included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::entry::{Record, RecordKind};
 use super::ids::RecordId;
+use super::kept::Counted;
 use super::plan::Plan;
 use super::ranks::Ranks;
 use super::run::{Run, Series};
@@ -86,6 +87,9 @@ impl Run<'_> {
             if look.filled {
                 self.fill(ranks, &mut side)?;
             }
+            if look.filled && look.whole {
+                self.fill_histograms(ranks, &mut side)?;
+            }
             sides.push(side);
         }
         // Whoever recorded this step speaks first.
@@ -116,12 +120,7 @@ impl Run<'_> {
             }
             for RankSnapshot { record, snapshot, plan: earlier_plan } in self.snapshots_of(some, false)? {
                 let earlier = Statistics::of(&snapshot, earlier_plan.header());
-                let is_same = Arc::ptr_eq(&plan, &earlier_plan)
-                    || plan.header().parameters == earlier_plan.header().parameters;
-                let place = |at: usize| match is_same {
-                    true => Some(at),
-                    false => earlier_plan.header().parameter_named(&parameters[at].name),
-                };
+                let place = places(&plan, &earlier_plan);
                 lacking.retain(|&(group, at)| match place(at).filter(|&it| !earlier.lacks(group, it)) {
                     Some(there) => {
                         side.statistics.take(group, at, &earlier, there, record.step);
@@ -131,6 +130,33 @@ impl Run<'_> {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// The same of histograms, which are in snapshots that are there whole.
+    fn fill_histograms(&self, ranks: &Ranks<'_>, side: &mut Side) -> Result<()> {
+        let Side { taken, statistics, .. } = &*side;
+        if taken.snapshot.arrays().slot(&index_name("w.hist")).is_none() {
+            return Ok(());
+        }
+        let mut lacking: Vec<usize> = (0..taken.plan.header().parameters.len()).collect();
+        lacking.retain(|&at| Counted::of(taken, statistics, at).is_none());
+        let mut found = BTreeMap::new();
+        let whole = ranks.before(&taken.record).filter(|it| !it.is_thinned);
+        for record in whole.take(LOOKED_BACK) {
+            if lacking.is_empty() {
+                break;
+            }
+            for earlier in self.snapshots_of(&[*record], true)? {
+                let statistics = Statistics::of(&earlier.snapshot, earlier.plan.header());
+                let place = places(&taken.plan, &earlier.plan);
+                lacking.retain(|&at| {
+                    let counted = place(at).and_then(|there| Counted::of(&earlier, &statistics, there));
+                    counted.map(|it| found.insert(at, it)).is_none()
+                });
+            }
+        }
+        side.earlier = found;
         Ok(())
     }
 
@@ -208,6 +234,17 @@ impl Run<'_> {
         let gone =
             || Error::not_found(format!("session {}: the plan of record {} is gone", self.id(), record.id));
         self.plan_of(record.id).cloned().ok_or_else(gone)
+    }
+}
+
+/// Where another plan has a parameter of this one: in the same place, unless the model was changed.
+fn places<'a>(plan: &'a Plan, other: &'a Plan) -> impl Fn(usize) -> Option<usize> + 'a {
+    let (these, others) = (&plan.header().parameters, &other.header().parameters);
+    let by_name: Option<HashMap<&str, usize>> =
+        (these != others).then(|| others.iter().map(|it| &*it.name).zip(0..).collect());
+    move |at| match &by_name {
+        Some(by_name) => by_name.get(&*these.get(at)?.name).copied(),
+        None => Some(at),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::kept::Counted;
 use super::plan::{Plan, PlanHeader, PlannedParameter};
 use super::pooled::{Told, pool};
 use super::reading::RankSnapshot;
@@ -50,6 +51,8 @@ pub(super) struct Side {
     pub(super) statistics: Statistics,
     /// Whether it is so old that it counts only where nobody else knows anything.
     pub(super) is_late: bool,
+    /// Histograms of earlier steps, by parameter, where it was not their turn.
+    pub(super) earlier: BTreeMap<usize, Counted>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +80,7 @@ impl PartsRecorded {
 impl Side {
     pub(super) fn of(taken: RankSnapshot, is_late: bool) -> Self {
         let statistics = Statistics::of(&taken.snapshot, taken.plan.header());
-        Side { taken, statistics, is_late }
+        Side { taken, statistics, is_late, earlier: BTreeMap::new() }
     }
 
     fn known(&self) -> Known<'_> {

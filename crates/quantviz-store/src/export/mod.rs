@@ -13,6 +13,7 @@ mod safetensors;
 mod stacked;
 mod text;
 mod thrift;
+mod told;
 
 use std::io::{self, Seek, Write};
 use std::ops::{ControlFlow, RangeInclusive};

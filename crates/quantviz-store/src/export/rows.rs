@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quantviz_core::{Quantity, RankSnapshot, Statistics};
+use quantviz_core::{Quantity, RankSnapshot, RecordKind, Statistics};
 
 use super::about::About;
 use super::pieces::{Piece, Pieces, What};
-use super::{Export, Exported, Hear, Result};
+use super::{Export, ExportFormat, Exported, Hear, Result, told};
 
 /// What the columns are.
 pub(super) struct Head {
@@ -75,10 +75,11 @@ pub(super) fn write(
         Ok(())
     })?;
     let plans = pieces.plans();
+    let (notes, without_room) = told::notes(pieces.run, &export.steps)?;
     let head = Head {
         ranks: pieces.run.timeline().ranks() > 1,
         scalars: names.into_iter().collect(),
-        about: About::of(pieces.run, pieces, &plans).to_json()?,
+        about: About::of(pieces.run, pieces, &plans, &notes).to_json()?,
     };
     table.begin(&head)?;
     let mut writing = Writing { export, head, table, rows: 0, parameters: BTreeSet::new() };
@@ -91,8 +92,22 @@ pub(super) fn write(
         scalars: writing.head.scalars.len() as u64,
         rows: writing.rows,
         arrays: 0,
-        left_out: Vec::new(),
+        left_out: left_out(export, pieces, notes.len(), without_room),
     })
+}
+
+/// What tables have no place for.
+fn left_out(export: &Export, pieces: &Pieces<'_>, notes: usize, without_room: usize) -> Vec<String> {
+    let probes = told::of_kind(pieces.run, RecordKind::Probe, &export.steps).len();
+    let has_notes = export.format != ExportFormat::Csv;
+    [
+        told::without("note", if has_notes { 0 } else { notes }, "csv has no place: the other formats have"),
+        told::without("note", without_room, "there is no room: choose some steps"),
+        told::without("probe", probes, "tables have no place: npz and safetensors have"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 struct Writing<'a> {

@@ -270,7 +270,7 @@ fn where_checkpoints_change() {
     let runs = Runs::new();
     let text = runs.screen(&["sessions", "show", "grown"]);
     assert!(
-        text.contains("where it changes: change since the snapshot before, by size, at the last"),
+        text.contains("where it changes: since the snapshot before, by size, at the last snapshot"),
         "{text}"
     );
     assert!(text.contains("what changed most  by size"), "{text}");

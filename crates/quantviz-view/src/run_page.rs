@@ -261,19 +261,9 @@ fn facts(view: &SessionView, now_ms: u64) -> Vec<String> {
     });
     facts.push(quantviz_core::bytes(view.bytes));
     facts.push(format!("begun {} UTC", date(view.begun_ms)));
-    if view.ranks > 1 {
-        facts.push(ranks(view));
-    }
+    facts.extend(view.together());
     facts.extend(view.tags.iter().map(|(key, value)| format!("{key}={value}")));
     facts
-}
-
-/// How many train together, and whether one of them is missing.
-fn ranks(view: &SessionView) -> String {
-    match view.at.as_ref().filter(|at| at.ranks_recorded < at.ranks) {
-        Some(at) => format!("{} of {} ranks at this step", at.ranks_recorded, at.ranks),
-        None => format!("{} ranks together", view.ranks),
-    }
 }
 
 fn curves(view: &SessionView) -> Vec<RunCurve> {

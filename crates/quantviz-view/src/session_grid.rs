@@ -223,11 +223,16 @@ fn set_levels(rows: &mut [GridRow]) {
     let is_ratio = finite().all(|value| value >= 0.0);
     let scale = |value: f64| if is_ratio { value.ln() } else { value };
     let scaled = || finite().map(scale).filter(|it| it.is_finite());
-    let (Some(low), Some(high)) = (scaled().reduce(f64::min), scaled().reduce(f64::max)) else { return };
+    let low = scaled().reduce(f64::min).unwrap_or(0.0);
+    let high = scaled().reduce(f64::max).unwrap_or(0.0);
     for cell in rows.iter_mut().flat_map(|row| &mut row.cells) {
         let Some(value) = cell.value.map(|it| it.0).filter(|it| it.is_finite()) else { continue };
-        let share = if high > low { (scale(value) - low) / (high - low) } else { 0.5 };
         // Zero is the least there is of a ratio.
+        let share = match scale(value) {
+            f64::NEG_INFINITY => 0.0,
+            scaled if high > low => (scaled - low) / (high - low),
+            _ => 0.5,
+        };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 4")]
         let level = (share.clamp(0.0, 1.0) * LEVELS).floor().min(LEVELS - 1.0) as u8;
         cell.level = Some(level);
@@ -287,6 +292,16 @@ mod tests {
         // A change that is no number was not taken.
         let broken = &grid.rows[3].cells[2];
         assert!(broken.state == GridState::Missing && broken.level.is_none());
+    }
+
+    #[test]
+    fn nothing_is_the_least() {
+        let levels = |ratios: &[f32]| -> Vec<Option<u8>> {
+            let grid = grid(&["a.weight", "b.weight", "c.weight"], ratios, &[]);
+            grid.rows.iter().map(|row| row.cells[0].level).collect()
+        };
+        assert_eq!(levels(&[0.0, 0.3, 0.0]), [Some(0), Some(2), Some(0)]);
+        assert_eq!(levels(&[0.0, 0.0, 0.0]), [Some(0); 3]);
     }
 
     #[test]

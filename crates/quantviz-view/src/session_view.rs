@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quantviz_core::{Quantity, Result, Run, RunNote, RunState, Scalar, Series, StepReading};
+use quantviz_core::{Quantity, Result, Run, RunNote, RunState, Scalar, Series, StepReading, count};
 use serde::Serialize;
 
 use crate::learning::{Learning, median};
@@ -36,6 +36,10 @@ pub struct SessionView {
     pub last_step: u64,
     /// How many processes train together.
     pub ranks: u32,
+    /// How many of them have recorded the step that is shown: the one that was asked for, or the last; null without snapshots.
+    pub ranks_recorded: Option<u32>,
+    /// How many parameters they share out, each having a part.
+    pub in_parts: u64,
     /// Steps with snapshots, thinned ones included.
     pub snapshots: u64,
     /// Of those, how many have statistics only.
@@ -124,6 +128,19 @@ impl SessionView {
         }
     }
 
+    /// How many train together, whether some of them are missing, and what they share out; `None` where one trains alone.
+    pub fn together(&self) -> Option<String> {
+        let ranks = match self.ranks_recorded.filter(|&it| it < self.ranks) {
+            Some(recorded) => format!("{recorded} of {} ranks recorded the step shown", self.ranks),
+            None => format!("{} ranks together", self.ranks),
+        };
+        let shared = match self.in_parts {
+            0 => String::new(),
+            some => format!(", {} parameters in parts", count(some)),
+        };
+        (self.ranks > 1).then(|| format!("{ranks}{shared}"))
+    }
+
     /// The version that is written.
     pub const SCHEMA: &'static str = "quantviz.session/1";
 
@@ -171,6 +188,8 @@ impl SessionView {
             last_ms: records().map(|it| it.time_ms).max().unwrap_or(0),
             last_step: run.timeline().alive().map(|it| it.step).max().unwrap_or(0),
             ranks: run.timeline().ranks(),
+            ranks_recorded: reading.map(StepReading::ranks_recorded),
+            in_parts: reading.map_or(0, StepReading::in_parts) as u64,
             snapshots,
             thinned,
             every: header.map(|it| it.every.clone()).unwrap_or_default(),

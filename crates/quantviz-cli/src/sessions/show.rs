@@ -137,9 +137,7 @@ impl Page {
             bytes(view.bytes),
             format!("begun {} UTC", date(view.begun_ms)),
         ];
-        if view.ranks > 1 {
-            facts.push(format!("{} ranks together", view.ranks));
-        }
+        facts.extend(view.together());
         facts.extend(view.tags.iter().map(|(key, value)| format!("{}={}", one_line(key), one_line(value))));
         text.push_str(&format!("{}\n", paint.quiet(&wrap(&facts.join(" · "), *width, 0))));
         match &view.learning {
@@ -222,13 +220,16 @@ impl Page {
             .as_ref()
             .map_or_else(|| "at the last snapshot".to_owned(), |at| format!("at step {}", count(at.step)));
         let what = match Measure::named(&grid.measure) {
-            Some(it @ (Measure::Recorded(Quantity::UpdateRatio) | Measure::RelativeChange)) => {
+            Some(it @ Measure::Recorded(Quantity::UpdateRatio)) => {
                 format!("where it changes: {}", it.words())
+            }
+            Some(Measure::RelativeChange) => {
+                "where it changes: since the snapshot before, by size".to_owned()
             }
             Some(other) => other.words(),
             None => grid.measure.clone(),
         };
-        let title = format!("{what}, {step}");
+        let title = wrap(&format!("{what}, {step}"), self.width, 0);
         format!("\n{}", grid::render(grid, &title, self.draws, self.width, self.paint))
     }
 

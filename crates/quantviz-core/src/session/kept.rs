@@ -136,7 +136,10 @@ fn sample_of(all: Vec<(u64, f32)>, of: u64) -> Option<RecordedSample> {
 impl Counted {
     /// Of the step, or of an earlier one where it was another's turn.
     fn known(side: &Side, at: usize) -> Option<Self> {
-        Counted::of(&side.taken, &side.statistics, at).or_else(|| side.earlier.get(&at).cloned())
+        // Of whose statistics it was not the turn, this snapshot does not say when they were taken.
+        let unknown = Statistics::nothing(0);
+        let statistics = if side.filled.contains(&at) { &unknown } else { &side.statistics };
+        Counted::of(&side.taken, statistics, at).or_else(|| side.earlier.get(&at).cloned())
     }
 
     /// What a snapshot has of a parameter of its plan.

@@ -124,6 +124,9 @@ impl Run<'_> {
                 lacking.retain(|&(group, at)| match place(at).filter(|&it| !earlier.lacks(group, it)) {
                     Some(there) => {
                         side.statistics.take(group, at, &earlier, there, record.step);
+                        if group == Group::Weights {
+                            side.filled.insert(at);
+                        }
                         false
                     }
                     None => true,

@@ -51,6 +51,8 @@ pub(super) struct Side {
     pub(super) statistics: Statistics,
     /// Whether it is so old that it counts only where nobody else knows anything.
     pub(super) is_late: bool,
+    /// The parameters whose weights' statistics are of an earlier step, since it was not their turn.
+    pub(super) filled: BTreeSet<usize>,
     /// Histograms of earlier steps, by parameter, where it was not their turn.
     pub(super) earlier: BTreeMap<usize, Counted>,
 }
@@ -80,7 +82,7 @@ impl PartsRecorded {
 impl Side {
     pub(super) fn of(taken: RankSnapshot, is_late: bool) -> Self {
         let statistics = Statistics::of(&taken.snapshot, taken.plan.header());
-        Side { taken, statistics, is_late, earlier: BTreeMap::new() }
+        Side { taken, statistics, is_late, filled: BTreeSet::new(), earlier: BTreeMap::new() }
     }
 
     fn known(&self) -> Known<'_> {

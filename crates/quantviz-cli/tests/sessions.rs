@@ -171,7 +171,7 @@ fn several_ranks() {
     let text = runs.screen(&["show", "wide", "--step", "100"]);
     assert!(text.contains("2 of 4 ranks recorded this step\n"), "both say the same: {text}");
     let text = runs.screen(&["show", "wide"]);
-    assert!(text.contains("2 of 4 ranks recorded the step shown"), "{text}");
+    assert!(text.contains("2 of 4 ranks at step 200"), "{text}");
 }
 
 #[test]

@@ -164,6 +164,17 @@ fn a_part_that_nobody_recorded_is_missing() {
         read(&store, |run| ModelAtStep::near(run, None)).expect("readable").expect("it has snapshots");
     let summary = model.summary(model.parameter_named("w").expect("there")).expect("of three");
     assert_eq!((summary.elements, summary.of), (768, 1024));
+    // Where the last part begins, the missing one would have to say.
+    let sample = model.sample(model.parameter_named("w").expect("there")).expect("of the first two parts");
+    assert_eq!(sample.at.len(), 256);
+    let flat = whole.as_slice().expect("in order");
+    assert!(
+        sample
+            .at
+            .iter()
+            .zip(&sample.values)
+            .all(|(&at, it)| bf16::from_f32(flat[at as usize]).to_f32() == *it)
+    );
 }
 
 /// Of two parts that two ranks each hold, each counts once.

@@ -179,7 +179,7 @@ fn meant(store: &dyn SnapshotStore, session: &str) -> Option<Error> {
 }
 
 fn grid_of(view: &SessionView, grid: SessionGrid) -> RunGrid {
-    let step = count(view.at.as_ref().map_or(view.last_step, |it| it.step));
+    let step = count(view.shown_step.unwrap_or(view.last_step));
     let measure = Measure::named(&grid.measure);
     let words = measure.map(|it| capital(&it.words())).unwrap_or_default();
     let meaning = measure.map(Measure::meaning).unwrap_or_default();

@@ -36,7 +36,10 @@ pub struct SessionView {
     pub last_step: u64,
     /// How many processes train together.
     pub ranks: u32,
-    /// How many of them have recorded the step that is shown: the one that was asked for, or the last; null without snapshots.
+    /// The step that is shown: the one that was asked for, or the last, of the last three the one that most ranks have recorded; null
+    /// without snapshots.
+    pub shown_step: Option<u64>,
+    /// How many ranks have recorded it.
     pub ranks_recorded: Option<u32>,
     /// How many parameters they share out, each having a part.
     pub in_parts: u64,
@@ -130,8 +133,8 @@ impl SessionView {
 
     /// How many train together, whether some of them are missing, and what they share out; `None` where one trains alone.
     pub fn together(&self) -> Option<String> {
-        let ranks = match self.ranks_recorded.filter(|&it| it < self.ranks) {
-            Some(recorded) => format!("{recorded} of {} ranks recorded the step shown", self.ranks),
+        let ranks = match self.ranks_recorded.zip(self.shown_step).filter(|it| it.0 < self.ranks) {
+            Some((recorded, step)) => format!("{recorded} of {} ranks at step {}", self.ranks, count(step)),
             None => format!("{} ranks together", self.ranks),
         };
         let shared = match self.in_parts {
@@ -188,6 +191,7 @@ impl SessionView {
             last_ms: records().map(|it| it.time_ms).max().unwrap_or(0),
             last_step: run.timeline().alive().map(|it| it.step).max().unwrap_or(0),
             ranks: run.timeline().ranks(),
+            shown_step: reading.map(StepReading::step),
             ranks_recorded: reading.map(StepReading::ranks_recorded),
             in_parts: reading.map_or(0, StepReading::in_parts) as u64,
             snapshots,

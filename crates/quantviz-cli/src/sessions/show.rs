@@ -215,10 +215,10 @@ impl Page {
 
     fn grid(&self, view: &SessionView) -> String {
         let Some(grid) = &view.grid else { return "\nNo snapshots yet.\n".to_owned() };
-        let step = view
-            .at
-            .as_ref()
-            .map_or_else(|| "at the last snapshot".to_owned(), |at| format!("at step {}", count(at.step)));
+        let step = match view.shown_step.filter(|_| view.at.is_some() || view.ranks > 1) {
+            Some(step) => format!("at step {}", count(step)),
+            None => "at the last snapshot".to_owned(),
+        };
         let what = match Measure::named(&grid.measure) {
             Some(it @ Measure::Recorded(Quantity::UpdateRatio)) => {
                 format!("where it changes: {}", it.words())

@@ -106,7 +106,7 @@ impl ModelAtStep {
     }
 
     /// The elements of a parameter that were sampled at this step; `None` where none were, or they were thinned since, or
-    /// nobody has said where in the whole the parts are that they were sampled of.
+    /// nobody has said where in the whole the parts are that they were sampled of: only the others are there.
     pub fn sample(&self, id: ParameterId) -> Option<RecordedSample> {
         let planned = self.reading().catalogue().parameters.get(id.index())?;
         let of = planned.elements();
@@ -119,7 +119,7 @@ impl ModelAtStep {
         for part in &parts {
             let found = part.iter().find_map(|&(side, at)| Some((side, at, sampled(&side.taken, at)?)));
             let Some((side, at, sampled)) = found else { continue };
-            let within = Within::of(&side.taken.plan, at, &planned.shape, &parts)?;
+            let Some(within) = Within::of(&side.taken.plan, at, &planned.shape, &parts) else { continue };
             all.extend(sampled.into_iter().map(|(at, value)| (within.place(at), value)));
         }
         all.sort_by_key(|it| it.0);

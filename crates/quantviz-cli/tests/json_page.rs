@@ -154,7 +154,8 @@ fn sessions_export() {
     let place = folder.path().to_string_lossy();
     let mut printed = Fields::default();
     for session in ["alone", "many"] {
-        let export = ["sessions", "export", session, "-o", "-", "--format", "json", "--store", &place];
+        let export =
+            ["sessions", "export", session, "-o", "-", "--format", "json", "--each-rank", "--store", &place];
         printed.of_command(&export);
     }
     printed.are(Page::read().section("quantviz sessions export"));

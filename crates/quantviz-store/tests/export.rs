@@ -175,6 +175,14 @@ fn ranks_are_told_apart() {
             .expect("written");
     }
     let rows = cells(&text(&store, "run", &Export::new(ExportFormat::Csv)));
+    let of_step =
+        |step: u64| rows.keys().filter(|key| key[0] == step.to_string() && !key[1].is_empty()).count();
+    assert_eq!(
+        (of_step(50), of_step(200)),
+        (16, 16),
+        "one row for each step and parameter: both say the same"
+    );
+    let rows = cells(&text(&store, "run", &Export::new(ExportFormat::Csv).each_rank()));
     let key = |rank: &str| vec!["50".to_owned(), rank.to_owned(), "lm_head.weight".to_owned()];
     assert!(rows.contains_key(&key("0")) && rows.contains_key(&key("2")) && !rows.contains_key(&key("1")));
     let (bytes, _) = export(&store, "run", &Export::new(ExportFormat::Safetensors));

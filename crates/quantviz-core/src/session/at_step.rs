@@ -3,10 +3,10 @@
 use super::entry::Record;
 use super::ids::SessionId;
 use super::quantity::Quantity;
-use super::reading::Look;
 use super::run::Run;
 use super::snapshot::SnapshotHeader;
 use super::statistics::Group;
+use super::steps::Look;
 use super::together::{PartsRecorded, StepReading};
 use crate::{Model, ParameterId, Result};
 

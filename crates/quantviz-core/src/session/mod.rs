@@ -19,6 +19,7 @@ mod segment;
 mod shards;
 mod snapshot;
 mod statistics;
+mod steps;
 mod store;
 mod timeline;
 mod together;

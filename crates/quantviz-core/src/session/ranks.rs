@@ -30,11 +30,6 @@ impl<'a> Ranks<'a> {
         Ranks { by_rank, patience }
     }
 
-    /// How many ranks there are at once.
-    pub(super) fn count(&self) -> usize {
-        self.by_rank.len()
-    }
-
     /// All steps.
     pub(super) fn steps(&self) -> BTreeSet<u64> {
         self.by_rank.values().flatten().map(|it| it.step).collect()

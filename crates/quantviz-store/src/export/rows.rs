@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quantviz_core::{Quantity, RankSnapshot, RecordKind, Statistics};
+use quantviz_core::{PlanHeader, Quantity, RecordKind, Run, Statistics};
 
 use super::about::About;
 use super::pieces::{Piece, Pieces, What};
@@ -76,14 +76,19 @@ pub(super) fn write(
     })?;
     let plans = pieces.plans();
     let (notes, without_room) = told::notes(pieces.run, &export.steps)?;
+    let has_ranks = pieces.run.timeline().ranks() > 1;
+    let together = has_ranks && !export.each_rank;
     let head = Head {
-        ranks: pieces.run.timeline().ranks() > 1,
+        ranks: has_ranks && export.each_rank,
         scalars: names.into_iter().collect(),
         about: About::of(pieces.run, pieces, &plans, &notes).to_json()?,
     };
     table.begin(&head)?;
     let mut writing = Writing { export, head, table, rows: 0, parameters: BTreeSet::new() };
-    pieces.each(What::Statistics, hear, &mut |piece| writing.piece(piece))?;
+    match together {
+        true => pieces.each(What::Scalars, hear, &mut |piece| writing.piece_of_all(pieces.run, piece))?,
+        false => pieces.each(What::Statistics, hear, &mut |piece| writing.piece(piece))?,
+    }
     writing.table.end()?;
     let steps: BTreeSet<u64> = pieces.snapshots().iter().map(|it| it.step).collect();
     Ok(Exported {
@@ -110,6 +115,9 @@ fn left_out(export: &Export, pieces: &Pieces<'_>, notes: usize, without_room: us
     .collect()
 }
 
+/// Rows of scalars, by step.
+type Scalars = BTreeMap<u64, Vec<Option<f64>>>;
+
 struct Writing<'a> {
     export: &'a Export,
     head: Head,
@@ -120,23 +128,47 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     fn piece(&mut self, piece: Piece) -> Result<()> {
-        let mut scalars: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
+        let mut scalars = self.rows_of(&piece);
+        for taken in &piece.snapshots {
+            self.scalars_until(taken.record.step, &mut scalars)?;
+            let (plan, rank) = (taken.plan.header(), taken.record.id.rank);
+            self.parameters(taken.record.step, rank, plan, &Statistics::of(&taken.snapshot, plan))?;
+        }
+        self.scalars(scalars)?;
+        self.table.end_piece()
+    }
+
+    /// A piece of what all ranks together have recorded.
+    fn piece_of_all(&mut self, run: &Run<'_>, piece: Piece) -> Result<()> {
+        let mut scalars = self.rows_of(&piece);
+        if let Some(steps) = piece.steps {
+            run.each_step_in(steps, &mut |reading| {
+                self.scalars_until(reading.step(), &mut scalars)?;
+                self.parameters(reading.step(), 0, reading.catalogue(), reading.statistics())
+            })?;
+        }
+        self.scalars(scalars)?;
+        self.table.end_piece()
+    }
+
+    fn rows_of(&self, piece: &Piece) -> Scalars {
+        let mut scalars = Scalars::new();
         for (at, name) in self.head.scalars.iter().enumerate() {
             for &(step, value) in piece.scalars.get(name).into_iter().flatten() {
                 let row = scalars.entry(step).or_insert_with(|| vec![None; self.head.scalars.len()]);
                 row[at] = Some(value);
             }
         }
-        for taken in &piece.snapshots {
-            let later = scalars.split_off(&taken.record.step.saturating_add(1));
-            self.scalars(std::mem::replace(&mut scalars, later))?;
-            self.snapshot(taken)?;
-        }
-        self.scalars(scalars)?;
-        self.table.end_piece()
+        scalars
     }
 
-    fn scalars(&mut self, rows: BTreeMap<u64, Vec<Option<f64>>>) -> Result<()> {
+    /// Scalars of a step stand before its parameters.
+    fn scalars_until(&mut self, step: u64, scalars: &mut Scalars) -> Result<()> {
+        let later = scalars.split_off(&step.saturating_add(1));
+        self.scalars(std::mem::replace(scalars, later))
+    }
+
+    fn scalars(&mut self, rows: Scalars) -> Result<()> {
         for (step, values) in rows {
             self.table.row(&Row { step, of: Of::Scalars(&values) })?;
             self.rows += 1;
@@ -144,16 +176,13 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn snapshot(&mut self, taken: &RankSnapshot) -> Result<()> {
-        let plan = taken.plan.header();
-        let statistics = Statistics::of(&taken.snapshot, plan);
+    fn parameters(&mut self, step: u64, rank: u32, plan: &PlanHeader, statistics: &Statistics) -> Result<()> {
         let wanted = plan.parameters.iter().enumerate().filter(|(_, it)| self.export.wants(&it.name));
         for (at, parameter) in wanted {
             let values: Vec<Option<f64>> =
                 Quantity::ALL.iter().map(|&quantity| statistics.value(quantity, at)).collect();
-            let (rank, name) = (taken.record.id.rank, &parameter.name);
-            self.table
-                .row(&Row { step: taken.record.step, of: Of::Parameter { rank, name, values: &values } })?;
+            let name = &parameter.name;
+            self.table.row(&Row { step, of: Of::Parameter { rank, name, values: &values } })?;
             self.rows += 1;
             if !self.parameters.contains(name) {
                 self.parameters.insert(name.clone());

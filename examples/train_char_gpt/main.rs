@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use candle_nn::loss::cross_entropy;
 use clap::Parser;
+use quantviz_testkit::Rounds;
 
 use crate::model::{Gpt, Size};
 use crate::optimizer::{Optimizer, learning_rate};
@@ -73,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let named = gpt.parameters.iter().map(|(name, variable)| (name.as_str(), variable.as_tensor()));
     let network = quantviz_candle::Network::new(named)?;
     let mut recording = recording::begin(&options, &text.characters)?;
-    let mut cost = recording::Cost::default();
+    let mut rounds = Rounds::of(10);
     let mut optimizer =
         Optimizer::new(gpt.parameters.iter().map(|(_, it)| it.clone()).collect(), options.steps)?;
     let limit = options.seconds.map(Duration::from_secs_f64);
@@ -85,13 +86,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut gradients = loss.backward()?;
         let length = optimizer.step(step, &mut gradients)?;
         let loss = loss.to_scalar::<f32>()?;
-        let is_recorded = !options.alternate || cost.is_recorded(step);
+        let is_recorded = !options.alternate || rounds.is_with(step);
         if let Some(recording) = recording.as_mut().filter(|_| is_recorded) {
             let rate = learning_rate(step, options.steps);
             let scalars = [("loss", f64::from(loss)), ("gradient_norm", length), ("learning_rate", rate)];
             recording.record(step, &network.with_gradients(&gradients), &scalars);
         }
-        cost.step_ended(step);
+        rounds.ended(step);
         since.1 += 1;
         since.2 += f64::from(loss);
 
@@ -112,7 +113,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 recording.note(step, "test loss", &format!("{test:.4}"));
             }
             since = (Instant::now(), 0, 0.0);
-            cost.paused();
+            rounds.paused();
         }
         if may_pause && step > 0 && step % SAMPLE_EVERY == 0 || is_last {
             let written = sample::write(&gpt, &text, PROMPT, 240, &mut Random::new(options.seed))?;
@@ -120,7 +121,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             if let Some(recording) = &mut recording {
                 recording.note(step, "sample", &written);
             }
-            cost.paused();
+            rounds.paused();
             since.0 = Instant::now();
         }
         if is_last {
@@ -131,7 +132,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         recording::end(recording, &options);
     }
     if options.alternate {
-        cost.print();
+        println!("recording costs {}", rounds.cost());
     }
     Ok(())
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use quantviz::record::{MatrixLook, Recorder};
+use quantviz::record::{MatrixFeatures, MatrixLook, Recorder};
 use quantviz::store::MemoryStore;
 use quantviz::{
     Budget, Entry, Plan, Quantity, Record, RecordId, RecordKind, Result, Run, SessionId, Snapshot,
     SnapshotStore, Writer,
 };
 use quantviz_benches::{GPT2, Training, Transformer};
-use quantviz_testkit::{Behaving, Behaviour};
+use quantviz_testkit::{Behaving, Behaviour, Rounds};
 
 const NAMES: [&str; 5] = ["snapshot", "look", "overhead", "stalled", "endless"];
 /// About a million numbers.
@@ -112,50 +112,52 @@ fn look() {
         std::hint::black_box(lanes);
         sum = sum.min(begun.elapsed().as_secs_f64() * 1e9 / values.len() as f64);
     }
+    let rows = &values[..128 * 3072];
+    let mut closer = f64::MAX;
+    for _ in 0..9 {
+        let begun = Instant::now();
+        std::hint::black_box(MatrixFeatures::of(rows, 3072, 500.0));
+        closer = closer.min(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    println!("a closer look    {closer:>9.3}   ms for 128 rows of 3072: rank, and what eight bits cost");
     println!("a look           {best:>9.3}   ns an element (goal 0.7)");
     println!("adding up        {sum:>9.3}   ns an element: what memory gives");
 }
 
-/// Figure 1 on a loop of 124 million parameters: with and without in turns, in one run, all cores busy.
+/// Figure 1 on a loop of 124 million parameters, all cores busy.
 fn overhead() {
     let mut training = Training::new(&GPT2);
     println!("{} numbers; steps of half a second, all cores busy", training.elements());
-    for (every, share, bound) in [(10, 0.01, 1.0), (1, 0.05, 5.0)] {
+    for (every, share, turn, rounds, bound) in [(10, 0.01, 10, 7, 1.0), (1, 0.05, 3, 20, 5.0)] {
         let store = MemoryStore::new();
         let mut recording = recorder(store.clone(), every, share);
-        let steps = 20;
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        let mut step = 0;
-        // The first steps set up.
-        for _ in 0..2 {
+        let mut cost = Rounds::of(turn);
+        let (begun, mut recorded) = (Instant::now(), 0);
+        let steps = 4 * turn * rounds;
+        for step in 0..steps {
             training.step(Duration::from_millis(400));
-            recording.record(step, &training, &[("loss", 1.0)]);
-            step += 1;
-        }
-        for _round in 0..5 {
-            let begun = Instant::now();
-            (0..steps).for_each(|_| training.step(Duration::from_millis(400)));
-            without.push(begun.elapsed().as_secs_f64());
-            let begun = Instant::now();
-            for _ in 0..steps {
-                training.step(Duration::from_millis(400));
-                recording.record(step, &training, &[("loss", 1.0)]);
-                step += 1;
+            if cost.is_with(step) {
+                recording.record(recorded, &training, &[("loss", 1.0)]);
+                recorded += 1;
             }
-            with.push(begun.elapsed().as_secs_f64());
+            cost.ended(step);
         }
+        let took = begun.elapsed().as_secs_f64();
+        let ours = processor_seconds_of_recorder();
         let state = recording.finish();
-        let mut ratios: Vec<f64> =
-            with.iter().zip(&without).map(|(with, without)| (with / without - 1.0) * 100.0).collect();
-        ratios.sort_by(f64::total_cmp);
-        let step = without.iter().sum::<f64>() / (without.len() * steps) as f64;
         println!(
-            "every {every:>2} steps of {:.0} ms: {:>6.2} % more wall time in the median (at most {bound} %; all: {ratios:.2?}); {} snapshots, {} lost, longest call {:.1} ms",
-            step * 1e3,
-            ratios[ratios.len() / 2],
+            "every {every:>2} steps of {:.0} ms: {} (at most {bound} %); {} snapshots, {} lost",
+            took / steps as f64 * 1e3,
+            cost.cost(),
             state.snapshots,
             state.lost,
-            state.longest.as_secs_f64() * 1e3
+        );
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        println!(
+            "  training thread {:.2} % of the recorded time, {:.1} ms at most; recorder's threads {:.2} % of all processors",
+            state.spent.as_secs_f64() / (took / 2.0) * 100.0,
+            state.longest.as_secs_f64() * 1e3,
+            ours / (took / 2.0 * cores) * 100.0,
         );
         let run = Run::open(&store, &id()).unwrap_or_else(|error| panic!("{error}"));
         let Some(last) = run.snapshots().last().map(|it| it.id) else { continue };
@@ -164,6 +166,21 @@ fn overhead() {
         let ages = (0..148).filter_map(|at| snapshot.quantity(Quantity::AsOf, at)).map(|as_of| now - as_of);
         println!("  the oldest exact value is {:.0} steps old", ages.fold(0.0f32, f32::max));
     }
+}
+
+/// What threads of the recorder have had of processors so far; nothing, where that is not told as on Linux.
+fn processor_seconds_of_recorder() -> f64 {
+    /// Of the kernel, for users.
+    const TICKS_A_SECOND: f64 = 100.0;
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0.0 };
+    let ticks = tasks.flatten().filter_map(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let time = |at: usize| fields.get(at).and_then(|it| it.parse::<f64>().ok()).unwrap_or(0.0);
+        name.starts_with("quantviz").then(|| time(11) + time(12))
+    });
+    ticks.sum::<f64>() / TICKS_A_SECOND
 }
 
 /// A store stands still, as long as it is told to, and keeps nothing: what is measured is the recorder.

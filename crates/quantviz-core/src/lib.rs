@@ -160,8 +160,8 @@ mod work;
 
 pub use activation::{Activation, QuantizedInput};
 pub use capture::{
-    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, dot, histogram_grid,
-    shown_rows, tail_weight,
+    Frame, Look, MatrixFeatures, MatrixLook, Peaks, Principal, Seeded, THUMBNAIL, cluster_score, dot,
+    head_similarity, histogram_grid, shown_rows, tail_weight,
 };
 pub use channel_scales::ChannelScales;
 pub use claim::{Basis, Claim};
@@ -200,12 +200,12 @@ pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};
 pub use session::{
     ArrayElement, ArraySlot, ArrayWriter, Arrays, Budget, CaptureCost, Cell, Cursor, EmbeddingState, Entry,
-    History, ModelAtStep, Opening, PartsRecorded, Plan, PlanHeader, PlannedEmbedding, PlannedParameter,
-    Probe, Pruning, Quantity, Rank, RankSnapshot, Record, RecordId, RecordKind, RecordedHistogram,
-    RecordedSample, RecordedSummary, Run, RunNote, RunState, SampledChange, SampledChanges, SampledSide,
-    Scalar, ScalarBatch, Segment, SegmentHeader, Series, SessionId, SessionInfo, Shard, Snapshot,
-    SnapshotHeader, SnapshotStore, StateMessage, Statistics, StepReading, Timeline, Track, Writer,
-    WrittenArrays, index_name,
+    Focus, Guest, History, ModelAtStep, Opening, PartsRecorded, Plan, PlanHeader, PlannedEmbedding,
+    PlannedParameter, Probe, Pruning, Quantity, Rank, RankSnapshot, Record, RecordId, RecordKind,
+    RecordedHistogram, RecordedSample, RecordedSummary, Run, RunNote, RunState, SampledChange,
+    SampledChanges, SampledSide, Scalar, ScalarBatch, Segment, SegmentHeader, Series, SessionId, SessionInfo,
+    Shard, Snapshot, SnapshotHeader, SnapshotStore, StateMessage, Statistics, StepReading, Timeline, Track,
+    Writer, WrittenArrays, index_name,
 };
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived, read_elements};

@@ -33,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) tokens: Vec<String>,
     pub(crate) labels: BTreeMap<String, Vec<String>>,
     pub(crate) rows: Vec<u64>,
+    pub(crate) frequencies: BTreeMap<String, Vec<u64>>,
     pub(crate) seed: u64,
     pub(crate) rank: Rank,
     pub(crate) shards: Vec<(String, Shard)>,
@@ -61,6 +62,7 @@ impl RecorderBuilder {
             tokens: Vec::new(),
             labels: BTreeMap::new(),
             rows: Vec::new(),
+            frequencies: BTreeMap::new(),
             seed: 0,
             rank: Rank::ONLY,
             shards: Vec::new(),
@@ -135,6 +137,12 @@ impl RecorderBuilder {
     /// Rows of embeddings that are shown in any case, where there are too many to show all.
     pub fn rows(self, rows: impl IntoIterator<Item = u64>) -> Self {
         self.with(|it| it.rows = rows.into_iter().collect())
+    }
+
+    /// How often each row of an embedding comes, by the name of the parameter: those that come most often are shown in any
+    /// case, where there are too many to show all. Nothing said, gradients tell it after some time.
+    pub fn frequencies(self, parameter: impl Into<String>, counts: impl IntoIterator<Item = u64>) -> Self {
+        self.with(|it| drop(it.frequencies.insert(parameter.into(), counts.into_iter().collect())))
     }
 
     /// What the sample is drawn by. Ranks of one run have to agree on it.

@@ -7,6 +7,7 @@ use quantviz_core::{
     Writer,
 };
 
+use crate::allowance::Allowance;
 use crate::builder::Options;
 use crate::capture::Capturer;
 use crate::encode::Encoder;
@@ -69,7 +70,7 @@ impl Import {
                     }
                     let encoder =
                         Encoder::new(self.session.to_string(), self.options.clone(), selection.clone());
-                    (Capturer::new(selection, false), encoder)
+                    (Capturer::new(selection, self.options.clone()), encoder)
                 }
             };
         let mut captured = capturer.capture(step, source, None);
@@ -77,7 +78,7 @@ impl Import {
             return Err(Error::malformed(line.clone()));
         }
         captured.time_ms = now_ms();
-        for piece in encoder.encode(&captured, self.seq, 1, true)? {
+        for piece in encoder.encode(&captured, self.seq, 1, Allowance::UNBOUNDED)? {
             let (seq, bytes) = (self.seq, piece.bytes.clone());
             let entry = match piece.kind {
                 RecordKind::Snapshot => Entry::snapshot(step, seq, bytes, piece.summary_len),

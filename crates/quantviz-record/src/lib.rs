@@ -19,17 +19,29 @@
     reason = "numbers are narrowed to what a snapshot keeps of them"
 )]
 
+mod allowance;
 mod builder;
 mod capture;
+mod captured;
+mod change;
 mod delivery;
+mod detail;
 mod encode;
 mod import;
+mod look;
+mod matrix;
 mod pace;
+mod picture;
 mod placed;
 mod priority;
+mod pushed;
 mod queue;
+mod reading;
 mod recorder;
+mod rows;
 mod selection;
+mod shape;
+mod watched;
 mod worker;
 
 pub use builder::RecorderBuilder;

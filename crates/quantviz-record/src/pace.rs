@@ -26,7 +26,11 @@ impl Every {
 const LONGEST: Duration = Duration::from_millis(100);
 /// A capture that may take less is not worth it: there are fewer then.
 const SHORTEST: Duration = Duration::from_micros(500);
-/// Captures that take so much more than their budget are not taken as often.
+/// What of a capture's share of time is left to the training thread, whatever others take.
+const HERE_AT_LEAST: f64 = 0.5;
+/// What the last capture counts of what captures take elsewhere.
+const LATELY: f64 = 0.2;
+/// Captures that take so much more than their budget are not taken as often, so that they stay within their share.
 const OVER: f64 = 2.0;
 /// The first capture, before anything is known of the time that steps take.
 const FIRST: Duration = Duration::from_millis(5);
@@ -42,8 +46,20 @@ pub(crate) struct Pace {
     next: usize,
     /// Of the times of steps. It is asked for several times at each.
     median_step: Duration,
-    last_capture: Option<(u64, Duration)>,
+    last_capture: Option<u64>,
+    /// What the last capture took, where it could not keep within its budget.
+    at_least: Duration,
     spent: Duration,
+    elsewhere: Elsewhere,
+}
+
+/// What other threads of the recorder have been busy for: it counts as much, since training waits for its slowest thread.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    now: Duration,
+    at_last_capture: Duration,
+    /// For one capture, as it was lately.
+    of_one: f64,
 }
 
 impl Pace {
@@ -55,7 +71,9 @@ impl Pace {
             next: 0,
             median_step: Duration::ZERO,
             last_capture: None,
+            at_least: Duration::ZERO,
             spent: Duration::ZERO,
+            elsewhere: Elsewhere::default(),
         }
     }
 
@@ -82,23 +100,20 @@ impl Pace {
         };
         let worth_it = SHORTEST.as_secs_f64() / (self.share * step);
         // What a capture takes at least may be more than its share: then there are fewer.
-        let last = self.last_capture.map_or(0.0, |(_, took)| took.as_secs_f64());
-        let affordable = if last > LONGEST.as_secs_f64().min(self.share * step * asked) * OVER {
-            last / (self.share * step)
-        } else {
-            0.0
-        };
+        let affordable = (self.at_least.as_secs_f64() + self.elsewhere.of_one) / (self.share * step);
         asked.max(worth_it.ceil()).max(affordable.ceil()).max(1.0) as u64
     }
 
     /// What a capture may take at this step, where one is due.
     pub(crate) fn due(&self, step: u64) -> Option<Duration> {
-        let Some((last, _)) = self.last_capture else { return Some(FIRST) };
+        let Some(last) = self.last_capture else { return Some(FIRST) };
         let step_time = self.median_step;
         let interval = self.interval(step_time);
         // A run that was resumed goes back; its first step is worth having.
         let is_due = step < last || step - last >= interval;
-        is_due.then(|| step_time.mul_f64(self.share * interval as f64).clamp(SHORTEST, LONGEST))
+        let all = self.share * interval as f64 * step_time.as_secs_f64();
+        let here = (all - self.elsewhere.of_one).max(all * HERE_AT_LEAST);
+        is_due.then(|| Duration::from_secs_f64(here).clamp(SHORTEST, LONGEST))
     }
 
     /// Whether the next step is likely to be captured: then what one step changes can be told.
@@ -106,9 +121,20 @@ impl Pace {
         self.due(step).is_none() && self.due(step.saturating_add(1)).is_some()
     }
 
-    pub(crate) fn captured(&mut self, step: u64, took: Duration) {
-        self.last_capture = Some((step, took));
+    /// A capture took so long that had been allowed so much.
+    pub(crate) fn captured(&mut self, step: u64, took: Duration, allowed: Duration) {
+        let is_first = self.last_capture.replace(step).is_none();
+        // The first sets up, once.
+        self.at_least = if took > allowed.mul_f64(OVER) && !is_first { took } else { Duration::ZERO };
         self.spent += took;
+        let here = (self.elsewhere.now.saturating_sub(self.elsewhere.at_last_capture)).as_secs_f64();
+        self.elsewhere.at_last_capture = self.elsewhere.now;
+        self.elsewhere.of_one += (here - self.elsewhere.of_one) * LATELY;
+    }
+
+    /// So long have other threads been busy, in all.
+    pub(crate) fn spent_elsewhere(&mut self, all: Duration) {
+        self.elsewhere.now = all;
     }
 
     /// Time spent on something else than a capture.
@@ -128,7 +154,7 @@ mod tests {
     fn pace(every: Every, step_ms: u64) -> Pace {
         let mut pace = Pace::new(every, 0.01);
         (0..40).for_each(|_| pace.step_took(Duration::from_millis(step_ms)));
-        pace.captured(100, Duration::ZERO);
+        pace.captured(100, Duration::ZERO, Duration::ZERO);
         pace
     }
 
@@ -150,6 +176,34 @@ mod tests {
         // 1 % of 1 ms is 10 µs: a capture is worth it every 50 steps.
         let pace = pace(Every::Steps(10), 1);
         assert_eq!((pace.due(149), pace.due(150)), (None, Some(SHORTEST)));
+    }
+
+    #[test]
+    fn what_other_threads_take_is_not_taken_again() {
+        let allowed = Duration::from_millis(8);
+        let mut pace = pace(Every::Steps(10), 100);
+        for step in 11..60 {
+            pace.spent_elsewhere(Duration::from_millis(2 * step));
+            pace.captured(step * 10, Duration::from_millis(7), allowed);
+        }
+        let budget = pace.due(600).map(|it| it.as_secs_f64() * 1e3);
+        assert!(budget.is_some_and(|it| (it - 8.0).abs() < 0.1), "{budget:?}");
+        // However busy they are, something is looked at; and there are fewer captures.
+        for step in 60..120 {
+            pace.spent_elsewhere(Duration::from_millis(30 * step));
+            pace.captured(step * 10, Duration::from_millis(7), allowed);
+        }
+        assert_eq!((pace.due(1190 + 29), pace.due(1190 + 32).is_some()), (None, true));
+    }
+
+    /// Once there are fewer captures, each may take longer; that is no reason to have fewer for ever.
+    #[test]
+    fn captures_are_as_frequent_again_as_was_asked_for() {
+        let mut pace = pace(Every::Steps(10), 100);
+        pace.captured(110, Duration::from_millis(60), Duration::from_millis(10));
+        assert_eq!((pace.due(169), pace.due(170)), (None, Some(Duration::from_millis(60))));
+        pace.captured(170, Duration::from_millis(58), Duration::from_millis(60));
+        assert_eq!(pace.due(180), Some(Duration::from_millis(10)));
     }
 
     #[test]

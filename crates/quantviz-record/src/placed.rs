@@ -2,6 +2,8 @@
 
 use quantviz_core::{EmbeddingState, Frame, PlannedEmbedding, Principal, bf16, dot};
 
+use crate::allowance::Allowance;
+use crate::captured::ReadRows;
 use crate::selection::Embedding;
 
 /// Below this share of what the best three directions show, the frame turns at once.
@@ -37,20 +39,34 @@ pub(crate) struct Placed {
     pub(crate) positions: Vec<[i16; 3]>,
     pub(crate) norms: Vec<bf16>,
     pub(crate) changes: Vec<bf16>,
+    pub(crate) gradients: Vec<bf16>,
+    pub(crate) guests: Vec<u64>,
+    pub(crate) guest_positions: Vec<[i16; 3]>,
+    pub(crate) guest_norms: Vec<f32>,
     pub(crate) neighbours: Vec<u16>,
     next_told: usize,
 }
 
 impl Placed {
     /// Takes rows as they are now. `true` where the frame is another from here on.
-    pub(crate) fn take(&mut self, embedding: &Embedding, rows: &[f32], step: u64, may_look: bool) -> bool {
-        let width = embedding.width;
+    pub(crate) fn take(
+        &mut self,
+        embedding: &Embedding,
+        read: &ReadRows,
+        step: u64,
+        allowed: Allowance,
+    ) -> bool {
+        let (width, rows) = (embedding.width, &read.rows[..]);
+        if rows.len() != embedding.rows.len() * width {
+            // It was taken before other rows were chosen.
+            return false;
+        }
         if rows.iter().any(|it| !it.is_finite()) {
             // The last places stay; that there are numbers which are none, statistics tell.
             return false;
         }
         let is_first = self.frame.is_none();
-        if is_first || may_look {
+        if is_first || allowed.is_left() {
             let iterations = if is_first { COLD } else { WARM };
             self.principal = Some(Principal::of(rows, width, self.principal.as_ref(), iterations));
         }
@@ -96,10 +112,36 @@ impl Placed {
         self.before.extend_from_slice(rows);
         let drift = distance(&principal.mean, &frame.center);
         self.state = EmbeddingState::new(shares, best, drift, step);
-        if may_look || is_first {
+        self.take_guests(embedding, read, steps);
+        if is_first || allowed.is_left() {
             self.find_neighbours(rows, width);
         }
         has_changed
+    }
+
+    /// Rows that stand out now: they are shown where the frame has them, and do not move it.
+    fn take_guests(&mut self, embedding: &Embedding, read: &ReadRows, steps: impl Fn(f32) -> i16) {
+        let Some(frame) = &self.frame else { return };
+        let guests = || read.guest_rows.chunks_exact(embedding.width.max(1));
+        self.guests = read.guests.clone();
+        self.guest_positions = guests().map(|row| frame.place(row).map(&steps)).collect();
+        self.guest_norms = guests().map(norm).collect();
+    }
+
+    /// The size of the gradient of each row that is shown.
+    pub(crate) fn take_gradients(&mut self, embedding: &Embedding, row_rms: &[f32]) {
+        let length = (embedding.width as f32).sqrt();
+        let of_row = |row: u64| row_rms.get(row as usize).map_or(f32::NAN, |it| it * length);
+        self.gradients = embedding.rows.iter().map(|&(row, _)| bf16::from_f32(of_row(row))).collect();
+    }
+
+    /// From here on, other rows are shown.
+    pub(crate) fn forget_rows(&mut self) {
+        self.before.clear();
+        self.positions.clear();
+        self.gradients.clear();
+        self.neighbours.clear();
+        self.next_told = 0;
     }
 
     /// The nearest rows by angle, in all dimensions: of some rows in this capture, of others in the next.
@@ -164,6 +206,10 @@ mod tests {
         }
     }
 
+    fn read(rows: &[f32]) -> ReadRows {
+        ReadRows { rows: rows.to_vec(), ..ReadRows::default() }
+    }
+
     fn noise(count: usize, seed: u64) -> Vec<f32> {
         let mut seeded = Seeded::new(seed, "noise");
         (0..count).map(|_| seeded.share() as f32 - 0.5).collect()
@@ -180,18 +226,18 @@ mod tests {
         let mut placed = Placed::default();
         let mut rows = noise(400, 1);
         spread(&mut rows, [9.0, 8.0, 7.0, 0.1, 0.1, 0.1, 0.1, 0.1]);
-        assert!(placed.take(&embedding, &rows, 0, true));
+        assert!(placed.take(&embedding, &read(&rows), 0, Allowance::UNBOUNDED));
         for step in 1..20 {
             let mut moved = noise(400, step + 1);
             spread(&mut moved, [9.0, 8.0, 7.0, 0.1, 0.1, 0.1, 0.1, 0.1]);
-            assert!(!placed.take(&embedding, &moved, step, true), "step {step}");
+            assert!(!placed.take(&embedding, &read(&moved), step, Allowance::UNBOUNDED), "step {step}");
         }
         assert_eq!(placed.turns, 0);
         let mut turned = 0;
         for step in 20..40 {
             let mut moved = noise(400, step + 1);
             spread(&mut moved, [0.1, 0.1, 0.1, 9.0, 8.0, 7.0, 0.1, 0.1]);
-            turned += u32::from(placed.take(&embedding, &moved, step, true));
+            turned += u32::from(placed.take(&embedding, &read(&moved), step, Allowance::UNBOUNDED));
         }
         assert!(turned >= 1 && placed.turns <= 2, "{turned} {}", placed.turns);
         assert!(placed.state.shares.iter().sum::<f32>() > 0.9 * placed.state.best);
@@ -202,7 +248,7 @@ mod tests {
     fn the_nearest_are_told() {
         let (embedding, rows) = (embedding(40, 6), noise(240, 9));
         let mut placed = Placed::default();
-        placed.take(&embedding, &rows, 0, true);
+        placed.take(&embedding, &read(&rows), 0, Allowance::UNBOUNDED);
         let row = |at: usize| &rows[at * 6..(at + 1) * 6];
         for at in 0..40 {
             let cosine = |other: usize| dot(row(at), row(other)) as f32 / norm(row(at)) / norm(row(other));

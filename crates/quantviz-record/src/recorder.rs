@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use quantviz_core::{ParameterSource, RunNote, SessionId, SnapshotStore, StateMessage};
 
 use crate::builder::{Options, RecorderBuilder};
-use crate::capture::{Captured, Capturer};
+use crate::capture::Capturer;
+use crate::captured::Captured;
 use crate::pace::Pace;
 use crate::queue::Queue;
 use crate::selection::Selection;
@@ -55,6 +56,7 @@ pub struct Recorder {
     options: Options,
     pace: Pace,
     capturer: Option<Capturer>,
+    focus: Option<String>,
     queue: Arc<Queue<Job>>,
     thread: Option<JoinHandle<()>>,
     counts: Arc<Counts>,
@@ -110,6 +112,7 @@ impl Recorder {
             session,
             options,
             capturer: None,
+            focus: None,
             queue,
             thread,
             counts,
@@ -146,6 +149,7 @@ impl Recorder {
             self.hand_over_scalars();
             drop(self.queue.push(Job::Resumed(step)));
         }
+        self.pace.spent_elsewhere(Duration::from_nanos(self.counts.nanoseconds.load(Ordering::Relaxed)));
         let due = self.pace.due(step);
         self.budget = due;
         if self.scalars.len() < MOST_SCALARS {
@@ -162,7 +166,7 @@ impl Recorder {
                         self.fail(&format!("reading parameters panicked: {}", words_of(&*panic)));
                     }
                 }
-                self.pace.captured(step, begun.elapsed());
+                self.pace.captured(step, begun.elapsed(), budget);
             }
             None => {
                 if self.pace.is_before_due(step)
@@ -188,14 +192,19 @@ impl Recorder {
             None => {
                 let selection = Arc::new(Selection::of(model, &self.options));
                 drop(self.queue.push(Job::Selection(selection.clone())));
-                Capturer::new(selection, self.options.gradients)
+                Capturer::new(selection, self.options.clone())
             }
         };
         let capturer = self.capturer.insert(capturer);
+        capturer.watched.focus.clone_from(&self.focus);
         let mut captured = capturer.capture(step, source, Some(budget));
         if self.pace.due(step.saturating_add(1)).is_some() {
             // Every step is captured: the sample of this one is that before the next.
             capturer.keep(step, &captured.sample);
+        }
+        if let Some(selection) = captured.selection.take() {
+            // Before the capture, and never lost with it.
+            drop(self.queue.push(Job::OtherRows(selection)));
         }
         captured.time_ms = now_ms();
         captured.share =
@@ -243,6 +252,12 @@ impl Recorder {
             (self.options.trouble)(&format!("session {}: {line}", self.session));
             self.last_trouble = Some(line.to_owned());
         }
+    }
+
+    /// From the next snapshot on there is more of this parameter: a finer picture of it and of its gradient, and the size of
+    /// every row and column. `None` ends that.
+    pub fn focus(&mut self, parameter: Option<&str>) {
+        self.focus = parameter.map(str::to_owned);
     }
 
     /// Keeps a text with a step: what the model writes, or what somebody has to say.

@@ -1,5 +1,7 @@
 //! What of a model is recorded: which parameters, and which elements and rows of them.
 
+use std::collections::BTreeMap;
+
 use quantviz_core::{DTypeClass, Model, ParameterId, PlanHeader, PlannedEmbedding, Role, Seeded, shown_rows};
 
 use crate::builder::Options;
@@ -12,6 +14,8 @@ const VECTOR_SAMPLE: usize = 32;
 const MOST_SAMPLED: usize = 1 << 15;
 /// Rows of an embedding that are shown.
 const ROWS: usize = 4_096;
+/// The stratum of rows that come often: see [`shown_rows`].
+const OFTEN: u8 = 1;
 /// Elements that are counted for a histogram, in runs that lie in one or two cache lines each.
 const COUNTED: u64 = 8_192;
 const RUN: u64 = 64;
@@ -37,6 +41,13 @@ pub(crate) struct Embedding {
     /// Whether these are all, in order.
     pub(crate) is_whole: bool,
     pub(crate) labels: Vec<String>,
+}
+
+impl Embedding {
+    /// Whether a row is one of those that are shown.
+    pub(crate) fn shows(&self, row: u64) -> bool {
+        self.is_whole || self.rows.binary_search_by_key(&row, |it| it.0).is_ok()
+    }
 }
 
 impl Selection {
@@ -69,22 +80,42 @@ impl Selection {
             (0..).zip(&header.parameters).filter(|(_, it)| it.role == Role::Embedding && it.shape.len() == 2);
         let embeddings = embeddings.map(|(parameter, it)| {
             let (rows, width) = it.rows_and_columns();
-            let labels = options.labels_of(&it.name, it.part);
             let shown = shown_rows(rows, ROWS, &options.rows, &mut Seeded::new(options.seed ^ 2, &it.name));
-            let labels = match labels {
-                Some(all) => shown.iter().map(|&(row, _)| label(all, row)).collect(),
-                None => Vec::new(),
-            };
             Embedding {
                 parameter,
                 width: usize::try_from(width).unwrap_or(0),
                 is_whole: shown.len() as u64 == rows,
+                labels: labels(options.labels_of(&it.name, it.part), &shown),
                 rows: shown,
-                labels,
             }
         });
         let (sample, runs, embeddings) = (sample.collect(), runs.collect(), embeddings.collect());
-        Selection { header, ids, sample, runs, embeddings }
+        let mut selection = Selection { header, ids, sample, runs, embeddings };
+        for at in 0..selection.embeddings.len() {
+            let it = &selection.embeddings[at];
+            let counts = options.frequencies.get(&selection.header.parameters[it.parameter].name);
+            let Some(counts) = counts.filter(|_| !it.is_whole) else { continue };
+            let (rows, _) = selection.header.parameters[it.parameter].rows_and_columns();
+            let mut order: Vec<u64> = (0..rows.min(counts.len() as u64)).collect();
+            order.sort_by_key(|&row| std::cmp::Reverse(counts[row as usize]));
+            selection = selection.with_frequent(at, &order, options);
+        }
+        selection
+    }
+
+    /// The same with other rows of an embedding in the place of those that were thought to come often.
+    pub(crate) fn with_frequent(&self, embedding: usize, frequent: &[u64], options: &Options) -> Self {
+        let mut changed = self.clone();
+        let Some(it) = changed.embeddings.get_mut(embedding) else { return changed };
+        let mut rows: BTreeMap<u64, u8> = it.rows.iter().copied().filter(|it| it.1 != OFTEN).collect();
+        let room = it.rows.len() - rows.len();
+        let new: Vec<u64> =
+            frequent.iter().copied().filter(|row| !rows.contains_key(row)).take(room).collect();
+        rows.extend(new.into_iter().map(|row| (row, OFTEN)));
+        it.rows = rows.into_iter().collect();
+        let planned = &self.header.parameters[it.parameter];
+        it.labels = labels(options.labels_of(&planned.name, planned.part), &it.rows);
+        changed
     }
 
     /// Whether a model is still the one that this was made of.
@@ -107,6 +138,10 @@ impl Selection {
     }
 }
 
+fn labels(all: Option<&Vec<String>>, rows: &[(u64, u8)]) -> Vec<String> {
+    all.map_or_else(Vec::new, |all| rows.iter().map(|&(row, _)| label(all, row)).collect())
+}
+
 /// Runs of elements that are spread over a tensor.
 fn runs_of(elements: u64, seeded: &mut Seeded) -> Vec<(u64, u64)> {
     if elements <= COUNTED {
@@ -117,7 +152,7 @@ fn runs_of(elements: u64, seeded: &mut Seeded) -> Vec<(u64, u64)> {
 }
 
 /// What a row is called: inert text, so that nothing in it can turn what is around it.
-fn label(labels: &[String], row: u64) -> String {
+pub(crate) fn label(labels: &[String], row: u64) -> String {
     let label = usize::try_from(row).ok().and_then(|row| labels.get(row));
     let Some(label) = label else { return format!("#{row}") };
     let is_odd = |it: char| {

@@ -8,8 +8,9 @@ use quantviz_core::{
     ArrayWriter, RecordKind, Result, RunNote, ScalarBatch, SessionId, SnapshotStore, StateMessage, Track,
 };
 
+use crate::allowance::Allowance;
 use crate::builder::Options;
-use crate::capture::Captured;
+use crate::captured::Captured;
 use crate::delivery::{Delivery, Parcel};
 use crate::encode::{Encoder, Piece};
 use crate::queue::{Queue, Taken};
@@ -17,11 +18,16 @@ use crate::selection::Selection;
 
 /// Captures that wait to be made snapshots of.
 const WAITING: usize = 2;
+/// What takes long, and can wait, goes on as long as this thread has had less than so much of the share of time that
+/// recording may take.
+const SHARE_OF_SHARE: f64 = 0.25;
 
 /// What the training thread hands over.
 pub(crate) enum Job {
     /// From here on, captures are of another selection.
     Selection(Arc<Selection>),
+    /// From here on, captures have other rows of embeddings.
+    OtherRows(Arc<Selection>),
     /// The run has gone back to this step.
     Resumed(u64),
     Capture(Box<Captured>),
@@ -43,6 +49,8 @@ pub(crate) struct Counts {
     pub(crate) bytes: AtomicU64,
     /// On the way to stores.
     pub(crate) lost: AtomicU64,
+    /// That the thread was busy.
+    pub(crate) nanoseconds: AtomicU64,
 }
 
 pub(crate) struct Worker {
@@ -96,6 +104,8 @@ impl Worker {
                         Err(error) => (self.options.trouble)(&format!("session {}: {error}", self.session)),
                     }
                     self.spent += begun.elapsed();
+                    let spent = u64::try_from(self.spent.as_nanos()).unwrap_or(u64::MAX);
+                    self.counts.nanoseconds.store(spent, Ordering::Relaxed);
                     self.count_lost();
                 }
                 Taken::Nothing => {}
@@ -140,6 +150,12 @@ impl Worker {
                 self.encoder = Some(Encoder::new(session, self.options.clone(), selection));
                 Vec::new()
             }
+            Job::OtherRows(selection) => {
+                if let Some(encoder) = &mut self.encoder {
+                    encoder.show_other_rows(selection);
+                }
+                Vec::new()
+            }
             Job::Resumed(step) => {
                 self.begins = Some(step);
                 self.epoch += 1;
@@ -150,11 +166,10 @@ impl Worker {
                 Vec::new()
             }
             Job::Capture(captured) => {
-                // What takes long is done as long as all of it stays within the share of time that was asked for.
-                let may_look =
-                    self.spent.as_secs_f64() < self.options.share * self.begun.elapsed().as_secs_f64();
+                let share = SHARE_OF_SHARE * self.options.share * self.begun.elapsed().as_secs_f64();
+                let left = Duration::from_secs_f64(share).saturating_sub(self.spent);
                 match &mut self.encoder {
-                    Some(encoder) => encoder.encode(&captured, self.seq, self.epoch, may_look)?,
+                    Some(encoder) => encoder.encode(&captured, self.seq, self.epoch, Allowance::of(left))?,
                     None => Vec::new(),
                 }
             }

@@ -1,12 +1,14 @@
 //! What several ranks recorded is read as one: held against the whole that they share out.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array1, Array2, Axis, s};
 use quantviz_core::{
     MemorySource, ModelAtStep, ParameterSource, Quantity, RangeSummary, Rank, Run, Seeded, Shard, SourceExt,
     StepReading, bf16,
 };
 use quantviz_record::{Import, Recorder, RecorderBuilder};
-use quantviz_store::MemoryStore;
+use quantviz_store::{Export, ExportFormat, MemoryStore};
 
 const RANKS: u32 = 4;
 
@@ -139,6 +141,31 @@ fn parts_along_another_axis_are_where_they_are_said_to_be() {
     let truth = flat.iter().filter(|it| **it < 0.0).count() as f64 / flat.len() as f64;
     assert!((below - truth).abs() < 0.01, "{below} {truth}");
     assert_eq!(histogram.parts.map(|it| (it.recorded, it.of)), Some((4, 4)));
+}
+
+/// Tables have the whole in one row, and what each of them recorded where that is asked for.
+#[test]
+fn tables_have_one_row_for_a_parameter() {
+    let whole = noise(64, 16, 8);
+    let store =
+        record(&[0, 1, 2, 3], |it, _| it, 2, |index, _| MemorySource::new().with("w", rows(&whole, index)));
+    let lines = |export: Export| -> Vec<Vec<String>> {
+        let mut csv = Vec::new();
+        let written = read(&store, |run| export.stream(run, &mut csv, &|_| ControlFlow::Continue(())));
+        written.expect("memory can be written");
+        let csv = String::from_utf8(csv).expect("UTF-8");
+        csv.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    };
+    let together = lines(Export::new(ExportFormat::Csv));
+    assert_eq!(together.len(), 1 + 2, "a head, and two steps");
+    assert_eq!(together[0][..4], ["step", "parameter", "min", "max"]);
+    let truth = truth(&whole);
+    for row in &together[1..] {
+        let [min, max] = [2, 3].map(|at| row[at].parse::<f32>().ok().map(f64::from));
+        assert_eq!((min, max), (truth.min(), truth.max()));
+    }
+    let each = lines(Export::new(ExportFormat::Csv).each_rank());
+    assert_eq!((each.len(), &*each[0][1]), (1 + 2 * 4, "rank"));
 }
 
 /// A rank that is missing is told of: by how many ranks there are, how many parts, and how many elements.

@@ -170,3 +170,63 @@ fn summaries_have_the_statistics() {
     assert!(summary.quantity(Quantity::Std, 0).is_some() && summary.quantity(Quantity::RowPeak, 0).is_some());
     assert!(summary.row::<bf16>("w.hist", 0).is_none(), "it is not worth keeping");
 }
+
+/// Of a weight whose upper half alone is trained.
+#[test]
+fn pictures_show_where_a_matrix_changes() {
+    let store = MemoryStore::new();
+    let mut recorder = builder(&store).start().expect("a store");
+    let steps = [0u64, 1, 2, 3, 5];
+    for step in steps {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let mut weight = noise(&[48, 72], 1, 1.0);
+        weight.slice_mut(ndarray::s![..24, ..]).mapv_inplace(|it| it + 0.25 * step as f32);
+        recorder.record(step, &MemorySource::new().with("w", weight), &[]);
+    }
+    recorder.finish();
+    let run = Run::open(&store, &id()).expect("a session");
+    let (_, snapshots) = run.nearest(5).expect("readable").expect("one");
+    let (snapshot, arrays) = (&snapshots[0].0, snapshots[0].0.arrays());
+    let since = snapshot.header().changed_since[0];
+    assert!(steps[..4].contains(&since), "{since}");
+    assert_eq!(arrays.get::<u32>("t.change.of").expect("which").to_vec(), [0]);
+    let scale = arrays.number("t.change_scale", 0).expect("a scale");
+    assert!((scale - 0.25 * (5 - since) as f32).abs() < 1e-3, "{scale} since {since}");
+    let cells = arrays.get::<u8>("t.change").expect("a picture");
+    assert!(cells[..288].iter().all(|&it| it > 250) && cells[288..].iter().all(|&it| it == 0), "{cells:?}");
+}
+
+#[test]
+fn there_is_more_of_what_somebody_has_chosen() {
+    let (store, troubles) = (MemoryStore::new(), std::sync::Arc::new(std::sync::Mutex::new(Vec::new())));
+    let heard = troubles.clone();
+    let builder = builder(&store).on_trouble(move |line| heard.lock().expect("alone").push(line.to_owned()));
+    let mut recorder = builder.start().expect("a store");
+    let name = "transformer.h.0.mlp.c_fc.weight";
+    recorder.focus(Some(name));
+    record(&mut recorder, 0..3);
+    recorder.focus(Some("mlp"));
+    record(&mut recorder, 3..4);
+    recorder.focus(None);
+    record(&mut recorder, 4..6);
+    recorder.finish();
+    let run = Run::open(&store, &id()).expect("a session");
+    let at = |step| run.nearest(step).expect("readable").expect("one").1.remove(0).0;
+    let snapshot = at(2);
+    let focus = snapshot.header().focus.clone().expect("a focus");
+    assert_eq!((focus.parameter, focus.coverage, focus.cells, focus.scales.len()), (2, 1.0, [64, 32], 2));
+    let arrays = snapshot.arrays();
+    assert_eq!(arrays.slot("focus.picture").expect("pictures").shape, [2, 64, 64]);
+    let truth = noise(&[128, 32], 3, 0.1);
+    let rows = arrays.get::<bf16>("focus.row_rms").expect("rows");
+    assert_eq!((rows.len(), arrays.get::<bf16>("focus.col_rms").map(|it| it.len())), (128, Some(32)));
+    for (row, told) in truth.rows().into_iter().zip(rows.iter()) {
+        let rms = (row.iter().map(|it| it * it).sum::<f32>() / 32.0).sqrt();
+        assert!((told.to_f32() / rms - 1.0).abs() < 0.01, "{told} {rms}");
+    }
+    let largest = truth.iter().fold(0.0f32, |largest, it| largest.max(it.abs()));
+    assert_eq!(focus.scales[1], largest);
+    assert!(at(5).header().focus.is_none() && at(5).arrays().slot("focus.picture").is_none());
+    let troubles = troubles.lock().expect("alone");
+    assert!(troubles.iter().all(|it| it.contains("mlp: there is no such parameter")) && !troubles.is_empty());
+}

@@ -9,6 +9,7 @@
 //! - [`hostile`] is the table of files that no reader may trust, with what has to become of each.
 //! - [`Behaving`] is a store that fails, stands still or tells of what it was asked; [`Proxy`] a line to a server that breaks
 //!   when a test says so.
+//! - [`Rounds`] tells what something costs on a machine that is never quiet.
 //! - [`SmallGpt`] writes a training run that never happened.
 //! - [`mutations`] damages a valid file in ways that parsers get wrong.
 //!
@@ -30,6 +31,7 @@ mod pack;
 pub mod pickle;
 mod proxy;
 mod random;
+mod rounds;
 pub mod safetensors;
 mod sessions;
 pub mod strategies;
@@ -42,5 +44,6 @@ pub use mutate::{mutate, mutations};
 pub use onnx::OnnxBuilder;
 pub use pack::pack;
 pub use proxy::Proxy;
+pub use rounds::{Cost, Rounds};
 pub use safetensors::SafetensorsBuilder;
 pub use sessions::SmallGpt;

@@ -14,8 +14,9 @@ const ROWS: usize = 8;
 const LANES: usize = 16;
 
 /// A matrix that is being looked at, row after row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MatrixLook {
+    most_cells: usize,
     rows: usize,
     columns: usize,
     /// The next row.
@@ -71,13 +72,34 @@ pub struct Look {
     pub cell_peak: Vec<f32>,
 }
 
+impl Default for MatrixLook {
+    fn default() -> Self {
+        MatrixLook::with_cells(THUMBNAIL)
+    }
+}
+
 impl MatrixLook {
+    /// Looks whose pictures have at most so many rows, and columns: [`THUMBNAIL`], if nothing is said.
+    pub fn with_cells(most: usize) -> Self {
+        MatrixLook {
+            most_cells: most,
+            rows: 0,
+            columns: 0,
+            at: 0,
+            pending: 0,
+            sums: ColumnSums::default(),
+            piece: Vec::new(),
+            looked: Totals::default(),
+            look: Look::default(),
+        }
+    }
+
     /// A matrix of so many rows and columns. What an earlier look has taken of memory is used again.
     pub fn begin(&mut self, rows: usize, columns: usize) {
         (self.rows, self.columns, self.at, self.pending) = (rows, columns, 0, 0);
         self.sums.begin(columns);
         self.piece.clear();
-        let cells = (rows.min(THUMBNAIL), columns.min(THUMBNAIL));
+        let cells = (rows.min(self.most_cells), columns.min(self.most_cells));
         let mut bands = std::mem::take(&mut self.looked.rows_in_band);
         refill(&mut bands, cells.0, 0.0);
         self.looked =

@@ -39,7 +39,7 @@ pub use run::{History, Note as RunNote, Run, RunState, Series, StateMessage};
 pub use scalars::{Scalar, ScalarBatch};
 pub use segment::{Cell, Segment, SegmentHeader};
 pub use shards::Shard;
-pub use snapshot::{CaptureCost, EmbeddingState, Snapshot, SnapshotHeader, index_name};
+pub use snapshot::{CaptureCost, EmbeddingState, Focus, Guest, Snapshot, SnapshotHeader, index_name};
 pub use statistics::Statistics;
 pub use store::{Opening, SessionInfo, SnapshotStore, Writer};
 pub use timeline::Timeline;

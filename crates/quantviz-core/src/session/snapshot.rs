@@ -45,6 +45,60 @@ pub struct SnapshotHeader {
     /// The embeddings, in the order of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub embeddings: Vec<EmbeddingState>,
+    /// The parameter that somebody wants to see more of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focus: Option<Focus>,
+    /// The steps since which the matrices in `t.change` have changed so, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_since: Vec<u64>,
+}
+
+/// What a snapshot has more of, since somebody asked for it: `focus.picture` in finer cells, and the root mean squares of all
+/// rows and columns in `focus.row_rms` and `focus.col_rms`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Focus {
+    /// Its place in the catalogue.
+    pub parameter: u32,
+    /// The share of its rows that were looked at.
+    pub coverage: f32,
+    /// What the largest code stands for in the pictures of sizes, of largest values, and of the gradient if there is one.
+    pub scales: Vec<f32>,
+    /// How many rows and columns the pictures have in use.
+    pub cells: [u32; 2],
+}
+
+impl Focus {
+    /// A parameter by its place, before anything was seen of it.
+    pub fn on(parameter: u32, coverage: f32) -> Self {
+        Focus { parameter, coverage, scales: Vec::new(), cells: [0, 0] }
+    }
+
+    /// With the scales of pictures that have so many cells.
+    #[must_use]
+    pub fn with_pictures(self, scales: Vec<f32>, cells: [u32; 2]) -> Self {
+        Focus { scales, cells, ..self }
+    }
+}
+
+/// A row of an embedding that is not always shown, and stands out now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Guest {
+    /// The row.
+    pub row: u64,
+    /// What it is called, where somebody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Its length.
+    pub norm: f32,
+}
+
+impl Guest {
+    /// A row with its length.
+    pub fn new(row: u64, label: Option<String>, norm: f32) -> Self {
+        Guest { row, label, norm }
+    }
 }
 
 /// What a capture cost.
@@ -60,7 +114,7 @@ pub struct CaptureCost {
 }
 
 /// How well the positions of an embedding's rows speak for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EmbeddingState {
     /// Of the variance of all rows, the share along each of the three directions that are shown.
@@ -71,6 +125,9 @@ pub struct EmbeddingState {
     pub drift: f32,
     /// The step at which the rows were read.
     pub as_of: u64,
+    /// Rows that are not always shown, and stand out now, in the order of `guest_position`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guests: Vec<Guest>,
 }
 
 impl SnapshotHeader {
@@ -92,6 +149,8 @@ impl SnapshotHeader {
             cost: CaptureCost::default(),
             left_out: Vec::new(),
             embeddings: Vec::new(),
+            focus: None,
+            changed_since: Vec::new(),
         }
     }
 
@@ -111,7 +170,13 @@ impl CaptureCost {
 impl EmbeddingState {
     /// The shares of the three directions and of the best three, and how far the mean has gone.
     pub fn new(shares: [f32; 3], best: f32, drift: f32, as_of: u64) -> Self {
-        EmbeddingState { shares, best, drift, as_of }
+        EmbeddingState { shares, best, drift, as_of, guests: Vec::new() }
+    }
+
+    /// With rows that stand out.
+    #[must_use]
+    pub fn with_guests(self, guests: Vec<Guest>) -> Self {
+        EmbeddingState { guests, ..self }
     }
 }
 

@@ -93,6 +93,13 @@ pub(super) const KINDS: &[Kind] = &[
         index: Some("row_change_row"),
     },
     Kind {
+        array: "grad",
+        field: "row_grad",
+        over: Over::Embedding,
+        beside: &[],
+        index: Some("row_grad_row"),
+    },
+    Kind {
         array: NEIGHBOURS,
         field: "neighbours",
         over: Over::Embedding,

@@ -281,9 +281,9 @@ mod tests {
     #[test]
     fn elements_of_parts_are_somewhere_in_the_whole() {
         let whole = ndarray::Array3::from_shape_fn((2, 8, 3), |(a, b, c)| (a * 24 + b * 3 + c) as u64);
-        for (before, part) in [(0, 3), (3, 5)] {
-            let within = Within { part, whole: 8, before, inner: 3 };
-            let there = whole.slice(ndarray::s![.., before as usize..(before + part) as usize, ..]);
+        for (before, part) in [(0usize, 3usize), (3, 5)] {
+            let within = Within { part: part as u64, whole: 8, before: before as u64, inner: 3 };
+            let there = whole.slice(ndarray::s![.., before..before + part, ..]);
             for (at, place) in there.iter().enumerate() {
                 assert_eq!(within.place(at as u64), *place);
             }

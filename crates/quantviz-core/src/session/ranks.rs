@@ -13,7 +13,7 @@ pub(super) struct Ranks<'a> {
 }
 
 /// A rank is waited for so many intervals.
-const INTERVALS: u64 = 2;
+const INTERVALS: u8 = 2;
 
 impl<'a> Ranks<'a> {
     /// Of snapshots in the order of their steps, each rank having one of a step.
@@ -26,7 +26,7 @@ impl<'a> Ranks<'a> {
             between.sort_unstable();
             between.get(between.len() / 2).copied()
         };
-        let patience = by_rank.values().filter_map(usual).max().unwrap_or(0).saturating_mul(INTERVALS);
+        let patience = by_rank.values().filter_map(usual).max().unwrap_or(0).saturating_mul(INTERVALS.into());
         Ranks { by_rank, patience }
     }
 
@@ -47,7 +47,7 @@ impl<'a> Ranks<'a> {
             let has = |records: &&Vec<&Record>| records.binary_search_by_key(&step, |it| it.step).is_ok();
             self.by_rank.values().filter(has).count()
         };
-        let last = self.steps().into_iter().rev().take(1 + INTERVALS as usize);
+        let last = self.steps().into_iter().rev().take(1 + usize::from(INTERVALS));
         last.max_by_key(|&step| (recorded(step), step))
     }
 

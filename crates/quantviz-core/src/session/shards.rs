@@ -98,6 +98,8 @@ pub(super) struct Held {
     pub(super) parts: Vec<Vec<Place>>,
     /// How many parts there would have to be.
     pub(super) of: u32,
+    /// By which part it is said to be, the place among `parts`.
+    said: HashMap<u32, usize>,
 }
 
 /// Who holds what, in the order of the first plan, and behind that what only later ones have.
@@ -110,7 +112,7 @@ pub(super) fn held(sides: &[Known<'_>]) -> Vec<Held> {
         for (at, parameter) in known.plan.parameters.iter().enumerate() {
             let occurrence = occurred.entry(&parameter.name).or_default();
             let held = *by_name.entry((&parameter.name, *occurrence)).or_insert_with(|| {
-                all.push(Held { parts: Vec::new(), of: 1 });
+                all.push(Held { parts: Vec::new(), of: 1, said: HashMap::new() });
                 all.len() - 1
             });
             *occurrence += 1;
@@ -122,13 +124,23 @@ pub(super) fn held(sides: &[Known<'_>]) -> Vec<Held> {
 
 impl Held {
     fn add(&mut self, sides: &[Known<'_>], place: Place) {
-        let is_same = |part: &&mut Vec<Place>| part.iter().all(|&it| !differ(sides, it, place));
-        match self.parts.iter_mut().find(is_same) {
-            Some(part) => part.push(place),
-            None => self.parts.push(vec![place]),
+        let shard = planned(sides, place).and_then(|it| it.shard);
+        let part = match shard {
+            Some(shard) => self.said.get(&shard.index).copied(),
+            // Whoever is like the first of a part is like all of them.
+            None => {
+                self.parts.iter().position(|part| part.first().is_some_and(|&it| !differ(sides, it, place)))
+            }
+        };
+        match part {
+            Some(part) => self.parts[part].push(place),
+            None => {
+                shard.map(|it| self.said.insert(it.index, self.parts.len()));
+                self.parts.push(vec![place]);
+            }
         }
-        let said = planned(sides, place).and_then(|it| it.shard).map_or(1, Shard::of);
-        self.of = self.of.max(said).max(u32::try_from(self.parts.len()).unwrap_or(u32::MAX));
+        self.of =
+            self.of.max(shard.map_or(1, Shard::of)).max(u32::try_from(self.parts.len()).unwrap_or(u32::MAX));
     }
 
     /// Whether it is shared out.
@@ -171,13 +183,11 @@ fn planned<'a>(sides: &[Known<'a>], place: Place) -> Option<&'a PlannedParameter
     sides.get(place.side)?.plan.parameters.get(place.at)
 }
 
-/// Whether two ranks have different parts of a parameter. See the top of this file.
+/// Whether two ranks have different parts of a parameter, of which nobody said which part it is. See the top of this file.
 fn differ(sides: &[Known<'_>], one: Place, two: Place) -> bool {
     let (Some(a), Some(b)) = (planned(sides, one), planned(sides, two)) else { return false };
-    match (a.shard, b.shard) {
-        (Some(a), Some(b)) => return a.index != b.index,
-        _ if a.shape != b.shape => return true,
-        _ => {}
+    if a.shape != b.shape {
+        return true;
     }
     let (a, b) = (&sides[one.side], &sides[two.side]);
     if a.step != b.step {

@@ -155,7 +155,7 @@ pub(crate) struct InspectOptions {
     #[arg(long = "layer", value_name = "NAME")]
     pub(crate) layers: Vec<String>,
 
-    /// Make histograms of N bins, between the smallest and the largest stored value
+    /// Make histograms of N bins, between the smallest and the largest stored value; of a session, of the 64 bins that were recorded
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(crate) bins: Option<u32>,
 

@@ -2,14 +2,13 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use quantviz::view::{GroupHeading, Inspection, ParameterTable, Place, Request};
+use quantviz::view::{GroupHeading, Inspection, ParameterTable, Place, Request, SnapshotView};
 use quantviz::{Error, Limits, format_of};
 
 use crate::Exit;
 use crate::args::InspectOptions;
-use crate::claims::usage;
 use crate::models::{self, Choice, Chosen};
 use crate::named::{Found, Names};
 use crate::outcome::Outcome;
@@ -40,31 +39,23 @@ pub(crate) fn run(
             Found::Session(session) => sessions.push(session),
         }
     }
-    match (&paths[..], &sessions[..]) {
-        (_, []) => inspect_files(&paths, request, options, terminal),
-        ([], sessions) => snapshots::run(sessions, &request, options, terminal),
-        _ => Err(usage("sessions and files are shown one after the other: name them in two commands")),
+    let recorded = snapshots::views(&sessions, &request)?;
+    if paths.is_empty() && !recorded.is_empty() {
+        return snapshots::show(&recorded, &request, options, terminal);
     }
-}
-
-fn inspect_files(
-    paths: &[PathBuf],
-    request: Request,
-    options: &InspectOptions,
-    terminal: &mut Terminal<'_>,
-) -> Result<Exit, Trouble> {
     let inspector = Inspector { request, limits: options.limits.limits() };
-    match Choice::of(paths)? {
-        Choice::One(path) => inspector.print_one(&path, options, terminal),
-        Choice::Several(groups) => {
-            let groups = inspector.with_the_names(groups)?;
-            if options.json {
-                inspector.print_array(groups, terminal)
-            } else {
-                inspector.print_all(&groups, options, terminal)
-            }
-        }
+    let groups = match Choice::of(&paths)? {
+        Choice::One(path) if recorded.is_empty() => return inspector.print_one(&path, options, terminal),
+        Choice::One(path) => vec![vec![Chosen { path, place: Place::default() }]],
+        Choice::Several(groups) => groups,
+    };
+    let groups = inspector.with_the_names(groups)?;
+    if options.json {
+        return inspector.print_array(groups, &recorded, terminal);
     }
+    let exit = inspector.print_all(&groups, options, terminal)?;
+    snapshots::print(&recorded, &inspector.request, "\n", terminal)?;
+    Ok(exit)
 }
 
 struct Inspector {
@@ -148,8 +139,13 @@ impl Inspector {
         }
     }
 
-    /// An array in the order of the paths; each model is written while it is measured.
-    fn print_array(&self, groups: Vec<Vec<Chosen>>, terminal: &mut Terminal<'_>) -> Result<Exit, Trouble> {
+    /// An array in the order of the paths, behind which sessions stand; each model is written while it is measured.
+    fn print_array(
+        &self,
+        groups: Vec<Vec<Chosen>>,
+        recorded: &[SnapshotView],
+        terminal: &mut Terminal<'_>,
+    ) -> Result<Exit, Trouble> {
         let mut models: Vec<Chosen> = groups.into_iter().flatten().collect();
         models.sort_by(|one, other| one.path.cmp(&other.path));
         let mut outcome = Outcome::default();
@@ -169,7 +165,11 @@ impl Inspector {
                 }
             }
         }
-        terminal.out.write_all(if models.is_empty() { b"[]\n" } else { b"]\n" })?;
+        for (index, view) in (models.len()..).zip(recorded) {
+            terminal.out.write_all(if index == 0 { b"[" } else { b"," })?;
+            write_json(view, terminal.out)?;
+        }
+        terminal.out.write_all(if models.is_empty() && recorded.is_empty() { b"[]\n" } else { b"]\n" })?;
         Ok(outcome.exit())
     }
 

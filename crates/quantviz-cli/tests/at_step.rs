@@ -263,3 +263,65 @@ fn names_that_mean_something_else() {
     let (exit, _, err) = runs.run(&["compare", "grown@100", "grown@200", "--channels", "all"]);
     assert!(exit == Exit::Trouble && err.contains("need whole models"), "{err}");
 }
+
+/// Of checkpoints that are many steps apart, what changed is told by snapshots.
+#[test]
+fn where_checkpoints_change() {
+    let runs = Runs::new();
+    let text = runs.screen(&["sessions", "show", "grown"]);
+    assert!(
+        text.contains("where it changes: since the snapshot before, by size, at the last snapshot"),
+        "{text}"
+    );
+    assert!(text.contains("what changed most  by size"), "{text}");
+    let json = runs.json(&["sessions", "show", "grown"]);
+    assert_eq!(
+        (&json["grid"]["measure"], &json["moved"][0]["parameter"]),
+        (&"w.relative_change".into(), &"fc.weight".into())
+    );
+    // What grows by half has changed by a third of what it is then.
+    let change = json["moved"][0]["relative_change"].as_f64().expect("it changed");
+    assert!((change - 1.0 / 3.0).abs() < 0.02, "of a sample: {change}");
+    assert!(json["moved"][0]["update_ratio"].is_null());
+    let first = runs.json(&["sessions", "show", "grown", "--step", "100"]);
+    assert_eq!(first["grid"]["measure"], "w.std");
+    assert!(
+        runs.screen(&["sessions", "show", "grown", "--step", "100"])
+            .contains("standard deviation, at step 100")
+    );
+    let page = runs.run(&["report", "grown", "-o", "-"]).1;
+    assert!(page.contains("Change since the snapshot before, by size, at step 200"), "{page}");
+    assert!(!page.contains("not measured"));
+}
+
+#[test]
+fn sessions_and_files_together() {
+    let runs = Runs::new();
+    let file = runs.checkpoint("other.safetensors", 2.0);
+    let text = runs.screen(&["inspect", "grown@200", &file]);
+    let (at_file, at_session) = (text.find("other.safetensors"), text.find("grown@200"));
+    assert!(at_file.is_some() && at_file < at_session, "{text}");
+    let json = runs.json(&["inspect", "grown@200", &file]);
+    let schemas: Vec<&Value> = json.as_array().expect("both").iter().map(|it| &it["schema"]).collect();
+    assert_eq!(schemas, ["quantviz.inspect/1", "quantviz.snapshot/1"]);
+}
+
+#[test]
+fn fewer_bins_than_were_recorded() {
+    let runs = Runs::new();
+    let bins = |bins: &str| runs.json(&["inspect", "grown@100", "--param", "fc.weight", "--bins", bins]);
+    let shares = |json: &Value| -> Vec<f64> {
+        let shares = json["parameters"][0]["histogram"]["shares"].as_array().expect("counted");
+        shares.iter().map(|it| it.as_f64().expect("a share")).collect()
+    };
+    let (all, some) = (shares(&bins("64")), shares(&bins("16")));
+    assert_eq!((all.len(), some.len()), (64, 16));
+    assert!(all.chunks(4).zip(&some).all(|(four, one)| (four.iter().sum::<f64>() - one).abs() < 1e-12));
+    let (exit, _, err) = runs.run(&["inspect", "grown@100", "--bins", "48"]);
+    assert_eq!(exit, Exit::Trouble);
+    assert!(
+        err.contains("64 bins were recorded, which cannot be made into 48; ask for 64, 32, 16,"),
+        "{err}"
+    );
+    assert_eq!(err.lines().count(), 1, "{err}");
+}

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use quantviz::Rank;
+use quantviz::record::Recorder;
 use quantviz::store::SessionStore;
 use quantviz_cli::run;
 use quantviz_testkit::SmallGpt;
@@ -147,13 +148,14 @@ fn sessions_export() {
     let store = SessionStore::create(&folder.path().to_string_lossy()).expect("a store");
     for (session, of) in [("alone", 1), ("many", 2)] {
         let rank = Rank::new(0, of).expect("the first");
-        let gpt = SmallGpt { steps: 50, rank, ..SmallGpt::default() };
+        let gpt = SmallGpt { steps: 1000, every: 50, rank, ..SmallGpt::default() };
         gpt.write(&store, &session.parse().expect("a name")).expect("written");
     }
     let place = folder.path().to_string_lossy();
     let mut printed = Fields::default();
     for session in ["alone", "many"] {
-        let export = ["sessions", "export", session, "-o", "-", "--format", "json", "--store", &place];
+        let export =
+            ["sessions", "export", session, "-o", "-", "--format", "json", "--each-rank", "--store", &place];
         printed.of_command(&export);
     }
     printed.are(Page::read().section("quantviz sessions export"));
@@ -176,6 +178,14 @@ fn sessions() {
     write_tensors(&other, &tensors, &[3.0; 5]);
     let store = SessionStore::create(&place).expect("a store");
     SmallGpt::default().write(&store, &"gpt".parse().expect("a name")).expect("written");
+    // Of two that train together, each has a part of the same parameters.
+    for (rank, part) in [(0, &other), (1, &format!("{checkpoints}/step_1.safetensors"))] {
+        let rank = Rank::new(rank, 2).expect("one of two");
+        let place = SessionStore::create(&place).expect("a store");
+        let mut import = Recorder::builder("shared").rank(rank).to(place).import().expect("a store");
+        import.add(1, &quantviz::open(Path::new(part)).expect("written")).expect("recorded");
+        import.finish().expect("written");
+    }
 
     let page = Page::read();
     let check = |heading: &str, explained: Vec<String>, commands: &[&[&str]]| {
@@ -187,11 +197,20 @@ fn sessions() {
     };
     check("quantviz sessions import", vec![], &[&["sessions", "import", &checkpoints, "--session", "made"]]);
     check("quantviz sessions list", vec![], &[&["sessions", "list"]]);
-    let shown: [&[&str]; 2] = [&["sessions", "show", "gpt", "--step", "1000"], &["sessions", "show", "made"]];
+    let shown: [&[&str]; 3] = [
+        &["sessions", "show", "gpt", "--step", "1000"],
+        &["sessions", "show", "made"],
+        &["sessions", "show", "shared", "--step", "1"],
+    ];
     check("quantviz sessions show", vec![], &shown);
     let gradients = page.like("quantviz inspect SESSION", "parameters[].summary.", "parameters[].gradient.");
-    check("quantviz inspect SESSION", gradients, &[&["inspect", "gpt@400"], &["inspect", "made"]]);
-    let of_snapshots = ["session", "asked", "step", "thinned", "time_ms", "rank", "ranks_recorded", "ranks"];
+    check(
+        "quantviz inspect SESSION",
+        gradients,
+        &[&["inspect", "gpt@400"], &["inspect", "made"], &["inspect", "shared"]],
+    );
+    let of_snapshots =
+        ["session", "asked", "step", "thinned", "time_ms", "rank", "ranks_recorded", "ranks", "in_parts"];
     let of_snapshots = ["reference", "others[].model"]
         .iter()
         .flat_map(|model| of_snapshots.map(|field| format!("{model}.snapshot.{field}")));

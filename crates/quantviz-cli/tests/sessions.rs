@@ -169,7 +169,9 @@ fn several_ranks() {
         |at| SmallGpt { rank: Rank::new(at, 4).expect("one of four"), steps: 200, ..SmallGpt::default() };
     let runs = Runs::new().with("wide", &rank(0)).with("wide", &rank(2));
     let text = runs.screen(&["show", "wide", "--step", "100"]);
-    assert!(text.contains("2 of 4 ranks recorded this step; the numbers are those of rank 0"), "{text}");
+    assert!(text.contains("2 of 4 ranks recorded this step\n"), "both say the same: {text}");
+    let text = runs.screen(&["show", "wide"]);
+    assert!(text.contains("2 of 4 ranks at step 200"), "{text}");
 }
 
 #[test]

@@ -200,11 +200,12 @@ pub use scales::MeasuredQuantization;
 pub use scan::{Measured, Progress, Scan};
 pub use session::{
     ArrayElement, ArraySlot, ArrayWriter, Arrays, Budget, CaptureCost, Cell, Cursor, EmbeddingState, Entry,
-    Focus, Guest, History, ModelAtStep, Opening, Plan, PlanHeader, PlannedEmbedding, PlannedParameter,
-    Pruner, Pruning, Quantity, Rank, RankSnapshot, Record, RecordId, RecordKind, RecordedHistogram,
-    RecordedSample, RecordedSummary, Run, RunNote, RunState, SampledChange, SampledChanges, SampledSide,
-    Scalar, ScalarBatch, Segment, SegmentHeader, Series, SessionId, SessionInfo, Snapshot, SnapshotHeader,
-    SnapshotStore, StateMessage, Statistics, Timeline, Track, Writer, WrittenArrays, index_name, prune,
+    Focus, Guest, History, ModelAtStep, Opening, PartsRecorded, Plan, PlanHeader, PlannedEmbedding,
+    PlannedParameter, Probe, Pruner, Pruning, Quantity, Rank, RankSnapshot, Record, RecordId, RecordKind,
+    RecordedHistogram, RecordedSample, RecordedSummary, Run, RunNote, RunState, SampledChange,
+    SampledChanges, SampledSide, Scalar, ScalarBatch, Segment, SegmentHeader, Series, SessionId, SessionInfo,
+    Shard, Snapshot, SnapshotHeader, SnapshotStore, StateMessage, Statistics, StepReading, Timeline, Track,
+    Writer, WrittenArrays, index_name, prune,
 };
 pub use shape::Shape;
 pub use source::{Block, ParameterSource, Part, Sink, check_range, part_len, read_derived, read_elements};

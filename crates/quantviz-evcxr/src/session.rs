@@ -35,9 +35,9 @@ pub fn show_session(store: &dyn SnapshotStore, session: &str) -> Result<Session>
 
 impl Show for Session {
     fn plain(&self) -> String {
-        let RunPage { title, verdict, sentences, facts, moved, notes, .. } = &self.page;
+        let RunPage { title, verdict, sentences, facts, moved, moved_by, notes, .. } = &self.page;
         let mut lines = vec![title.clone(), format!("{verdict}. {}", sentences.join(" ")), facts.join(" · ")];
-        lines.extend(moved.iter().map(|it| format!("{}  update by size {}", it.parameter, it.update)));
+        lines.extend(moved.iter().map(|it| format!("{}  {moved_by} {}", it.parameter, it.update)));
         lines.extend(notes.last().map(|it| format!("step {}: {}", count(it.step), it.text)));
         lines.iter().map(|line| inert(&quantviz_core::one_line(line))).collect::<Vec<_>>().join("\n")
     }

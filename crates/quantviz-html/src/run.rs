@@ -125,7 +125,7 @@ fn cells(shown: &RunGrid, page: &RunPage, id: &str) -> Markup {
                         thead {
                             tr {
                                 th scope="col" { "parameter" }
-                                th scope="col" class="qv-number" { "update by size" }
+                                th scope="col" class="qv-number" { (page.moved_by) }
                                 th scope="col" class="qv-number" { "change since the snapshot before" }
                                 th scope="col" { "how it was measured" }
                             }

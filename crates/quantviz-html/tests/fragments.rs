@@ -275,3 +275,15 @@ fn pages_for_a_browser() {
     let told: Vec<&str> = set.panels[0].bars.iter().map(|bar| bar.tooltip.as_str()).collect();
     write("told.json", serde_json::to_string(&told).expect("texts"));
 }
+
+#[test]
+fn a_session_that_is_misspelt() {
+    let store = MemoryStore::new();
+    let error = |name: &str| RunPage::of_session(&store, name, 0).expect_err("there is none").to_string();
+    assert_eq!(error("run"), "no session is named \"run\"; nothing was recorded here");
+    let mut import = Recorder::builder("shakespeare").to(store.clone()).import().expect("a store");
+    import.add(1, &MemorySource::new().with("w", ndarray::arr1(&[0.5f32]))).expect("recorded");
+    import.finish().expect("written");
+    assert_eq!(error("shakespaere"), "no session is named \"shakespaere\"; the nearest is \"shakespeare\"");
+    assert_eq!(error("x9"), "no session is named \"x9\"; there is \"shakespeare\"");
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quantviz_core::{Budget, Error, Rank, Result, SessionId, SnapshotStore, TransformerPart, is_like};
+use quantviz_core::{Budget, Error, Rank, Result, SessionId, Shard, SnapshotStore, TransformerPart, is_like};
 
 use crate::import::Import;
 use crate::pace::Every;
@@ -37,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) heads: Option<usize>,
     pub(crate) seed: u64,
     pub(crate) rank: Rank,
+    pub(crate) shards: Vec<(String, Shard)>,
     pub(crate) resume: bool,
     pub(crate) patience: Duration,
     pub(crate) budget: Budget,
@@ -68,6 +69,7 @@ impl RecorderBuilder {
             heads: None,
             seed: 0,
             rank: Rank::ONLY,
+            shards: Vec::new(),
             resume: false,
             patience: Duration::from_secs(10),
             budget: Budget::default(),
@@ -165,6 +167,25 @@ impl RecorderBuilder {
         self.with(|it| it.rank = rank)
     }
 
+    /// This rank has a part only of parameters whose names are like a pattern, and which part that is. Of several patterns that a name is
+    /// like, the last one counts. Nobody has to say so: ranks that say different things of a parameter have different parts of it.
+    /// But only whoever says it shows where in the whole its samples are, and what is missing where a rank is.
+    ///
+    /// ```
+    /// use quantviz_core::{Rank, Shard};
+    /// use quantviz_record::Recorder;
+    ///
+    /// # let (rank, ranks) = (1, 4);
+    /// let builder = Recorder::builder("wide")
+    ///     .rank(Rank::new(rank, ranks)?)
+    ///     .shard("*.c_attn.weight", Shard::new(rank, ranks)?)
+    ///     .shard("*.c_proj.weight", Shard::new(rank, ranks)?.along(1));
+    /// # Ok::<(), quantviz_core::Error>(())
+    /// ```
+    pub fn shard(self, pattern: impl Into<String>, shard: Shard) -> Self {
+        self.with(|it| it.shards.push((pattern.into(), shard)))
+    }
+
     /// Takes a session over from whoever still seems to write it, as after a crash. What is there of steps before the first
     /// one that is recorded stays true.
     pub fn resume(self) -> Self {
@@ -258,6 +279,10 @@ impl RecorderBuilder {
 impl Options {
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.patterns.is_empty() || self.patterns.iter().any(|pattern| is_like(pattern, name))
+    }
+
+    pub(crate) fn shard_of(&self, name: &str) -> Option<Shard> {
+        self.shards.iter().rev().find(|(pattern, _)| is_like(pattern, name)).map(|(_, shard)| *shard)
     }
 
     pub(crate) fn labels_of(&self, name: &str, part: Option<TransformerPart>) -> Option<&Vec<String>> {

@@ -68,6 +68,7 @@ impl Selection {
         header.tags = options.tags.clone();
         header.every = options.every.words();
         header.counted = Some(COUNTED);
+        header.parameters.iter_mut().for_each(|it| it.shard = options.shard_of(&it.name));
         let most = (MOST_SAMPLED / header.parameters.len().max(1)).max(1);
         let sample = header.parameters.iter().map(|it| {
             let count = if it.matrix.is_some() { SAMPLE } else { VECTOR_SAMPLE }.min(most);

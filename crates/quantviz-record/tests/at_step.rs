@@ -91,6 +91,45 @@ fn a_quantized_model_is_compared_by_what_its_codes_stand_for() {
     assert_eq!(changes.unmatched[0], [("fc.bias".to_owned(), "it is not in the other".to_owned())]);
 }
 
+/// Where there is no room for all in one snapshot, those are shown whose turn it was before, and say when that was.
+#[test]
+fn what_takes_turns_is_of_the_last_turn() {
+    const PARAMETERS: usize = 600;
+    let checkpoint = |step: u64| {
+        let named = |source: MemorySource, at: usize| {
+            let value = step as f32 + at as f32 / 1024.0;
+            source.with(format!("layer{at}.weight"), Array2::from_elem((2, 3), value))
+        };
+        (0..PARAMETERS).fold(MemorySource::new(), named)
+    };
+    let steps = 30;
+    let checkpoints: Vec<MemorySource> = (1..=steps).map(|step| checkpoint(step * 100)).collect();
+    let store = recorded(16 << 10, &checkpoints);
+    let run = Run::open(&store, &"run".parse().expect("a name")).expect("there");
+    let last = run.snapshots().last().expect("one").id;
+    let summary = run.summary(last).expect("readable");
+    let taken = summary.arrays().slot("w.min").expect("of some").shape[0];
+    assert!(taken < PARAMETERS / 4, "they do take turns: {taken}");
+
+    let model = at(&store, steps * 100);
+    let mut told = std::collections::BTreeSet::new();
+    for at in 0..PARAMETERS {
+        let id = id(&model, &format!("layer{at}.weight"));
+        let summary = model.summary(id).expect("it had its turn");
+        let truth = f64::from(summary.as_of as f32 + at as f32 / 1024.0);
+        assert_eq!((summary.min, summary.max, summary.elements), (Some(truth), Some(truth), 6));
+        let histogram = model.histogram(id).expect("it had its turn");
+        let (width, bin) =
+            ((histogram.high - histogram.low) / 64.0, histogram.shares.iter().position(|it| *it == 1.0));
+        let low = histogram.low + width * bin.expect("all are the same") as f64;
+        let truth = f64::from(histogram.as_of as f32 + at as f32 / 1024.0);
+        assert!(low <= truth && truth < low + width, "{low} {truth}");
+        told.insert(summary.as_of);
+    }
+    assert_eq!(told.last(), Some(&(steps * 100)));
+    assert!(told.len() >= PARAMETERS / taken && told.len() <= PARAMETERS / taken + 2, "{told:?}");
+}
+
 /// Runs that sampled other elements of a parameter have nothing to compare of it.
 #[test]
 fn other_seeds_have_other_places() {

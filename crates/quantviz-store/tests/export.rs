@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quantviz_core::{
     ArrayWriter, Arrays, Budget, Cursor, DType, Entry, MemorySource, Opening, ParameterId, ParameterSource,
-    Plan, PlanHeader, Quantity, Rank, Record, RecordId, RecordKind, Result, Run, ScalarBatch, SessionId,
-    SessionInfo, SnapshotHeader, SnapshotStore, Track, Writer,
+    Plan, PlanHeader, PlannedEmbedding, Quantity, Rank, Record, RecordId, RecordKind, Result, Run, RunNote,
+    ScalarBatch, SessionId, SessionInfo, SnapshotHeader, SnapshotStore, Track, Writer,
 };
 use quantviz_store::{Export, ExportError, ExportFormat, Exported, MemoryStore};
 use quantviz_testkit::SmallGpt;
@@ -175,6 +175,14 @@ fn ranks_are_told_apart() {
             .expect("written");
     }
     let rows = cells(&text(&store, "run", &Export::new(ExportFormat::Csv)));
+    let of_step =
+        |step: u64| rows.keys().filter(|key| key[0] == step.to_string() && !key[1].is_empty()).count();
+    assert_eq!(
+        (of_step(50), of_step(200)),
+        (16, 16),
+        "one row for each step and parameter: both say the same"
+    );
+    let rows = cells(&text(&store, "run", &Export::new(ExportFormat::Csv).each_rank()));
     let key = |rank: &str| vec!["50".to_owned(), rank.to_owned(), "lm_head.weight".to_owned()];
     assert!(rows.contains_key(&key("0")) && rows.contains_key(&key("2")) && !rows.contains_key(&key("1")));
     let (bytes, _) = export(&store, "run", &Export::new(ExportFormat::Safetensors));
@@ -249,6 +257,79 @@ fn hostile_names() {
     let names: Vec<&str> =
         json["rows"].as_array().expect("rows").iter().filter_map(|it| it["parameter"].as_str()).collect();
     assert_eq!(names[1..], HOSTILE);
+}
+
+/// A session of two snapshots of an embedding of which rows 2, 5 and 9 are shown, with neighbours of the first two, notes, and
+/// probes of which one has another shape.
+fn told(store: &dyn SnapshotStore) {
+    let writer = store.open(&id("told"), Rank::ONLY, Opening::New).expect("nobody has it");
+    let source = MemorySource::new().with("wte", ndarray::Array2::<f32>::zeros((10, 4)));
+    let chosen: Vec<ParameterId> = source.model().parameter_ids().collect();
+    let mut header = PlanHeader::new("told", source.model(), &chosen);
+    header.embeddings.push(PlannedEmbedding::new(0, 3, 4));
+    let mut arrays = ArrayWriter::default();
+    arrays.push(Track::Light, "e.0.row", &[3], &[2u32, 5, 9]);
+    let (plan, written) = Plan::write(header, arrays).expect("a plan");
+    let mut seq = 0;
+    let mut append = |mut entry: Entry| {
+        seq += 1;
+        entry.seq = seq;
+        store.append(&writer, &entry).expect("kept");
+    };
+    append(Entry::new(RecordKind::Plan, 0, 0, written.bytes));
+    for (step, nearest) in [(0, [2u16, 1, 0, u16::MAX]), (10, [1, 2, 2, 0])] {
+        let mut arrays = ArrayWriter::default();
+        arrays.push(Track::Light, "w.std", &[1], &[0.5f32]);
+        arrays.push(Track::Heavy, "e.0.position", &[3, 3], &[0i16; 9]);
+        arrays.push(Track::Heavy, "e.0.neighbours", &[2, 2], &nearest);
+        let written =
+            SnapshotHeader::new("told", Rank::ONLY, step, plan.id()).write(arrays).expect("a snapshot");
+        append(Entry::snapshot(step, 0, written.bytes, written.summary_len));
+        let note = RunNote::new(step, "sample", format!("KING: \"{step}\",\nsaid he"));
+        append(Entry::new(RecordKind::Note, step, 0, serde_json::to_vec(&note).expect("JSON")));
+        for (name, shape) in [("attention", [2, 2]), ("odd", [1, 1 + usize::from(step > 0)])] {
+            let mut arrays = ArrayWriter::default();
+            let count: u8 = shape.iter().product::<usize>().try_into().expect("a few");
+            let values: Vec<f32> = (0..count).map(|at| step as f32 + f32::from(at)).collect();
+            arrays.push(Track::Light, "value", &shape, &values);
+            let written = arrays.finish(&serde_json::json!({ "schema": 1, "name": name })).expect("a probe");
+            append(Entry::new(RecordKind::Probe, step, 0, written.bytes));
+        }
+    }
+}
+
+#[test]
+fn notes_probes_and_neighbours() {
+    let store = store();
+    told(&store);
+    let (bytes, exported) = export(&store, "told", &Export::new(ExportFormat::Safetensors));
+    assert_eq!(exported.left_out, [""; 0]);
+    let arrays = Arrays::parse(bytes).expect("safetensors");
+    let shape = |name: &str| arrays.slot(name).unwrap_or_else(|| panic!("no {name}")).shape.clone();
+    assert_eq!(arrays.get::<u64>("wte/neighbours_row").expect("of these")[..], [2, 5]);
+    assert_eq!(shape("wte/neighbours"), [2, 2, 2]);
+    assert_eq!(
+        arrays.get::<u32>("wte/neighbours").expect("rows")[..],
+        [9, 5, 2, u32::MAX, 5, 9, 9, 2],
+        "rows, and not places among those that are shown"
+    );
+    assert_eq!((shape("probe/attention"), shape("probe/attention/steps")), (vec![2, 2, 2], vec![2]));
+    assert_eq!(numbers(&arrays, "probe/attention"), [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0]);
+    assert_eq!(arrays.get::<u64>("probe/attention/steps").expect("steps")[..], [0, 10]);
+    assert_eq!(
+        (numbers(&arrays, "probe/odd"), numbers(&arrays, "probe/odd~2")),
+        (vec![0.0], vec![10.0, 11.0])
+    );
+    let about: serde_json::Value = arrays.metadata().expect("metadata");
+    assert_eq!(about["notes"][1]["text"], "KING: \"10\",\nsaid he");
+
+    let (json, exported) = export(&store, "told", &Export::new(ExportFormat::Json).steps(0..=5));
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json["notes"].as_array().map(Vec::len), Some(1), "of the steps that were chosen");
+    assert_eq!((&json["notes"][0]["name"], &json["notes"][0]["step"]), (&"sample".into(), &0.into()));
+    assert_eq!(exported.left_out, ["2 probes, for which tables have no place: npz and safetensors have"]);
+    let (_, exported) = export(&store, "told", &Export::new(ExportFormat::Csv));
+    assert_eq!(exported.left_out[0], "2 notes, for which csv has no place: the other formats have");
 }
 
 /// A store that remembers the most that was read from it at once.
@@ -367,8 +448,9 @@ fn exports_for_python() {
     let (store, gpt) = (store(), SmallGpt { nan_from: Some(150), steps: 200, ..SmallGpt::default() });
     gpt.write(&store, &id("run")).expect("written");
     named(&store, &HOSTILE, &["std", "=1+1", "step"]);
+    told(&store);
     for &format in ExportFormat::ALL {
-        for name in ["run", "named"] {
+        for name in ["run", "named", "told"] {
             let (bytes, _) = export(&store, name, &Export::new(format));
             std::fs::write(folder.join(format!("{name}.{}", format.name())), bytes).expect("written");
         }

@@ -286,11 +286,11 @@ impl ChangesTable {
         if facts.iter().chain(rows.iter().map(|row| &row.decibels)).any(is_told) {
             notes.insert(1, "±: the standard error, since it is told from a sample".to_owned());
         }
-        ChangesTable { title: view.model.title(), facts, rows, unmatched: lines, notes }.with_whose(view)
+        ChangesTable { title: view.model.title(), facts, rows, unmatched: lines, notes }.with_ranks(view)
     }
 
-    fn with_whose(mut self, view: &ChangedView) -> Self {
-        self.notes.extend(view.model.snapshot.as_ref().and_then(StepName::whose));
+    fn with_ranks(mut self, view: &ChangedView) -> Self {
+        self.notes.extend(view.model.snapshot.as_ref().and_then(StepName::together));
         self
     }
 }

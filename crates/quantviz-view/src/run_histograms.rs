@@ -1,6 +1,6 @@
 //! How the weights of a parameter are spread, from the first snapshot to the last.
 
-use quantviz_core::{Result, Run, bf16, count};
+use quantviz_core::{ModelAtStep, RecordedHistogram, Result, Run, count};
 
 use crate::axis::{Axis, Tick};
 
@@ -48,17 +48,11 @@ impl HistogramStrip {
         let mut all: Vec<(&str, Vec<(u64, Read)>)> =
             wanted.iter().take(STRIPS).map(|name| (*name, Vec::new())).collect();
         for step in evenly(&steps, COLUMNS) {
-            let Some((step, ranks)) = run.nearest(step)? else { continue };
-            let Some((snapshot, plan)) = ranks.first() else { continue };
+            let Some(model) = ModelAtStep::with_samples_near(run, Some(step))? else { continue };
             for (name, columns) in &mut all {
-                let at = plan.header().parameter_named(name);
-                let read = at.and_then(|at| {
-                    let (low, width) = plan.grid(at)?;
-                    let shares: Vec<bf16> = snapshot.row("w.hist", at)?;
-                    let shares = shares.into_iter().map(bf16::to_f32).collect();
-                    usable(low, width, shares)
-                });
-                columns.push((step, read));
+                let id = model.parameter_named(name);
+                let read = id.and_then(|id| model.histogram(id)).and_then(usable);
+                columns.push((model.step(), read));
             }
         }
         Ok(all.into_iter().filter_map(|(name, columns)| HistogramStrip::between(name, columns)).collect())
@@ -105,12 +99,19 @@ impl HistogramStrip {
 }
 
 /// What can be drawn: a grid that is one, and shares of which some are there.
-fn usable(low: f32, width: f32, shares: Vec<f32>) -> Read {
-    let sum: f32 = shares.iter().sum();
+fn usable(histogram: RecordedHistogram) -> Read {
+    let RecordedHistogram { low, high, shares, .. } = histogram;
+    let width = (high - low) / shares.len() as f64;
+    grid(low, width, shares)
+}
+
+fn grid(low: f64, width: f64, shares: Vec<f64>) -> Read {
+    let sum: f64 = shares.iter().sum();
     let is_one = low.is_finite() && width.is_finite() && width > 0.0 && sum.is_finite() && sum > 0.0;
     let is_fair = shares.iter().all(|it| *it >= 0.0);
-    (is_one && is_fair)
-        .then(|| (f64::from(low), f64::from(width), shares.into_iter().map(|it| it / sum).collect()))
+    #[expect(clippy::cast_possible_truncation, reason = "a share")]
+    let share = |it: f64| (it / sum) as f32;
+    (is_one && is_fair).then(|| (low, width, shares.into_iter().map(share).collect()))
 }
 
 /// The shares on the bins of an axis: a bin that lies over several gives each its part.
@@ -147,8 +148,8 @@ mod tests {
     /// By sums: what lies below any border of the axis is the same before and after.
     #[test]
     fn histograms_on_different_grids_come_onto_one_axis() {
-        let coarse = usable(-1.0, 0.25, vec![0.0, 1.0, 2.0, 1.0, 0.0, 0.0, 0.0, 4.0]);
-        let fine = usable(-0.25, 0.03125, vec![3.0; 8]);
+        let coarse = grid(-1.0, 0.25, vec![0.0, 1.0, 2.0, 1.0, 0.0, 0.0, 0.0, 4.0]);
+        let fine = grid(-0.25, 0.03125, vec![3.0; 8]);
         let strip = HistogramStrip::between("w", vec![(0, fine.clone()), (10, None), (20, coarse.clone())]);
         let strip = strip.expect("there are some");
         assert_eq!((strip.axis.low, strip.axis.high), (-0.75, 1.0));
@@ -171,11 +172,11 @@ mod tests {
 
     #[test]
     fn what_is_no_histogram_is_left_out() {
-        assert!(usable(f32::NAN, 1.0, vec![1.0]).is_none());
-        assert!(usable(0.0, 0.0, vec![1.0]).is_none());
-        assert!(usable(0.0, 1.0, vec![f32::NAN, 1.0]).is_none());
-        assert!(usable(0.0, 1.0, vec![-1.0, 3.0]).is_none());
-        assert!(usable(0.0, 1.0, vec![0.0; 64]).is_none());
+        assert!(grid(f64::NAN, 1.0, vec![1.0]).is_none());
+        assert!(grid(0.0, 0.0, vec![1.0]).is_none());
+        assert!(grid(0.0, 1.0, vec![f64::NAN, 1.0]).is_none());
+        assert!(grid(0.0, 1.0, vec![-1.0, 3.0]).is_none());
+        assert!(grid(0.0, 1.0, vec![0.0; 64]).is_none());
         assert!(HistogramStrip::between("w", vec![(0, None)]).is_none());
         assert_eq!(evenly(&[], 3).count(), 0);
         assert_eq!(evenly(&[1, 2, 3, 4, 5], 3).collect::<Vec<_>>(), [1, 3, 5]);

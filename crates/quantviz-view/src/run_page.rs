@@ -1,10 +1,12 @@
 //! A training run on one page: what it has learnt, where it changes, how its weights and its embeddings went.
 
-use quantviz_core::{Quantity, Result, Run, RunNote, RunState, Scalar, SnapshotStore, count, number};
+use quantviz_core::{Error, ErrorKind, Result, Run, RunNote, RunState, Scalar, SnapshotStore, count, number};
 
 use crate::axis::{Axis, Tick};
 use crate::curve::Curve;
 use crate::learning::Trend;
+use crate::measure::Measure;
+use crate::nearest::nearest;
 use crate::run_histograms::HistogramStrip;
 use crate::run_places::EmbeddingView;
 use crate::session_grid::SessionGrid;
@@ -33,6 +35,8 @@ pub struct RunPage {
     pub grid: Option<RunGrid>,
     /// Those that move most.
     pub moved: Vec<RunMoved>,
+    /// What is said of how much these move.
+    pub moved_by: &'static str,
     /// How the weights of some of these are spread, from the first snapshot to the last.
     pub strips: Vec<HistogramStrip>,
     /// Rows of embeddings at the first, a middle and the last snapshot.
@@ -93,7 +97,7 @@ pub struct RunGrid {
 pub struct RunMoved {
     /// Its name.
     pub parameter: String,
-    /// What one step changes by what there is.
+    /// What one step changes by what there is; where that was not taken, the change since the snapshot before by what there is.
     pub update: String,
     /// The change since the snapshot before.
     pub change: String,
@@ -117,8 +121,7 @@ impl RunPage {
     /// # Errors
     /// What the store says, and what is damaged in what it has.
     pub fn of(run: &Run<'_>, step: Option<u64>, now_ms: u64) -> Result<Self> {
-        let measure = Quantity::UpdateRatio;
-        let view = SessionView::of(run, Some(step.unwrap_or(u64::MAX)), measure, now_ms)?;
+        let view = SessionView::with_step(run, step, now_ms)?;
         let (verdict, mood) = verdict(&view);
         let moving = of_each_kind(&view);
         let (notes, notes_left_out) = notes(&view.notes);
@@ -133,16 +136,12 @@ impl RunPage {
             reason: view.reason.clone(),
             facts: facts(&view, now_ms),
             curves: curves(&view),
-            grid: view.grid.clone().map(|grid| RunGrid {
-                caption: format!(
-                    "Update by size, at step {}",
-                    count(view.at.as_ref().map_or(view.last_step, |it| it.step))
-                ),
-                meaning: "How much one step of the optimizer changes the weights, by how large they are. About \
-                          0.001 is usual; far more is a step too large, far less a part that hardly learns.",
-                grid,
-            }),
+            grid: view.grid.clone().map(|grid| grid_of(&view, grid)),
             moved: moved(&view),
+            moved_by: match view.moved.iter().any(|it| it.update_ratio.is_some()) {
+                true => "update by size",
+                false => "change by size",
+            },
             strips: HistogramStrip::of(run, &moving)?,
             embeddings: EmbeddingView::of(run)?,
             notes,
@@ -157,8 +156,34 @@ impl RunPage {
     /// # Errors
     /// [`NotFound`](quantviz_core::ErrorKind::NotFound) where the store has no such session.
     pub fn of_session(store: &dyn SnapshotStore, session: &str, now_ms: u64) -> Result<Self> {
-        RunPage::of(&Run::open(store, &session.parse()?)?, None, now_ms)
+        match Run::open(store, &session.parse()?) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(meant(store, session).unwrap_or(error)),
+            run => RunPage::of(&run?, None, now_ms),
+        }
     }
+}
+
+/// That there is no such session, and which was probably meant. A store that cannot tell which there are does not hide that.
+fn meant(store: &dyn SnapshotStore, session: &str) -> Option<Error> {
+    let sessions = store.sessions().ok()?;
+    let names = || sessions.iter().map(|it| it.id.as_str());
+    let there = match (nearest(session, names()), names().next()) {
+        (Some(near), _) => format!("the nearest is {near:?}"),
+        (None, Some(first)) if sessions.len() == 1 => format!("there is {first:?}"),
+        (None, Some(first)) => {
+            format!("there are {} others, such as {first:?}", count(sessions.len() as u64))
+        }
+        (None, None) => "nothing was recorded here".to_owned(),
+    };
+    Some(Error::not_found(format!("no session is named {session:?}; {there}")))
+}
+
+fn grid_of(view: &SessionView, grid: SessionGrid) -> RunGrid {
+    let step = count(view.shown_step.unwrap_or(view.last_step));
+    let measure = Measure::named(&grid.measure);
+    let words = measure.map(|it| capital(&it.words())).unwrap_or_default();
+    let meaning = measure.map(Measure::meaning).unwrap_or_default();
+    RunGrid { caption: format!("{words}, at step {step}"), meaning, grid }
 }
 
 /// What moves most of each kind, names that differ in numbers only being of one kind; matrices first.
@@ -194,9 +219,7 @@ fn verdict(view: &SessionView) -> (String, Mood) {
 fn sentences(view: &SessionView) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(learning) = &view.learning {
-        let mut letters = learning.text.chars();
-        let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-        all.push(format!("{first}{}.", letters.as_str()));
+        all.push(format!("{}.", capital(&learning.text)));
     }
     if let (Some(ms), Some(share)) = (view.cost_ms, view.cost_share) {
         all.push(format!(
@@ -206,6 +229,13 @@ fn sentences(view: &SessionView) -> Vec<String> {
         ));
     }
     all
+}
+
+/// Text that begins a sentence.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}", letters.as_str())
 }
 
 /// A number of which nobody needs to know more than the first digits.
@@ -231,9 +261,7 @@ fn facts(view: &SessionView, now_ms: u64) -> Vec<String> {
     });
     facts.push(quantviz_core::bytes(view.bytes));
     facts.push(format!("begun {} UTC", date(view.begun_ms)));
-    if view.ranks > 1 {
-        facts.push(format!("{} ranks, shown is the first", view.ranks));
-    }
+    facts.extend(view.together());
     facts.extend(view.tags.iter().map(|(key, value)| format!("{key}={value}")));
     facts
 }
@@ -303,7 +331,7 @@ fn moved(view: &SessionView) -> Vec<RunMoved> {
     };
     let row = |it: &crate::MovedView| RunMoved {
         parameter: it.parameter.clone(),
-        update: number(it.update_ratio.0),
+        update: it.update_ratio.or(it.relative_change).map(|Scalar(it)| number(it)).unwrap_or_default(),
         change: it.change.map(|Scalar(it)| number(it)).unwrap_or_default(),
         caveat: caveat(&it.parameter).unwrap_or_default(),
     };
@@ -325,7 +353,9 @@ fn caveats(view: &SessionView) -> Vec<String> {
     let of_parameters = at.parameters.iter().filter_map(|it| Some((it, it.caveat(at.step)?)));
     let all: Vec<String> = of_parameters.map(|(it, caveat)| format!("{}: {caveat}", it.name)).collect();
     let more = all.len().saturating_sub(CAVEATS);
-    let mut caveats: Vec<String> = all.into_iter().take(CAVEATS).collect();
+    let mut caveats: Vec<String> =
+        at.together().filter(|_| at.in_parts > 0 || at.ranks_recorded < at.ranks).into_iter().collect();
+    caveats.extend(all.into_iter().take(CAVEATS));
     if more > 0 {
         caveats.push(format!("and {} more parameters like these", count(more as u64)));
     }

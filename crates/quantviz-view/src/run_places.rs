@@ -57,8 +57,12 @@ impl EmbeddingView {
         let mut seen = Vec::new();
         for step in chosen {
             let Some((step, ranks)) = run.nearest(step)? else { continue };
-            seen.extend(ranks.into_iter().next().map(|(snapshot, plan)| (step, snapshot, plan)));
+            // Positions are relative to what one rank has seen: those of several do not belong into one picture.
+            let has_some =
+                |(_, plan): &(Snapshot, std::sync::Arc<Plan>)| !plan.header().embeddings.is_empty();
+            seen.extend(ranks.into_iter().find(has_some).map(|(snapshot, plan)| (step, snapshot, plan)));
         }
+        let whose = if run.timeline().ranks() > 1 { ", of the first rank that has some" } else { "" };
         let Some((_, _, plan)) = seen.last() else { return Ok(Vec::new()) };
         let embeddings = plan.header().embeddings.iter().take(EMBEDDINGS);
         let named = embeddings.filter_map(|it| plan.header().parameters.get(it.parameter as usize));
@@ -102,9 +106,9 @@ impl EmbeddingView {
                 parameter: named.name.clone(),
                 caption: match u64::from(planned.rows) {
                     shown if shown < rows => {
-                        format!("{} of {} rows, {} numbers each", count(shown), count(rows), planned.width)
+                        format!("{} of {} rows, {} numbers each{whose}", count(shown), count(rows), planned.width)
                     }
-                    _ => format!("all {} rows, {} numbers each", count(rows), planned.width),
+                    _ => format!("all {} rows, {} numbers each{whose}", count(rows), planned.width),
                 },
                 reach,
                 moments: moments.collect(),

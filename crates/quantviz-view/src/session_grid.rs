@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use quantviz_core::{Plan, PlannedParameter, Quantity, Scalar, Snapshot, TransformerPart, one_line};
+use quantviz_core::{PlanHeader, PlannedParameter, Quantity, Scalar, Statistics, TransformerPart, one_line};
 use serde::Serialize;
+
+use crate::measure::Measure;
 
 /// A table of layers and kinds: the same place for the same thing at every step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -78,9 +80,9 @@ const MOST_KINDS: usize = 64;
 type RowKey = (u8, String, u64, String);
 
 impl SessionGrid {
-    /// Of a snapshot, or of the statistics that are left of one.
-    pub fn of(plan: &Plan, snapshot: &Snapshot, measure: Quantity) -> Self {
-        let parameters = &plan.header().parameters;
+    /// Of the statistics of a step.
+    pub fn of(catalogue: &PlanHeader, statistics: &Statistics, measure: Measure) -> Self {
+        let parameters = &catalogue.parameters;
         let is_transformer = parameters.iter().any(|it| it.part.is_some_and(is_of_transformers));
         let mut places: BTreeMap<(RowKey, usize), Vec<usize>> = BTreeMap::new();
         let mut columns: Vec<String> = match is_transformer {
@@ -116,7 +118,7 @@ impl SessionGrid {
         keys.dedup();
         let rows = keys.iter().map(|&key| {
             let of_column = |column: &usize| match places.get(&(key.clone(), *column)) {
-                Some(which) => cell(parameters, which, snapshot, measure),
+                Some(which) => cell(parameters, which, statistics, measure),
                 None => GridCell::default(),
             };
             GridRow { label: one_line(&key.3), cells: used.iter().map(of_column).collect() }
@@ -124,7 +126,7 @@ impl SessionGrid {
         let mut rows: Vec<GridRow> = rows.collect();
         set_levels(&mut rows);
         let columns = used.iter().map(|&at| one_line(&columns[at])).collect();
-        SessionGrid { measure: measure.name().to_owned(), columns, rows }
+        SessionGrid { measure: measure.name(), columns, rows }
     }
 }
 
@@ -165,24 +167,19 @@ fn module_and_name(name: &str) -> (String, String) {
 fn cell(
     parameters: &[PlannedParameter],
     which: &[usize],
-    snapshot: &Snapshot,
-    measure: Quantity,
+    statistics: &Statistics,
+    measure: Measure,
 ) -> GridCell {
     let names = which.iter().map(|&at| parameters[at].name.clone()).collect();
-    let gradient = |&at: &usize| snapshot.quantity(Quantity::GradientState, at);
     let measured: Vec<(f64, f64)> = which
         .iter()
         .filter_map(|&at| {
-            let parameter = &parameters[at];
-            let place = if measure.is_of_matrices() { parameter.matrix? as usize } else { at };
             #[expect(clippy::cast_precision_loss, reason = "a weight")]
-            let weight = parameter.elements() as f64;
-            Some((f64::from(snapshot.quantity(measure, place)?), weight))
+            let weight = parameters[at].elements() as f64;
+            Some((measure.of(statistics, at)?, weight))
         })
         .collect();
-    let is_of_steps =
-        matches!(measure, Quantity::UpdateRatio | Quantity::Change) || measure.name().starts_with("g.");
-    if is_of_steps && which.iter().all(|at| gradient(at) == Some(FROZEN)) {
+    if measure.is_of_steps() && which.iter().all(|&at| is_frozen(statistics, at)) {
         return GridCell { parameters: names, state: GridState::Frozen, ..GridCell::default() };
     }
     let Some(value) = together(&measured, measure) else {
@@ -191,21 +188,27 @@ fn cell(
     GridCell { parameters: names, state: GridState::Measured, value: Some(Scalar(value)), level: None }
 }
 
-/// What a snapshot says of the gradient of a parameter that is not trained.
-pub(crate) const FROZEN: f32 = 1.0;
+/// Whether a parameter is not trained.
+pub(crate) fn is_frozen(statistics: &Statistics, parameter: usize) -> bool {
+    statistics.value(Quantity::GradientState, parameter) == Some(FROZEN)
+}
 
-fn together(measured: &[(f64, f64)], measure: Quantity) -> Option<f64> {
+/// What a snapshot says of the gradient of a parameter that is not trained.
+const FROZEN: f64 = 1.0;
+
+fn together(measured: &[(f64, f64)], measure: Measure) -> Option<f64> {
     let values = || measured.iter().map(|(value, _)| *value);
     let with_nan = |fold: fn(f64, f64) -> f64| {
         values().reduce(|a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { fold(a, b) })
     };
+    use Quantity as Q;
     match measure {
-        Quantity::Min | Quantity::GradientMin => with_nan(f64::min),
-        Quantity::Max | Quantity::GradientMax => with_nan(f64::max),
-        Quantity::NonFinite | Quantity::GradientNonFinite | Quantity::DeadRows | Quantity::DeadColumns => {
+        Measure::Recorded(Q::Min | Q::GradientMin) => with_nan(f64::min),
+        Measure::Recorded(Q::Max | Q::GradientMax) => with_nan(f64::max),
+        Measure::Recorded(Q::NonFinite | Q::GradientNonFinite | Q::DeadRows | Q::DeadColumns) => {
             values().reduce(|a, b| a + b)
         }
-        Quantity::AsOf | Quantity::GradientAsOf | Quantity::FeaturesAsOf => with_nan(f64::min),
+        Measure::Recorded(Q::AsOf | Q::GradientAsOf | Q::FeaturesAsOf) => with_nan(f64::min),
         _ => {
             let weights: f64 = measured.iter().map(|(_, weight)| weight).sum();
             let sum: f64 = measured.iter().map(|(value, weight)| value * weight).sum();
@@ -220,11 +223,16 @@ fn set_levels(rows: &mut [GridRow]) {
     let is_ratio = finite().all(|value| value >= 0.0);
     let scale = |value: f64| if is_ratio { value.ln() } else { value };
     let scaled = || finite().map(scale).filter(|it| it.is_finite());
-    let (Some(low), Some(high)) = (scaled().reduce(f64::min), scaled().reduce(f64::max)) else { return };
+    let low = scaled().reduce(f64::min).unwrap_or(0.0);
+    let high = scaled().reduce(f64::max).unwrap_or(0.0);
     for cell in rows.iter_mut().flat_map(|row| &mut row.cells) {
         let Some(value) = cell.value.map(|it| it.0).filter(|it| it.is_finite()) else { continue };
-        let share = if high > low { (scale(value) - low) / (high - low) } else { 0.5 };
         // Zero is the least there is of a ratio.
+        let share = match scale(value) {
+            f64::NEG_INFINITY => 0.0,
+            scaled if high > low => (scaled - low) / (high - low),
+            _ => 0.5,
+        };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 4")]
         let level = (share.clamp(0.0, 1.0) * LEVELS).floor().min(LEVELS - 1.0) as u8;
         cell.level = Some(level);
@@ -234,7 +242,7 @@ fn set_levels(rows: &mut [GridRow]) {
 #[cfg(test)]
 mod tests {
     use quantviz_core::{
-        ArrayWriter, DType, Format, Model, Parameter, PlanHeader, Rank, Shape, SnapshotHeader, Track,
+        ArrayWriter, DType, Format, Model, Parameter, Rank, Shape, Snapshot, SnapshotHeader, Track,
         role_from_name,
     };
 
@@ -250,13 +258,12 @@ mod tests {
         }
         let chosen: Vec<_> = model.parameter_ids().collect();
         let header = PlanHeader::new("run", &model, &chosen);
-        let (plan, _) = Plan::write(header, ArrayWriter::default()).expect("written");
         let mut arrays = ArrayWriter::default();
         arrays.push(Track::Light, Quantity::UpdateRatio.name(), &[ratios.len()], ratios);
         arrays.push(Track::Light, Quantity::GradientState.name(), &[states.len()], states);
-        let header = SnapshotHeader::new("run", Rank::ONLY, 7, plan.id());
-        let snapshot = Snapshot::parse(header.write(arrays).expect("written").bytes).expect("read");
-        SessionGrid::of(&plan, &snapshot, Quantity::UpdateRatio)
+        let written = SnapshotHeader::new("run", Rank::ONLY, 7, "plan").write(arrays).expect("written");
+        let statistics = Statistics::of(&Snapshot::parse(written.bytes).expect("read"), &header);
+        SessionGrid::of(&header, &statistics, Measure::Recorded(Quantity::UpdateRatio))
     }
 
     #[test]
@@ -285,6 +292,16 @@ mod tests {
         // A change that is no number was not taken.
         let broken = &grid.rows[3].cells[2];
         assert!(broken.state == GridState::Missing && broken.level.is_none());
+    }
+
+    #[test]
+    fn nothing_is_the_least() {
+        let levels = |ratios: &[f32]| -> Vec<Option<u8>> {
+            let grid = grid(&["a.weight", "b.weight", "c.weight"], ratios, &[]);
+            grid.rows.iter().map(|row| row.cells[0].level).collect()
+        };
+        assert_eq!(levels(&[0.0, 0.3, 0.0]), [Some(0), Some(2), Some(0)]);
+        assert_eq!(levels(&[0.0, 0.0, 0.0]), [Some(0); 3]);
     }
 
     #[test]

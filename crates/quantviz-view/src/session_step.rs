@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use quantviz_core::{Quantity, RankSnapshot, Result, Run, RunNote, Scalar, count};
+use quantviz_core::{PartsRecorded, Quantity, RunNote, Scalar, StepReading, count};
 use serde::Serialize;
 
-use crate::session_grid::FROZEN;
+use crate::session_grid::is_frozen;
+use crate::session_words::together;
 
 /// What was recorded of a step.
 #[derive(Clone, Debug, Serialize)]
@@ -19,12 +20,14 @@ pub struct StepView {
     pub thinned: bool,
     /// When it was taken, in milliseconds since 1970.
     pub time_ms: u64,
-    /// Whose numbers these are, of those who train together.
+    /// The first of those who recorded it: where several train together, what cannot be put together is what this one has.
     pub rank: u32,
     /// How many of them have recorded this step.
     pub ranks_recorded: u32,
     /// How many there are.
     pub ranks: u32,
+    /// How many parameters they share out, each having a part.
+    pub in_parts: u64,
     /// The loss and the like at this step.
     pub scalars: BTreeMap<String, Scalar>,
     /// Every parameter, in the order of the plan.
@@ -51,6 +54,8 @@ pub struct StepParameter {
     pub dtype: &'static str,
     /// Whether it is not trained.
     pub frozen: bool,
+    /// How many parts it is in, and how many of them were recorded, where ranks share it out; null where it is whole.
+    pub parts: Option<PartsRecorded>,
     /// Its numbers, by name; those that were not taken are left out.
     pub values: BTreeMap<String, Scalar>,
 }
@@ -73,54 +78,53 @@ impl StepParameter {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a step")]
         let old = old.map(|it| format!("as of step {}", count(it as u64)));
         let frozen = self.frozen.then(|| "frozen".to_owned());
-        let all: Vec<String> = [frozen, sampled, old].into_iter().flatten().collect();
+        let parts = self.parts.filter(|it| it.recorded < it.of);
+        let parts = parts.map(|it| format!("{} of {} parts", it.recorded, it.of));
+        let all: Vec<String> = [frozen, parts, sampled, old].into_iter().flatten().collect();
         (!all.is_empty()).then(|| all.join(", "))
     }
 }
 
 impl StepView {
-    /// Of the step that is nearest to this one; `None` where the run has no snapshots.
-    pub fn of(run: &Run<'_>, asked: u64, notes: &[RunNote]) -> Result<Option<Self>> {
-        let Some((step, ranks)) = run.statistics_near(asked)? else { return Ok(None) };
-        let Some(first) = ranks.first() else { return Ok(None) };
-        let header = first.snapshot.header();
-        let is_timed = header.cost.budget_ms > 0.0;
-        let cost = |value: f32| is_timed.then(|| Scalar(f64::from(value)));
-        Ok(Some(StepView {
+    /// Of a step, and what was written up to it.
+    pub fn of(reading: &StepReading, asked: u64, notes: &[RunNote]) -> Self {
+        let first = reading.first();
+        let cost = reading.cost();
+        StepView {
             asked,
-            step,
+            step: reading.step(),
             thinned: first.record.is_thinned,
-            time_ms: header.time_ms,
+            time_ms: first.snapshot.header().time_ms,
             rank: first.record.id.rank,
-            ranks_recorded: u32::try_from(ranks.len()).unwrap_or(u32::MAX),
-            ranks: run.timeline().ranks(),
-            scalars: header.scalars.clone(),
-            parameters: parameters(first),
-            notes: notes.iter().filter(|note| note.step <= step).cloned().collect(),
-            cost_ms: cost(header.cost.ms),
-            cost_share: cost(header.cost.share),
-            left_out: header.left_out.clone(),
-        }))
+            ranks_recorded: reading.ranks_recorded(),
+            ranks: reading.ranks(),
+            in_parts: reading.in_parts() as u64,
+            scalars: reading.scalars(),
+            parameters: parameters(reading),
+            notes: notes.iter().filter(|note| note.step <= reading.step()).cloned().collect(),
+            cost_ms: cost.map(|it| Scalar(f64::from(it.ms))),
+            cost_share: cost.map(|it| Scalar(f64::from(it.share))),
+            left_out: reading.left_out(),
+        }
+    }
+
+    /// What the numbers are of, where several train together.
+    pub fn together(&self) -> Option<String> {
+        together(self.ranks_recorded, self.ranks, self.in_parts)
     }
 }
 
-fn parameters(of: &RankSnapshot) -> Vec<StepParameter> {
-    let all = of.plan.header().parameters.iter().enumerate();
+fn parameters(reading: &StepReading) -> Vec<StepParameter> {
+    let all = reading.catalogue().parameters.iter().enumerate();
     let view = all.map(|(at, parameter)| {
-        let values = Quantity::ALL.iter().filter_map(|&quantity| {
-            let place = if quantity.is_of_matrices() { parameter.matrix? as usize } else { at };
-            #[expect(clippy::cast_precision_loss, reason = "counts and steps of at most 32 bits")]
-            let value = match quantity.is_count() {
-                true => of.snapshot.whole(quantity, place)? as f64,
-                false => f64::from(of.snapshot.quantity(quantity, place)?),
-            };
-            Some((quantity.field(), Scalar(value)))
-        });
+        let value = |quantity| reading.statistics().value(quantity, at);
+        let values = Quantity::ALL.iter().filter_map(|&it| Some((it.field(), Scalar(value(it)?))));
         StepParameter {
             name: parameter.name.clone(),
             shape: parameter.shape.clone(),
             dtype: parameter.dtype.name(),
-            frozen: of.snapshot.quantity(Quantity::GradientState, at) == Some(FROZEN),
+            frozen: is_frozen(reading.statistics(), at),
+            parts: reading.parts(at),
             values: values.collect(),
         }
     });

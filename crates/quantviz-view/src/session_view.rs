@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use quantviz_core::{Plan, Quantity, Result, Run, RunNote, RunState, Scalar, Series, Snapshot};
+use quantviz_core::{Quantity, Result, Run, RunNote, RunState, Scalar, Series, StepReading, count};
 use serde::Serialize;
 
 use crate::learning::{Learning, median};
-use crate::session_grid::{FROZEN, SessionGrid};
+use crate::measure::Measure;
+use crate::session_grid::{SessionGrid, is_frozen};
 use crate::session_list::snapshots;
 use crate::session_step::StepView;
 use crate::session_words::{date, duration};
@@ -35,6 +36,13 @@ pub struct SessionView {
     pub last_step: u64,
     /// How many processes train together.
     pub ranks: u32,
+    /// The step that is shown: the one that was asked for, or the last, of the last three the one that most ranks have recorded; null
+    /// without snapshots.
+    pub shown_step: Option<u64>,
+    /// How many ranks have recorded it.
+    pub ranks_recorded: Option<u32>,
+    /// How many parameters they share out, each having a part.
+    pub in_parts: u64,
     /// Steps with snapshots, thinned ones included.
     pub snapshots: u64,
     /// Of those, how many have statistics only.
@@ -53,7 +61,8 @@ pub struct SessionView {
     pub scalars: Vec<SeriesView>,
     /// The root mean square of all weights, and of all gradients where there are such, at up to 200 steps.
     pub norms: Vec<SeriesView>,
-    /// Parameters by how much one step moves them, those that move most first.
+    /// Parameters by how much one step moves them, those that move most first; where that was not taken of any, by how much they
+    /// have changed since the snapshot before.
     pub moved: Vec<MovedView>,
     /// The parameters by layer and by kind at the step that is shown; null without snapshots.
     pub grid: Option<SessionGrid>,
@@ -88,8 +97,10 @@ pub struct SeriesView {
 pub struct MovedView {
     /// Its name.
     pub parameter: String,
-    /// What one step of the optimizer changes by what there is, both as root mean squares.
-    pub update_ratio: Scalar,
+    /// What one step of the optimizer changes by what there is, both as root mean squares; null where it was not taken.
+    pub update_ratio: Option<Scalar>,
+    /// The change since the snapshot before by what there is; null where it was not taken.
+    pub relative_change: Option<Scalar>,
     /// The change since the snapshot before, as a root mean square; null where it was not taken.
     pub change: Option<Scalar>,
     /// Whether it is not trained.
@@ -120,21 +131,54 @@ impl SessionView {
         }
     }
 
+    /// How many train together, whether some of them are missing, and what they share out; `None` where one trains alone.
+    pub fn together(&self) -> Option<String> {
+        let ranks = match self.ranks_recorded.zip(self.shown_step).filter(|it| it.0 < self.ranks) {
+            Some((recorded, step)) => format!("{recorded} of {} ranks at step {}", self.ranks, count(step)),
+            None => format!("{} ranks together", self.ranks),
+        };
+        let shared = match self.in_parts {
+            0 => String::new(),
+            some => format!(", {} parameters in parts", count(some)),
+        };
+        (self.ranks > 1).then(|| format!("{ranks}{shared}"))
+    }
+
     /// The version that is written.
     pub const SCHEMA: &'static str = "quantviz.session/1";
 
     /// Of a run at this time; with the step that is nearest to one, if one is asked for. Cells of the grid say what is
-    /// measured.
-    pub fn of(run: &Run<'_>, step: Option<u64>, measure: Quantity, now_ms: u64) -> Result<Self> {
+    /// measured, or what [fits](Measure::fitting) what was recorded.
+    pub fn of(run: &Run<'_>, step: Option<u64>, measure: Option<Measure>, now_ms: u64) -> Result<Self> {
+        let reading = run.step_near(step)?;
+        let mut view = SessionView::around(run, reading.as_ref(), measure, now_ms)?;
+        let asked = step.zip(reading.as_ref());
+        view.at = asked.map(|(asked, reading)| StepView::of(reading, asked, &view.notes));
+        Ok(view)
+    }
+
+    /// The same, with the step that is nearest to one, or the last.
+    pub(crate) fn with_step(run: &Run<'_>, step: Option<u64>, now_ms: u64) -> Result<Self> {
+        let reading = run.step_near(step)?;
+        let mut view = SessionView::around(run, reading.as_ref(), None, now_ms)?;
+        view.at = reading.map(|it| StepView::of(&it, step.unwrap_or(it.step()), &view.notes));
+        Ok(view)
+    }
+
+    fn around(
+        run: &Run<'_>,
+        reading: Option<&StepReading>,
+        measure: Option<Measure>,
+        now_ms: u64,
+    ) -> Result<Self> {
         let state = run.state(now_ms)?;
         let scalars = run.scalars()?;
         let notes = run.notes()?;
         let records = || run.timeline().records();
         let header = run.plan().map(|plan| plan.header());
         let mut walk = Walk::default();
-        run.each_statistics(NORM_STEPS, &mut |step, snapshot, plan| walk.see(step, snapshot, plan))?;
-        let shown = run.statistics_near(step.unwrap_or(u64::MAX))?;
-        let first = shown.as_ref().and_then(|(_, ranks)| ranks.first());
+        run.each_statistics(NORM_STEPS, &mut |reading| walk.see(reading))?;
+        let catalogue = reading.map(|it| it.catalogue()).or(header);
         let (snapshots, thinned) = snapshots(run);
         Ok(SessionView {
             schema: SessionView::SCHEMA,
@@ -147,19 +191,25 @@ impl SessionView {
             last_ms: records().map(|it| it.time_ms).max().unwrap_or(0),
             last_step: run.timeline().alive().map(|it| it.step).max().unwrap_or(0),
             ranks: run.timeline().ranks(),
+            shown_step: reading.map(StepReading::step),
+            ranks_recorded: reading.map(StepReading::ranks_recorded),
+            in_parts: reading.map_or(0, StepReading::in_parts) as u64,
             snapshots,
             thinned,
             every: header.map(|it| it.every.clone()).unwrap_or_default(),
             bytes: records().map(|it| if it.is_thinned { it.summary_bytes } else { it.bytes }).sum(),
-            parameters: header.map_or(0, |it| it.parameters.len() as u64),
-            elements: header
+            parameters: catalogue.map_or(0, |it| it.parameters.len() as u64),
+            elements: catalogue
                 .map_or(0, |it| it.parameters.iter().map(|it| it.elements()).fold(0, u64::saturating_add)),
             learning: Learning::of(&scalars),
             scalars: scalars.iter().map(|(name, series)| SeriesView::of(name, series)).collect(),
             norms: walk.norms(),
-            moved: first.map(|it| moved(&it.snapshot, &it.plan)).unwrap_or_default(),
-            grid: first.map(|it| SessionGrid::of(&it.plan, &it.snapshot, measure)),
-            at: step.map(|step| StepView::of(run, step, &notes)).transpose()?.flatten(),
+            moved: reading.map(moved).unwrap_or_default(),
+            grid: reading.map(|it| {
+                let measure = measure.unwrap_or_else(|| Measure::fitting(it));
+                SessionGrid::of(it.catalogue(), it.statistics(), measure)
+            }),
+            at: None,
             cost_ms: (!walk.costs.is_empty()).then(|| Scalar(median(&walk.costs))),
             cost_share: walk.share.map(Scalar),
             left_out: walk.left_out,
@@ -179,17 +229,15 @@ struct Walk {
 }
 
 impl Walk {
-    fn see(&mut self, step: u64, snapshot: &Snapshot, plan: &Plan) {
-        let rms = |mean, std| overall_rms(snapshot, plan, mean, std);
-        self.weights.extend(rms(Quantity::Mean, Quantity::Std).map(|value| (step, value)));
-        self.gradients.extend(rms(Quantity::GradientMean, Quantity::GradientStd).map(|value| (step, value)));
-        let header = snapshot.header();
-        // Whoever imports a checkpoint keeps no training waiting.
-        if header.cost.budget_ms > 0.0 {
-            self.costs.push(f64::from(header.cost.ms));
-            self.share = Some(f64::from(header.cost.share));
+    fn see(&mut self, reading: &StepReading) {
+        let rms = |mean, std| Some((reading.step(), overall_rms(reading, mean, std)?));
+        self.weights.extend(rms(Quantity::Mean, Quantity::Std));
+        self.gradients.extend(rms(Quantity::GradientMean, Quantity::GradientStd));
+        if let Some(cost) = reading.cost() {
+            self.costs.push(f64::from(cost.ms));
+            self.share = Some(f64::from(cost.share));
         }
-        self.left_out.clone_from(&header.left_out);
+        self.left_out = reading.left_out();
     }
 
     fn norms(&self) -> Vec<SeriesView> {
@@ -199,32 +247,40 @@ impl Walk {
     }
 }
 
-/// The root mean square of all elements of all parameters, of which a snapshot has the mean and the deviation.
-fn overall_rms(snapshot: &Snapshot, plan: &Plan, mean: Quantity, std: Quantity) -> Option<f64> {
+/// The root mean square of all elements of all parameters, of which a step has the mean and the deviation.
+fn overall_rms(reading: &StepReading, mean: Quantity, std: Quantity) -> Option<f64> {
     let (mut squares, mut elements) = (0.0, 0.0);
-    for (at, parameter) in plan.header().parameters.iter().enumerate() {
-        let (Some(mean), Some(std)) = (snapshot.quantity(mean, at), snapshot.quantity(std, at)) else {
-            continue;
-        };
+    for (at, parameter) in reading.catalogue().parameters.iter().enumerate() {
+        let value = |quantity| reading.statistics().value(quantity, at);
+        let (Some(mean), Some(std)) = (value(mean), value(std)) else { continue };
         #[expect(clippy::cast_precision_loss, reason = "a weight")]
         let count = parameter.elements() as f64;
-        squares += count * (f64::from(mean).powi(2) + f64::from(std).powi(2));
+        squares += count * (mean.powi(2) + std.powi(2));
         elements += count;
     }
     (elements > 0.0).then(|| (squares / elements).sqrt())
 }
 
-fn moved(snapshot: &Snapshot, plan: &Plan) -> Vec<MovedView> {
-    let all = plan.header().parameters.iter().enumerate().filter_map(|(at, parameter)| {
-        Some(MovedView {
+fn moved(reading: &StepReading) -> Vec<MovedView> {
+    let statistics = reading.statistics();
+    let by = match Measure::fitting(reading) {
+        Measure::Recorded(Quantity::UpdateRatio) => Measure::Recorded(Quantity::UpdateRatio),
+        _ => Measure::RelativeChange,
+    };
+    let all = reading.catalogue().parameters.iter().enumerate().filter_map(|(at, parameter)| {
+        let moved = by.of(statistics, at)?.abs();
+        let value = |measure: Measure| measure.of(statistics, at).map(Scalar);
+        let view = MovedView {
             parameter: parameter.name.clone(),
-            update_ratio: Scalar(f64::from(snapshot.quantity(Quantity::UpdateRatio, at)?)),
-            change: snapshot.quantity(Quantity::Change, at).map(|it| Scalar(f64::from(it))),
-            frozen: snapshot.quantity(Quantity::GradientState, at) == Some(FROZEN),
-        })
+            update_ratio: value(Measure::Recorded(Quantity::UpdateRatio)),
+            relative_change: value(Measure::RelativeChange),
+            change: value(Measure::Recorded(Quantity::Change)),
+            frozen: is_frozen(statistics, at),
+        };
+        Some((moved, view))
     });
-    let mut all: Vec<MovedView> = all.collect();
+    let mut all: Vec<(f64, MovedView)> = all.collect();
     // What is not a number comes first: that is worth a look.
-    all.sort_by(|a, b| b.update_ratio.0.abs().total_cmp(&a.update_ratio.0.abs()));
-    all
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    all.into_iter().map(|(_, view)| view).collect()
 }

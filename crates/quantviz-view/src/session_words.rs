@@ -39,6 +39,19 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
+/// What numbers are of, where several ranks train together: who recorded a step, and how many parameters they share out.
+pub(crate) fn together(recorded: u32, ranks: u32, in_parts: u64) -> Option<String> {
+    let shared = match in_parts {
+        0 => String::new(),
+        1 => "; 1 parameter is in parts, shown as a whole, but for kurtosis and features, which are of its first part".to_owned(),
+        several => format!(
+            "; {} parameters are in parts, shown as a whole, but for kurtosis and features, which are of the first part",
+            quantviz_core::count(several)
+        ),
+    };
+    (ranks > 1).then(|| format!("{recorded} of {ranks} ranks recorded this step{shared}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ impl ParameterTable {
     pub fn of_snapshot(view: &SnapshotView, histograms: bool) -> Self {
         let rows: Vec<Row> = view.parameters.iter().map(|it| row(it, view.at.step, histograms)).collect();
         let summaries = || view.parameters.iter().filter_map(|it| it.summary.as_ref());
-        let mut notes: Vec<String> = view.at.whose().into_iter().collect();
+        let mut notes: Vec<String> = view.at.together().into_iter().collect();
         if view.at.thinned {
             notes.push("samples and histograms of this step were pruned; its statistics are here".to_owned());
         }
@@ -32,6 +32,14 @@ impl ParameterTable {
         if rows.iter().any(|row| row.histogram.is_some()) {
             notes.push(
                 "histograms are of the bins that were recorded, and of a sample of large tensors".to_owned(),
+            );
+        }
+        let apart = |it: &SnapshotHistogram| it.parts.is_some_and(|it| it.recorded < it.of);
+        if histograms && view.parameters.iter().filter_map(|it| it.histogram.as_ref()).any(apart) {
+            notes.push(
+                "of some parameters in parts, histograms are not of all: those of parts were not recorded, or are on grids \
+                 that do not fit each other"
+                    .to_owned(),
             );
         }
         if !view.left_out.is_empty() {
@@ -78,9 +86,20 @@ fn row(parameter: &SnapshotParameter, step: u64, histograms: bool) -> Row {
         offset: None,
         granularity: None,
         left_out: non_finite.map(|it| format!("{} not finite", count(it))),
-        remarks: parameter.frozen.then(|| "frozen".to_owned()).into_iter().collect(),
+        remarks: parameter
+            .frozen
+            .then(|| "frozen".to_owned())
+            .into_iter()
+            .chain(missing_parts(parameter))
+            .collect(),
         histogram: parameter.histogram.as_ref().filter(|_| histograms).map(bars),
     }
+}
+
+/// That not all parts of it were recorded.
+fn missing_parts(parameter: &SnapshotParameter) -> Option<String> {
+    let parts = parameter.parts.filter(|it| it.recorded < it.of)?;
+    Some(format!("{} of {} parts", parts.recorded, parts.of))
 }
 
 fn bars(histogram: &SnapshotHistogram) -> Bars {

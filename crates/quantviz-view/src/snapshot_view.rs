@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use quantviz_core::{
-    DType, ModelAtStep, ParameterId, Quantity, RecordedHistogram, RecordedSummary, Result, Role, Scalar,
-    Shape, count, one_line,
+    DType, ModelAtStep, ParameterId, PartsRecorded, Quantity, RecordedHistogram, RecordedSummary, Result,
+    Role, Scalar, Shape, count, one_line,
 };
 use serde::Serialize;
 
 use crate::request::{Request, Selection};
-use crate::session_grid::FROZEN;
+use crate::session_grid::is_frozen;
+use crate::session_words::together;
 
 /// A model as it was recorded at a step: the schema `quantviz.snapshot/1`. What was not recorded is left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,12 +46,14 @@ pub struct StepName {
     pub thinned: bool,
     /// When it was taken, in milliseconds since 1970.
     pub time_ms: u64,
-    /// Whose numbers these are, of those who train together.
+    /// The first of those who recorded it: where several train together, what cannot be put together is what this one has.
     pub rank: u32,
     /// How many of them have recorded this step.
     pub ranks_recorded: u32,
     /// How many there are.
     pub ranks: u32,
+    /// How many parameters they share out, each having a part.
+    pub in_parts: u64,
 }
 
 /// A module, by its path.
@@ -79,6 +82,9 @@ pub struct SnapshotParameter {
     pub role: Role,
     /// Whether it is not trained.
     pub frozen: bool,
+    /// How many parts it is in, and how many of them were recorded, where ranks share it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartsRecorded>,
     /// Its elements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<SnapshotSummary>,
@@ -142,6 +148,10 @@ pub struct SnapshotHistogram {
     pub sampled: Option<bool>,
     /// The step at which they were counted.
     pub as_of: u64,
+    /// How many parts it is of, where ranks share the parameter out: of the first alone, where those were not counted on grids that
+    /// fit each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartsRecorded>,
 }
 
 /// How many elements were kept.
@@ -186,7 +196,8 @@ impl SnapshotView {
     /// Of a model at a step, as far as it is asked for.
     ///
     /// # Errors
-    /// Where `request` names a parameter or a layer that is not there.
+    /// Where `request` names a parameter or a layer that is not there, or asks for bins that those which were recorded cannot be
+    /// made into.
     pub fn of(recorded: &ModelAtStep, request: &Request) -> Result<Self> {
         let model = recorded.model();
         let selection = Selection::of(model, request)?;
@@ -195,14 +206,15 @@ impl SnapshotView {
             name: layer.name.clone(),
             parameters: layer.parameters.iter().map(name).collect(),
         });
-        let header = recorded.header();
+        let of_each = |&id: &ParameterId| SnapshotParameter::of(recorded, id, request.bins);
+        let parameters = selection.parameters.iter().map(of_each).collect::<Result<_>>()?;
         Ok(SnapshotView {
             schema: Self::SCHEMA,
             at: StepName::of(recorded),
-            scalars: header.scalars.clone(),
+            scalars: recorded.reading().scalars(),
             layers: layers.collect(),
-            parameters: selection.parameters.iter().map(|&id| SnapshotParameter::of(recorded, id)).collect(),
-            left_out: header.left_out.clone(),
+            parameters,
+            left_out: recorded.reading().left_out(),
         })
     }
 }
@@ -219,6 +231,7 @@ impl StepName {
             rank: recorded.record().id.rank,
             ranks_recorded: recorded.ranks_recorded(),
             ranks: recorded.ranks(),
+            in_parts: recorded.reading().in_parts() as u64,
         }
     }
 
@@ -231,38 +244,38 @@ impl StepName {
         }
     }
 
-    /// Whose numbers these are, where several train together.
-    pub fn whose(&self) -> Option<String> {
-        (self.ranks > 1).then(|| {
-            let StepName { rank, ranks, ranks_recorded, .. } = self;
-            format!(
-                "{ranks_recorded} of {ranks} ranks recorded this step; the numbers are those of rank {rank}"
-            )
-        })
+    /// What the numbers are of, where several train together.
+    pub fn together(&self) -> Option<String> {
+        together(self.ranks_recorded, self.ranks, self.in_parts)
     }
 }
 
 impl SnapshotParameter {
-    fn of(recorded: &ModelAtStep, id: ParameterId) -> Self {
+    fn of(recorded: &ModelAtStep, id: ParameterId, bins: Option<usize>) -> Result<Self> {
         let model = recorded.model();
         let parameter = model.parameter(id);
         let features = Quantity::ALL.iter().filter(|it| !OF_SUMMARIES.contains(it)).filter_map(|&quantity| {
             let value = recorded.quantity(quantity, id).filter(|value| value.is_finite())?;
             Some((quantity.field(), value))
         });
-        SnapshotParameter {
+        let histogram = recorded.histogram(id).map(|it| match bins {
+            Some(bins) => it.in_bins(bins),
+            None => Ok(it),
+        });
+        Ok(SnapshotParameter {
             name: parameter.name.clone(),
             dtype: parameter.dtype,
             shape: parameter.shape.clone(),
             layer: parameter.layer.map(|layer| model.layer(layer).name.clone()),
             role: parameter.role,
-            frozen: recorded.quantity(Quantity::GradientState, id) == Some(f64::from(FROZEN)),
+            frozen: is_frozen(recorded.reading().statistics(), id.index()),
+            parts: recorded.parts(id),
             summary: recorded.summary(id).as_ref().map(SnapshotSummary::of),
             gradient: recorded.gradient(id).as_ref().map(SnapshotSummary::of),
-            histogram: recorded.histogram(id).map(SnapshotHistogram::of),
+            histogram: histogram.transpose()?.map(SnapshotHistogram::of),
             sample: recorded.sample(id).map(|it| SampleSize { count: it.at.len() as u64, of: it.of }),
             features: features.collect(),
-        }
+        })
     }
 }
 
@@ -301,6 +314,7 @@ impl SnapshotHistogram {
             of: histogram.of,
             sampled: histogram.elements.map(|it| it < histogram.of),
             as_of: histogram.as_of,
+            parts: histogram.parts,
         }
     }
 }

@@ -47,6 +47,11 @@ pub(super) struct ExportOptions {
     #[arg(long, value_name = "GLOB", default_value = "*", hide_default_value = true)]
     parameters: String,
 
+    /// Of several ranks that trained together, write what each of them recorded, in rows of its own, instead of what they recorded
+    /// together; npz and safetensors always do
+    #[arg(long)]
+    each_rank: bool,
+
     /// Print JSON of what was written, for scripts
     #[arg(long)]
     json: bool,
@@ -77,6 +82,7 @@ pub(super) fn run(
         Steps::Nearest(step) => nearest(&run, step, terminal)?,
     };
     let export = Export::new(options.format).steps(steps).parameters(&options.parameters);
+    let export = if options.each_rank { export.each_rank() } else { export };
     let trouble = |error| match error {
         ExportError::Session(error) => opened.trouble(error),
         ExportError::Output(error) if is_streamed => Trouble::Output(error),

@@ -12,7 +12,6 @@ const LETTERS: [char; 5] = ['.', '-', '+', '*', '#'];
 pub(super) fn render(grid: &SessionGrid, title: &str, draws: bool, width: usize, paint: Paint) -> String {
     let states = || grid.rows.iter().flat_map(|row| &row.cells).map(|cell| cell.state);
     if states().all(|state| matches!(state, GridState::None | GridState::Missing)) {
-        // Checkpoints are too far apart to tell what one step changes.
         let measure = grid.measure.rsplit('.').next().unwrap_or_default();
         return format!(
             "{}\n{}\n",

@@ -1,6 +1,6 @@
 //! `quantviz sessions show`: what a run has learnt, and what its parameters do.
 
-use quantviz::view::{SessionView, Trend, bytes, count, date, number};
+use quantviz::view::{Measure, SessionView, Trend, bytes, count, date, number};
 use quantviz::{Quantity, RunState, one_line};
 
 use super::chart::{Room, chart};
@@ -15,7 +15,8 @@ use crate::trouble::Trouble;
 ///
 /// 'update' is how much one step of the optimizer changes a parameter, by its size: both as root mean squares. About 1e-3 is
 /// usual; far more is a step too large, far less a parameter that hardly learns. The grid has all of them, by layer and by kind,
-/// in shades from the least to the most; --measure shows something else in it.
+/// in shades from the least to the most; --measure shows something else in it. Snapshots of checkpoints are too far apart to tell
+/// what one step changes: of those the grid has the change since the snapshot before, by size.
 ///
 /// With --step, all parameters at that step are listed, or at the nearest step that was recorded.
 #[derive(clap::Args)]
@@ -28,9 +29,10 @@ pub(super) struct ShowOptions {
     #[arg(long, value_name = "N")]
     step: Option<u64>,
 
-    /// What the grid shows: std, mean, min, max, zeros, kurtosis, grad_std, stable_rank …
-    #[arg(long, value_name = "NAME", default_value = "update_rms")]
-    measure: String,
+    /// What the grid shows: update_rms, relative_change, std, mean, min, max, zeros, grad_std, stable_rank …; if nothing is said, the
+    /// first of these that was recorded
+    #[arg(long, value_name = "NAME")]
+    measure: Option<String>,
 
     /// Print JSON, for scripts: the schema quantviz.session/1
     #[arg(long)]
@@ -49,7 +51,7 @@ pub(super) fn run(
     opened: &Opened,
     terminal: &mut Terminal<'_>,
 ) -> Result<Exit, Trouble> {
-    let measure = measure(&options.measure)?;
+    let measure = options.measure.as_deref().map(measure).transpose()?;
     let run = opened.session(&options.session)?;
     let view = SessionView::of(&run, options.step, measure, opened.now_ms);
     let view = view.map_err(|error| opened.trouble(error))?;
@@ -67,16 +69,14 @@ pub(super) fn run(
         draws: terminal.out.draws(),
         paint: terminal.paint(),
         now_ms: opened.now_ms,
-        measure,
     };
     terminal.out.write_all(page.render(&view).as_bytes())?;
     Ok(Exit::Done)
 }
 
-fn measure(name: &str) -> Result<Quantity, Trouble> {
-    let is_called = |it: &&Quantity| it.field() == name || it.name() == name;
-    Quantity::ALL.iter().find(is_called).copied().ok_or_else(|| {
-        let names: Vec<String> = Quantity::ALL.iter().map(|it| it.field()).collect();
+fn measure(name: &str) -> Result<Measure, Trouble> {
+    Measure::named(name).ok_or_else(|| {
+        let names: Vec<String> = Measure::all().into_iter().map(Measure::field).collect();
         usage(&format!("--measure: there is no {name:?}; there are {}", names.join(", ")))
     })
 }
@@ -86,7 +86,6 @@ struct Page {
     draws: bool,
     paint: Paint,
     now_ms: u64,
-    measure: Quantity,
 }
 
 impl Page {
@@ -138,9 +137,7 @@ impl Page {
             bytes(view.bytes),
             format!("begun {} UTC", date(view.begun_ms)),
         ];
-        if view.ranks > 1 {
-            facts.push(format!("{} ranks, shown is the first", view.ranks));
-        }
+        facts.extend(view.together());
         facts.extend(view.tags.iter().map(|(key, value)| format!("{}={}", one_line(key), one_line(value))));
         text.push_str(&format!("{}\n", paint.quiet(&wrap(&facts.join(" · "), *width, 0))));
         match &view.learning {
@@ -186,7 +183,12 @@ impl Page {
         if view.moved.is_empty() {
             return String::new();
         }
-        let titles = ["what moves most", "update", "change since"].map(str::to_owned);
+        let is_of_steps = view.moved.iter().any(|it| it.update_ratio.is_some());
+        let titles = match is_of_steps {
+            true => ["what moves most", "update", "change since"],
+            false => ["what changed most", "by size", "change since"],
+        };
+        let titles = titles.map(str::to_owned);
         let rows: Vec<[String; 3]> = view
             .moved
             .iter()
@@ -194,7 +196,8 @@ impl Page {
             .map(|it| {
                 let change = it.change.map(|it| number(it.0)).unwrap_or_default();
                 let name = shorten(&one_line(&it.parameter), self.width.saturating_sub(30).max(20));
-                [name, number(it.update_ratio.0), change]
+                let moved = if is_of_steps { it.update_ratio } else { it.relative_change };
+                [name, moved.map(|it| number(it.0)).unwrap_or_default(), change]
             })
             .collect();
         let aligns = [Align::Left, Align::Right, Align::Right];
@@ -212,15 +215,21 @@ impl Page {
 
     fn grid(&self, view: &SessionView) -> String {
         let Some(grid) = &view.grid else { return "\nNo snapshots yet.\n".to_owned() };
-        let step = view
-            .at
-            .as_ref()
-            .map_or_else(|| "at the last snapshot".to_owned(), |at| format!("at step {}", count(at.step)));
-        let what = match self.measure {
-            Quantity::UpdateRatio => "where it changes: update by size".to_owned(),
-            other => other.field(),
+        let step = match view.shown_step.filter(|_| view.at.is_some() || view.ranks > 1) {
+            Some(step) => format!("at step {}", count(step)),
+            None => "at the last snapshot".to_owned(),
         };
-        let title = format!("{what}, {step}");
+        let what = match Measure::named(&grid.measure) {
+            Some(it @ Measure::Recorded(Quantity::UpdateRatio)) => {
+                format!("where it changes: {}", it.words())
+            }
+            Some(Measure::RelativeChange) => {
+                "where it changes: since the snapshot before, by size".to_owned()
+            }
+            Some(other) => other.words(),
+            None => grid.measure.clone(),
+        };
+        let title = wrap(&format!("{what}, {step}"), self.width, 0);
         format!("\n{}", grid::render(grid, &title, self.draws, self.width, self.paint))
     }
 

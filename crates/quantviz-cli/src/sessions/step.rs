@@ -29,12 +29,7 @@ pub(super) fn render(step: &StepView, width: usize, paint: Paint) -> String {
     if step.thinned {
         text.push_str("its samples were pruned; its statistics are here\n");
     }
-    if step.ranks > 1 {
-        let line = format!(
-            "{} of {} ranks recorded this step; the numbers are those of rank {}, since the plan does not say which \
-             ranks hold parts of one parameter",
-            step.ranks_recorded, step.ranks, step.rank
-        );
+    if let Some(line) = step.together() {
         text.push_str(&format!("{}\n", wrap(&line, width, 0)));
     }
     let scalars: Vec<String> =

@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 
-use super::at_step::{ModelAtStep, RecordedSample};
+use super::at_step::ModelAtStep;
+use super::kept::RecordedSample;
 use crate::dequantize::for_each_real;
 use crate::fidelity::{ErrorSums, sqnr_db};
 use crate::{
@@ -157,7 +158,7 @@ fn pairs(
     }
     let values = |side: SampledSide<'_>, id, at: &[u64]| match side {
         SampledSide::Source(source) => read(source, id, at).map_err(|error| error.message().to_owned()),
-        SampledSide::Recorded(_) => Err("nothing of it was sampled at this step".to_owned()),
+        SampledSide::Recorded(model) => Err(unsampled(model, id)),
     };
     let both =
         |one: Vec<f32>, two: Vec<f32>| one.into_iter().zip(two).map(|(a, b)| (a.into(), b.into())).collect();
@@ -177,11 +178,31 @@ fn pairs(
             both(sample.values, read)
         }
         (None, Some(sample)) => both(values(reference, here, &sample.at)?, sample.values),
-        (None, None) => return Err("nothing of it was sampled at this step".to_owned()),
+        (None, None) => {
+            let recorded =
+                [(reference, here), (other, there)].into_iter().find_map(|(side, id)| match side {
+                    SampledSide::Recorded(model) => Some(unsampled(model, id)),
+                    SampledSide::Source(_) => None,
+                });
+            return Err(recorded.unwrap_or_default());
+        }
     };
     match values.is_empty() {
         true => Err("the two runs sampled other elements of it".to_owned()),
         false => Ok(Pairs { of, values }),
+    }
+}
+
+/// Why there is no sample of a parameter.
+fn unsampled(model: &ModelAtStep, id: ParameterId) -> String {
+    match model.parts(id) {
+        Some(parts) => {
+            format!(
+                "it is in {} parts, and nobody said where in the whole those are that were sampled",
+                parts.of
+            )
+        }
+        None => "nothing of it was sampled at this step".to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::arrays::{ArrayWriter, Arrays, WrittenArrays};
+use super::shards::Shard;
 use crate::{
     DType, Error, ErrorKind, Format, Model, Parameter, ParameterId, Result, Role, Shape, TransformerPart,
 };
@@ -55,6 +56,9 @@ pub struct PlannedParameter {
     /// Its place among the matrices, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<u32>,
+    /// Which part of the whole this is, where ranks share it out and whoever records has said so. Its shape is that of the part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
 }
 
 impl PlannedParameter {
@@ -80,6 +84,7 @@ impl PlannedParameter {
             role: parameter.role,
             part: TransformerPart::of(model, id),
             matrix: None,
+            shard: None,
         }
     }
 }

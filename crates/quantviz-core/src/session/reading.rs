@@ -24,9 +24,6 @@ pub struct RankSnapshot {
     pub plan: Arc<Plan>,
 }
 
-/// So that a long history is not in memory at once.
-const AT_ONCE: usize = 64;
-
 impl Run<'_> {
     /// The statistics of the step that is nearest to this one, of every rank that has them. Thinning leaves statistics, so
     /// this may be nearer than what [`nearest`](Run::nearest) finds. `None` where there are no snapshots at all.
@@ -40,23 +37,6 @@ impl Run<'_> {
             Ok(RankSnapshot { record, snapshot, plan: self.plan_needed(&record)? })
         });
         Ok(Some((nearest, ranks.collect::<Result<_>>()?)))
-    }
-
-    /// Looks at the statistics of at most so many steps, evenly chosen, the first and the last among them; of each those of
-    /// the first rank that has some.
-    pub fn each_statistics(&self, most: usize, see: &mut dyn FnMut(u64, &Snapshot, &Plan)) -> Result<()> {
-        let mut by_step: BTreeMap<u64, &Record> = BTreeMap::new();
-        for record in self.snapshots() {
-            by_step.entry(record.step).or_insert(record);
-        }
-        let all: Vec<&Record> = by_step.into_values().collect();
-        let chosen: Vec<&Record> = evenly(all.len(), most).map(|at| all[at]).collect();
-        for some in chosen.chunks(AT_ONCE) {
-            for (record, snapshot) in some.iter().zip(self.summaries(some)?) {
-                see(record.step, &snapshot, &*self.plan_needed(record)?);
-            }
-        }
-        Ok(())
     }
 
     /// Everything that was said beside the parameters, by name. Where several ranks say the same, that of the first one
@@ -126,29 +106,5 @@ impl Run<'_> {
         let gone =
             || Error::not_found(format!("session {}: the plan of record {} is gone", self.id(), record.id));
         self.plan_of(record.id).cloned().ok_or_else(gone)
-    }
-}
-
-/// At most so many of `len` places, from the first to the last.
-fn evenly(len: usize, most: usize) -> impl Iterator<Item = usize> {
-    let count = len.min(most);
-    let last = len.saturating_sub(1) as u128;
-    let gaps = count.saturating_sub(1).max(1) as u128;
-    (0..count as u128).filter_map(move |at| usize::try_from(at * last / gaps).ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_from_the_first_to_the_last() {
-        let places = |len, most| evenly(len, most).collect::<Vec<_>>();
-        assert_eq!(places(0, 5), [0usize; 0]);
-        assert_eq!(places(1, 5), [0]);
-        assert_eq!(places(3, 5), [0, 1, 2]);
-        assert_eq!(places(101, 5), [0, 25, 50, 75, 100]);
-        assert_eq!(places(10, 1), [0]);
-        assert_eq!(places(10, 0), [0usize; 0]);
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Record, RecordKind};
 use super::ids::{Cursor, RecordId, SessionId};
 use super::plan::Plan;
+use super::probe::Probe;
 use super::quantity::Quantity;
 use super::segment::Cell;
 use super::snapshot::Snapshot;
@@ -255,16 +256,34 @@ impl<'a> Run<'a> {
 
     /// What was written at steps, in order.
     pub fn notes(&self) -> Result<Vec<Note>> {
-        let records: Vec<&Record> = self.timeline.alive().filter(|it| it.kind == RecordKind::Note).collect();
-        let ids: Vec<RecordId> = records.iter().map(|it| it.id).collect();
-        let read = records.iter().zip(self.store.read(&self.id, &ids)?).map(|(record, bytes)| {
-            let odd = |error| self.in_record(Error::malformed(format!("a note: {error}")), record.id);
-            let note: Note = serde_json::from_slice(&bytes?).map_err(odd)?;
+        let is_note = |it: &&Record| it.kind == RecordKind::Note;
+        self.notes_of(&self.timeline.alive().filter(is_note).copied().collect::<Vec<_>>())
+    }
+
+    /// The notes of some records, in the order of their steps.
+    pub fn notes_of(&self, records: &[Record]) -> Result<Vec<Note>> {
+        let mut notes = self.each_of(records, |record, bytes| {
+            let note: Note = serde_json::from_slice(&bytes)
+                .map_err(|error| Error::malformed(format!("a note: {error}")))?;
             Ok(Note { step: record.step, ..note })
-        });
-        let mut notes: Vec<Note> = read.collect::<Result<_>>()?;
+        })?;
         notes.sort_by_key(|note| note.step);
         Ok(notes)
+    }
+
+    /// The probes of some records, in their order.
+    pub fn probes_of(&self, records: &[Record]) -> Result<Vec<Probe>> {
+        self.each_of(records, |record, bytes| Probe::parse(record.step, bytes))
+    }
+
+    fn each_of<T>(&self, records: &[Record], of: impl Fn(&Record, Arc<[u8]>) -> Result<T>) -> Result<Vec<T>> {
+        let ids: Vec<RecordId> = records.iter().map(|it| it.id).collect();
+        let read = records.iter().zip(self.store.read(&self.id, &ids)?);
+        read.map(|(record, bytes)| {
+            let bytes = bytes?;
+            of(record, bytes).map_err(|it| self.in_record(it, record.id))
+        })
+        .collect()
     }
 
     /// How the run is doing at this time, and why it failed.

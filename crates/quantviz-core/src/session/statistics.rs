@@ -45,6 +45,19 @@ impl Statistics {
         self.columns.get(quantity as usize)?.get(parameter).copied().flatten()
     }
 
+    /// As many parameters, of which nothing is known.
+    pub(super) fn nothing(parameters: usize) -> Self {
+        Statistics { columns: Quantity::ALL.iter().map(|_| vec![None; parameters]).collect() }
+    }
+
+    pub(super) fn set(&mut self, quantity: Quantity, parameter: usize, value: Option<f64>) {
+        let column = &mut self.columns[quantity as usize];
+        if column.len() <= parameter {
+            column.resize(parameter.saturating_add(1), None);
+        }
+        column[parameter] = value;
+    }
+
     /// Whether there is any number of a parameter.
     pub fn has(&self, parameter: usize) -> bool {
         Quantity::ALL.iter().any(|&quantity| self.value(quantity, parameter).is_some())
@@ -52,29 +65,34 @@ impl Statistics {
 
     /// Columns have something in every place, which means nothing where nobody has looked yet.
     fn drop_what_is_none(&mut self, at: usize) {
-        use Quantity as Q;
-        const OF_WEIGHTS: [Q; 7] = [Q::Min, Q::Max, Q::Mean, Q::Std, Q::Zeros, Q::NonFinite, Q::AsOf];
-        const OF_GRADIENTS: [Q; 7] = [
-            Q::GradientMin,
-            Q::GradientMax,
-            Q::GradientMean,
-            Q::GradientStd,
-            Q::GradientZeros,
-            Q::GradientNonFinite,
-            Q::GradientAsOf,
-        ];
-        for (coverage, statistics) in [(Q::Coverage, OF_WEIGHTS), (Q::GradientCoverage, OF_GRADIENTS)] {
+        for [coverage, others @ ..] in Group::ALL.iter().filter_map(|it| it.of_values()) {
             if self.value(coverage, at) == Some(0.0) {
-                statistics.iter().for_each(|&it| self.drop(it, at));
+                others.iter().for_each(|&it| self.drop(it, at));
             }
         }
         // These need more than one look, or a longer one. Of weights that are not finite they are no numbers either.
-        let is_finite = self.value(Q::NonFinite, at).is_none_or(|it| it == 0.0);
-        for &it in Q::ALL {
-            let needs_more = it.is_of_matrices() || matches!(it, Q::UpdateRatio | Q::Change | Q::Kurtosis);
+        let is_finite = self.value(Quantity::NonFinite, at).is_none_or(|it| it == 0.0);
+        for &it in Quantity::ALL {
+            let needs_more = it.is_of_matrices()
+                || matches!(it, Quantity::UpdateRatio | Quantity::Change | Quantity::Kurtosis);
             if needs_more && is_finite && self.value(it, at).is_some_and(f64::is_nan) {
                 self.drop(it, at);
             }
+        }
+    }
+
+    /// Whether nothing was recorded of a parameter of what belongs together.
+    pub(super) fn lacks(&self, group: Group, parameter: usize) -> bool {
+        let coverage = group.coverage().and_then(|it| self.value(it, parameter));
+        coverage == Some(0.0) || group.quantities().all(|it| self.value(it, parameter).is_none())
+    }
+
+    /// Takes what belongs together of a parameter from those of an earlier step, which is told where it was not.
+    pub(super) fn take(&mut self, group: Group, to: usize, earlier: &Statistics, from: usize, step: u64) {
+        group.quantities().for_each(|it| self.set(it, to, earlier.value(it, from)));
+        #[expect(clippy::cast_precision_loss, reason = "nothing has as many steps")]
+        if self.value(group.as_of(), to).is_none() {
+            self.set(group.as_of(), to, Some(step as f64));
         }
     }
 
@@ -82,6 +100,67 @@ impl Statistics {
         if let Some(place) = self.columns[quantity as usize].get_mut(at) {
             *place = None;
         }
+    }
+}
+
+/// Quantities that are recorded together, of some parameters at a time where there is no room for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    Weights,
+    Gradients,
+    Features,
+}
+
+impl Group {
+    pub(super) const ALL: [Group; 3] = [Group::Weights, Group::Gradients, Group::Features];
+
+    /// What stands before the names of its arrays.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Group::Weights => "w",
+            Group::Gradients => "g",
+            Group::Features => "f",
+        }
+    }
+
+    /// The quantity that says how much was looked at.
+    pub(super) fn coverage(self) -> Option<Quantity> {
+        self.of_values().map(|[coverage, ..]| coverage)
+    }
+
+    /// How much was looked at and when; what was not finite, what zero; range and moments.
+    pub(super) fn of_values(self) -> Option<[Quantity; 8]> {
+        use Quantity as Q;
+        match self {
+            Group::Weights => {
+                Some([Q::Coverage, Q::AsOf, Q::NonFinite, Q::Zeros, Q::Min, Q::Max, Q::Mean, Q::Std])
+            }
+            Group::Gradients => Some([
+                Q::GradientCoverage,
+                Q::GradientAsOf,
+                Q::GradientNonFinite,
+                Q::GradientZeros,
+                Q::GradientMin,
+                Q::GradientMax,
+                Q::GradientMean,
+                Q::GradientStd,
+            ]),
+            Group::Features => None,
+        }
+    }
+
+    /// The quantity that says when.
+    pub(super) fn as_of(self) -> Quantity {
+        match self {
+            Group::Weights => Quantity::AsOf,
+            Group::Gradients => Quantity::GradientAsOf,
+            Group::Features => Quantity::FeaturesAsOf,
+        }
+    }
+
+    pub(super) fn quantities(self) -> impl Iterator<Item = Quantity> {
+        let is_of_it = move |it: &Quantity| it.name().split('.').next() == Some(self.name());
+        Quantity::ALL.iter().copied().filter(is_of_it)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an export says of where it comes from.
 
-use quantviz_core::{Error, PlanHeader, Run};
+use quantviz_core::{Error, PlanHeader, Run, RunNote};
 use serde::Serialize;
 
 use super::Result;
@@ -17,6 +17,7 @@ pub(super) struct About<'a> {
     last_step: u64,
     ranks: u32,
     plans: Vec<AboutPlan<'a>>,
+    notes: &'a [RunNote],
 }
 
 #[derive(Serialize)]
@@ -28,7 +29,12 @@ struct AboutPlan<'a> {
 }
 
 impl<'a> About<'a> {
-    pub(super) fn of(run: &'a Run<'_>, pieces: &Pieces<'_>, plans: &'a [PlanOf]) -> Self {
+    pub(super) fn of(
+        run: &'a Run<'_>,
+        pieces: &Pieces<'_>,
+        plans: &'a [PlanOf],
+        notes: &'a [RunNote],
+    ) -> Self {
         let (first_step, last_step) = pieces.ends().unwrap_or_default();
         let plans = plans.iter().map(|it| AboutPlan {
             rank: it.rank,
@@ -43,6 +49,7 @@ impl<'a> About<'a> {
             last_step,
             ranks: run.timeline().ranks(),
             plans: plans.collect(),
+            notes,
         }
     }
 

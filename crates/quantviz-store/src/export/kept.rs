@@ -1,5 +1,6 @@
 //! What snapshots that were kept whole have beside statistics: samples, histograms, small pictures, places of rows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use quantviz_core::{Plan, RankSnapshot, Snapshot, bf16, index_name};
@@ -91,7 +92,24 @@ pub(super) const KINDS: &[Kind] = &[
         beside: &[],
         index: Some("row_change_row"),
     },
+    Kind {
+        array: "grad",
+        field: "row_grad",
+        over: Over::Embedding,
+        beside: &[],
+        index: Some("row_grad_row"),
+    },
+    Kind {
+        array: NEIGHBOURS,
+        field: "neighbours",
+        over: Over::Embedding,
+        beside: &[],
+        index: Some("neighbours_row"),
+    },
 ];
+
+/// Of the first rows that are shown, those that are nearest to each.
+const NEIGHBOURS: &str = "neighbours";
 
 /// What a parameter has of a kind, without its numbers: the same in all snapshots, or it cannot be stacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +142,7 @@ impl Kind {
         let found = self.find(snapshot, plan, at)?;
         let of = match &*snapshot.arrays().slot(&found.array)?.dtype {
             "U8" => Type::U8,
+            "U16" => Type::U32,
             "F32" | "BF16" | "I16" => Type::F32,
             _ => return None,
         };
@@ -148,6 +167,13 @@ impl Kind {
             "BF16" => {
                 let numbers = arrays.get::<bf16>(&array)?;
                 Some(floats(&numbers.get(range)?.iter().map(|it| it.to_f32()).collect::<Vec<f32>>()))
+            }
+            // Places among the rows that are shown, which become the rows themselves; none, where none is known.
+            "U16" => {
+                let rows = self.rows(plan, at)?;
+                let row = |place: &u16| rows.get(usize::from(*place)).copied().unwrap_or(u32::MAX);
+                let places = arrays.get::<u16>(&array)?;
+                Some(places.get(range)?.iter().flat_map(|it| row(it).to_le_bytes()).collect())
             }
             "I16" => {
                 let numbers = arrays.get::<i16>(&array)?;
@@ -213,19 +239,29 @@ impl Kind {
         Some(Found { array, begin, step: 1, len, shape: shape.to_vec(), index: Vec::new(), scale: 1.0 })
     }
 
+    /// The rows of an embedding that are shown.
+    fn rows<'a>(&self, plan: &'a Plan, at: usize) -> Option<Cow<'a, [u32]>> {
+        let mut embeddings = plan.header().embeddings.iter();
+        let place = embeddings.position(|it| it.parameter as usize == at)?;
+        plan.arrays().get::<u32>(&format!("e.{place}.row"))
+    }
+
     /// Of an embedding, as many rows as are shown.
     fn find_rows(&self, snapshot: &Snapshot, plan: &Plan, at: usize) -> Option<Found> {
         let mut embeddings = plan.header().embeddings.iter().enumerate();
         let (place, embedding) = embeddings.find(|(_, it)| it.parameter as usize == at)?;
         let array = format!("e.{place}.{}", self.array);
         let shape: Vec<u64> = snapshot.arrays().slot(&array)?.shape.iter().map(|&it| it as u64).collect();
-        let rows = plan.arrays().get::<u32>(&format!("e.{place}.row"))?;
-        let index: Vec<u64> = match snapshot.arrays().get::<u32>(&index_name(&array)) {
+        let rows = self.rows(plan, at)?;
+        let mut index: Vec<u64> = match snapshot.arrays().get::<u32>(&index_name(&array)) {
             Some(of) => {
                 of.iter().map(|&it| rows.get(it as usize).map(|&it| it.into())).collect::<Option<_>>()?
             }
             None => rows.iter().map(|&it| it.into()).collect(),
         };
+        if self.array == NEIGHBOURS {
+            index.truncate(usize::try_from(*shape.first()?).ok()?);
+        }
         let is_right = shape.first() == Some(&(index.len() as u64));
         let len = usize::try_from(shape.iter().product::<u64>()).ok().filter(|_| is_right)?;
         let scale = embedding.scale / f32::from(i16::MAX);

@@ -13,6 +13,7 @@ mod safetensors;
 mod stacked;
 mod text;
 mod thrift;
+mod told;
 
 use std::io::{self, Seek, Write};
 use std::ops::{ControlFlow, RangeInclusive};
@@ -132,6 +133,7 @@ pub struct Export {
     format: ExportFormat,
     steps: RangeInclusive<u64>,
     parameters: String,
+    each_rank: bool,
 }
 
 /// What was exported.
@@ -158,7 +160,7 @@ type Hear<'a> = &'a dyn Fn(Progress) -> ControlFlow<()>;
 impl Export {
     /// All of it.
     pub fn new(format: ExportFormat) -> Self {
-        Export { format, steps: 0..=u64::MAX, parameters: "*".to_owned() }
+        Export { format, steps: 0..=u64::MAX, parameters: "*".to_owned(), each_rank: false }
     }
 
     /// Only these steps.
@@ -171,6 +173,13 @@ impl Export {
     #[must_use]
     pub fn parameters(self, pattern: impl Into<String>) -> Self {
         Export { parameters: pattern.into(), ..self }
+    }
+
+    /// Tables have a row for each rank that recorded a parameter, instead of one for what all of them know together. Arrays are those
+    /// of each rank in any case.
+    #[must_use]
+    pub fn each_rank(self) -> Self {
+        Export { each_rank: true, ..self }
     }
 
     /// Writes a table from its beginning to its end.

@@ -14,6 +14,8 @@ pub(super) const AT_ONCE: u64 = 16 << 20;
 
 /// Some steps of a session. Scalars of a step are in the first piece that has something of it.
 pub(super) struct Piece {
+    /// Steps that no other piece has scalars of; none, where a step is in several pieces.
+    pub(super) steps: Option<RangeInclusive<u64>>,
     pub(super) scalars: BTreeMap<String, Series>,
     pub(super) snapshots: Vec<RankSnapshot>,
 }
@@ -135,7 +137,7 @@ impl<'a> Pieces<'a> {
                 What::Statistics => self.run.snapshots_of(records, false)?,
                 What::All => self.run.snapshots_of(records, self.whole)?,
             };
-            see(Piece { scalars, snapshots })?;
+            see(Piece { steps: part.steps.clone(), scalars, snapshots })?;
             self.done.set(self.done.get() + part.bytes);
             if let ControlFlow::Break(()) = hear(Progress::of(self.done.get(), self.total.get())) {
                 return Err(Error::cancelled().into());

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quantviz_core::{Quantity, RankSnapshot, Statistics};
+use quantviz_core::{PlanHeader, Quantity, RecordKind, Run, Statistics};
 
 use super::about::About;
 use super::pieces::{Piece, Pieces, What};
-use super::{Export, Exported, Hear, Result};
+use super::{Export, ExportFormat, Exported, Hear, Result, told};
 
 /// What the columns are.
 pub(super) struct Head {
@@ -75,14 +75,20 @@ pub(super) fn write(
         Ok(())
     })?;
     let plans = pieces.plans();
+    let (notes, without_room) = told::notes(pieces.run, &export.steps)?;
+    let has_ranks = pieces.run.timeline().ranks() > 1;
+    let together = has_ranks && !export.each_rank;
     let head = Head {
-        ranks: pieces.run.timeline().ranks() > 1,
+        ranks: has_ranks && export.each_rank,
         scalars: names.into_iter().collect(),
-        about: About::of(pieces.run, pieces, &plans).to_json()?,
+        about: About::of(pieces.run, pieces, &plans, &notes).to_json()?,
     };
     table.begin(&head)?;
     let mut writing = Writing { export, head, table, rows: 0, parameters: BTreeSet::new() };
-    pieces.each(What::Statistics, hear, &mut |piece| writing.piece(piece))?;
+    match together {
+        true => pieces.each(What::Scalars, hear, &mut |piece| writing.piece_of_all(pieces.run, piece))?,
+        false => pieces.each(What::Statistics, hear, &mut |piece| writing.piece(piece))?,
+    }
     writing.table.end()?;
     let steps: BTreeSet<u64> = pieces.snapshots().iter().map(|it| it.step).collect();
     Ok(Exported {
@@ -91,9 +97,26 @@ pub(super) fn write(
         scalars: writing.head.scalars.len() as u64,
         rows: writing.rows,
         arrays: 0,
-        left_out: Vec::new(),
+        left_out: left_out(export, pieces, notes.len(), without_room),
     })
 }
+
+/// What tables have no place for.
+fn left_out(export: &Export, pieces: &Pieces<'_>, notes: usize, without_room: usize) -> Vec<String> {
+    let probes = told::of_kind(pieces.run, RecordKind::Probe, &export.steps).len();
+    let has_notes = export.format != ExportFormat::Csv;
+    [
+        told::without("note", if has_notes { 0 } else { notes }, "csv has no place: the other formats have"),
+        told::without("note", without_room, "there is no room: choose some steps"),
+        told::without("probe", probes, "tables have no place: npz and safetensors have"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Rows of scalars, by step.
+type Scalars = BTreeMap<u64, Vec<Option<f64>>>;
 
 struct Writing<'a> {
     export: &'a Export,
@@ -105,23 +128,47 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     fn piece(&mut self, piece: Piece) -> Result<()> {
-        let mut scalars: BTreeMap<u64, Vec<Option<f64>>> = BTreeMap::new();
+        let mut scalars = self.rows_of(&piece);
+        for taken in &piece.snapshots {
+            self.scalars_until(taken.record.step, &mut scalars)?;
+            let (plan, rank) = (taken.plan.header(), taken.record.id.rank);
+            self.parameters(taken.record.step, rank, plan, &Statistics::of(&taken.snapshot, plan))?;
+        }
+        self.scalars(scalars)?;
+        self.table.end_piece()
+    }
+
+    /// A piece of what all ranks together have recorded.
+    fn piece_of_all(&mut self, run: &Run<'_>, piece: Piece) -> Result<()> {
+        let mut scalars = self.rows_of(&piece);
+        if let Some(steps) = piece.steps {
+            run.each_step_in(steps, &mut |reading| {
+                self.scalars_until(reading.step(), &mut scalars)?;
+                self.parameters(reading.step(), 0, reading.catalogue(), reading.statistics())
+            })?;
+        }
+        self.scalars(scalars)?;
+        self.table.end_piece()
+    }
+
+    fn rows_of(&self, piece: &Piece) -> Scalars {
+        let mut scalars = Scalars::new();
         for (at, name) in self.head.scalars.iter().enumerate() {
             for &(step, value) in piece.scalars.get(name).into_iter().flatten() {
                 let row = scalars.entry(step).or_insert_with(|| vec![None; self.head.scalars.len()]);
                 row[at] = Some(value);
             }
         }
-        for taken in &piece.snapshots {
-            let later = scalars.split_off(&taken.record.step.saturating_add(1));
-            self.scalars(std::mem::replace(&mut scalars, later))?;
-            self.snapshot(taken)?;
-        }
-        self.scalars(scalars)?;
-        self.table.end_piece()
+        scalars
     }
 
-    fn scalars(&mut self, rows: BTreeMap<u64, Vec<Option<f64>>>) -> Result<()> {
+    /// Scalars of a step stand before its parameters.
+    fn scalars_until(&mut self, step: u64, scalars: &mut Scalars) -> Result<()> {
+        let later = scalars.split_off(&step.saturating_add(1));
+        self.scalars(std::mem::replace(scalars, later))
+    }
+
+    fn scalars(&mut self, rows: Scalars) -> Result<()> {
         for (step, values) in rows {
             self.table.row(&Row { step, of: Of::Scalars(&values) })?;
             self.rows += 1;
@@ -129,16 +176,13 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn snapshot(&mut self, taken: &RankSnapshot) -> Result<()> {
-        let plan = taken.plan.header();
-        let statistics = Statistics::of(&taken.snapshot, plan);
+    fn parameters(&mut self, step: u64, rank: u32, plan: &PlanHeader, statistics: &Statistics) -> Result<()> {
         let wanted = plan.parameters.iter().enumerate().filter(|(_, it)| self.export.wants(&it.name));
         for (at, parameter) in wanted {
             let values: Vec<Option<f64>> =
                 Quantity::ALL.iter().map(|&quantity| statistics.value(quantity, at)).collect();
-            let (rank, name) = (taken.record.id.rank, &parameter.name);
-            self.table
-                .row(&Row { step: taken.record.step, of: Of::Parameter { rank, name, values: &values } })?;
+            let name = &parameter.name;
+            self.table.row(&Row { step, of: Of::Parameter { rank, name, values: &values } })?;
             self.rows += 1;
             if !self.parameters.contains(name) {
                 self.parameters.insert(name.clone());

@@ -9,7 +9,8 @@ use super::about::About;
 use super::arrays::{ArrayFile, Container, Specs, Type};
 use super::kept::{Forms, KINDS};
 use super::pieces::{Pieces, PlanOf, What};
-use super::{Export, Exported, Hear, Result, WriteSeek};
+use super::told::Probes;
+use super::{Export, Exported, Hear, Result, WriteSeek, told};
 
 pub(super) fn write(
     export: &Export,
@@ -30,12 +31,16 @@ pub(super) fn write(
         Ok(())
     })?;
     let plans = pieces.plans();
-    let about = About::of(pieces.run, pieces, &plans).to_json()?;
+    let (notes, without_room) = told::notes(pieces.run, &export.steps)?;
+    let about = About::of(pieces.run, pieces, &plans, &notes).to_json()?;
     let mut layout = Layout::of(&sizes, pieces.run.timeline().ranks() > 1, &plans);
+    let mut probes = Probes::of(pieces.run, &export.steps)?;
+    probes.place(&mut layout.specs);
     let about_at =
         (!container.has_metadata()).then(|| layout.specs.add("quantviz", Type::U8, &[about.len() as u64]));
     let Layout { specs, scalars, ranks, plan_arrays } = layout;
-    let exported = sizes.exported(specs.all.len() as u64);
+    let mut exported = sizes.exported(specs.all.len() as u64);
+    exported.left_out.extend(told::without("note", without_room, "there is no room: choose some steps"));
 
     let mut file = ArrayFile::new(out, container, specs.all, &about)?;
     if let Some(array) = about_at {
@@ -58,6 +63,7 @@ pub(super) fn write(
         }
         file.flush()
     })?;
+    probes.write(pieces.run, &mut file)?;
     file.finish()?;
     Ok(exported)
 }

@@ -63,6 +63,13 @@ pub(super) const KINDS: &[Kind] = &[
         beside: &[("t.grad_scale", "picture_grad_scale")],
         index: None,
     },
+    Kind {
+        array: "t.change",
+        field: "picture_change",
+        over: Over::Matrices,
+        beside: &[("t.change_scale", "picture_change_scale")],
+        index: None,
+    },
     Kind { array: "s.value", field: "sample", over: Over::Sample, beside: &[], index: Some("sample_index") },
     Kind {
         array: "s.grad",
